@@ -1,0 +1,1 @@
+"""Goldthread: real-time identity resolution for retail."""

@@ -1,0 +1,181 @@
+"""Typed surface of the Rust core (`resolver_core/`), verified by stubtest.
+
+Everything is columnar: lists of equal length in, flat lists out. Every function that computes releases the interpreter lock.
+Nothing here reads a clock, draws random numbers or touches the network: same input and model, same bytes, on every machine.
+The rules are those of docs/matching.md. Weights and scores are integers in millibits (1000 = one bit).
+
+Errors: `InputError` (a column of the wrong length, a key of the wrong size, an index out of range), `ModelError` (a model
+file that does not parse or validate), both `CoreError`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, final
+
+__version__: Final[str]
+NORMALIZER_VERSION: Final[str]
+"""Version of the normaliser together with its phone metadata; stored with every token."""
+ATTRIBUTES: Final[tuple[str, ...]]
+"""The eight attributes in the order of docs/matching.md section 1."""
+COMPARISONS: Final[tuple[str, ...]]
+"""The fourteen comparisons in their order."""
+
+class CoreError(Exception):
+    """Base of what the core raises."""
+
+class InputError(CoreError):
+    """An argument breaks the contract of the function; `args[0]` names the argument."""
+
+class ModelError(CoreError):
+    """A match model file is not valid; `args[0]` names the key."""
+
+class SealError(CoreError):
+    """A sealed value does not open under this key and context."""
+
+@final
+class Model:
+    """An immutable match model."""
+
+    @staticmethod
+    def parse(text: str) -> Model:
+        """Reads a TOML model file; unknown keys, missing levels and inconsistent thresholds raise `ModelError`."""
+    @property
+    def version(self) -> str: ...
+    @property
+    def calibrated(self) -> bool: ...
+    @property
+    def population(self) -> int: ...
+    @property
+    def prior(self) -> int: ...
+    @property
+    def link(self) -> int: ...
+    @property
+    def review(self) -> int: ...
+    @property
+    def edge_floor(self) -> int: ...
+    @property
+    def max_block(self) -> int: ...
+    @property
+    def max_component(self) -> int: ...
+    @property
+    def block_depth(self) -> int:
+        """Largest number of refinements of any blocking rule."""
+    def generic_limit(self, identifier_type: int) -> int:
+        """More distinct name keys than this make a token of the type generic."""
+    def level_names(self, comparison: str) -> list[str]:
+        """Level names of a comparison; index 0 is `missing`."""
+    def probabilities(self, scores: Sequence[int]) -> list[float]:
+        """Posterior probabilities of "same person"."""
+
+def normalize_attributes(
+    columns: Mapping[str, Sequence[str | None]], *, region: str
+) -> tuple[dict[str, list[str | None]], list[tuple[int, str]]]:
+    """Clean forms of the eight attributes, and `(row, attribute)` of every value that is present but invalid.
+
+    `columns` may hold any of `ATTRIBUTES` and `full_name`. An invalid value becomes missing. `region` is an ISO 3166 code.
+    """
+
+def normalize_identifiers(
+    types: Sequence[int], values: Sequence[str | None], *, region: str
+) -> tuple[list[int], list[bytes | None], list[bytes | None]]:
+    """Status (0 ok, 1 missing, 2 placeholder, 3 invalid), canonical SHA-256 digest, and gmail-folded digest per value."""
+
+def check_digests(types: Sequence[int], digests: Sequence[bytes]) -> list[int]:
+    """Status of digests made elsewhere: 0 ok, 2 digest of a blank or placeholder value, 3 not 32 bytes."""
+
+def tokenize(
+    key: bytes, types: Sequence[int], namespaces: Sequence[str], forms: Sequence[int], digests: Sequence[bytes]
+) -> list[bytes]:
+    """Tokens of 32 bytes under `key` (≥ 32 bytes)."""
+
+def address_records(
+    key: bytes,
+    sources: Sequence[str],
+    offsets: Sequence[int],
+    types: Sequence[int],
+    namespaces: Sequence[str],
+    forms: Sequence[int],
+    digests: Sequence[bytes],
+    attributes: Mapping[str, Sequence[str | None]],
+    epochs: Sequence[int],
+) -> list[bytes]:
+    """Record addresses. Record i owns identifiers `offsets[i]:offsets[i + 1]`; form-2 identifiers are passed over."""
+
+def payload_digests(payloads: Sequence[bytes]) -> list[bytes]:
+    """SHA-256 of each payload."""
+
+@final
+class Records:
+    """An immutable batch of prepared records; record i is row i of every column.
+
+    Record i carries tokens `offsets[i]:offsets[i + 1]`. The caller leaves generic tokens out, except for `match_records`, which finds them.
+    """
+
+    def __new__(
+        cls,
+        addresses: Sequence[bytes],
+        attributes: Mapping[str, Sequence[str | None]],
+        offsets: Sequence[int],
+        types: Sequence[int],
+        namespaces: Sequence[str],
+        forms: Sequence[int],
+        tokens: Sequence[bytes],
+    ) -> Records: ...
+    def __len__(self) -> int: ...
+    def name_keys(self) -> list[str | None]:
+        """The name key of each record (docs/matching.md section 6)."""
+
+def blocking_keys(key: bytes, records: Records, model: Model) -> tuple[list[int], list[int], list[int], list[int], list[int]]:
+    """All blocking keys: record index, rule index, depth, key, parent key (0 at depth 0), parallel lists ordered by record, rule, depth."""
+
+def score_pairs(
+    records: Records, left: Sequence[int], right: Sequence[int], model: Model, *, cutoff: int | None = None
+) -> tuple[list[int], list[int], bytes, list[int]]:
+    """Scores pairs of row indices: index into `left`, score, levels, weights.
+
+    Pairs below `cutoff` are left out. `levels` holds `len(COMPARISONS)` bytes per kept pair and `weights` as many millibits.
+    """
+
+def partition(
+    records: Records,
+    left: Sequence[int],
+    right: Sequence[int],
+    scores: Sequence[int],
+    same: Sequence[tuple[int, int]],
+    different: Sequence[tuple[int, int]],
+    model: Model,
+) -> tuple[list[int], list[int], list[tuple[int, int]], list[tuple[int, int, int, int, int]]]:
+    """Partition of any number of components (docs/matching.md section 8).
+
+    Returns the cluster of each record (named by the row of its lowest-address record), the rows that name ambiguous clusters,
+    `(ambiguous cluster, contender cluster)` pairs, and reviews `(cluster x, cluster y, strength, left row, right row)` where the last two
+    are the pair with the best score between them (ties: lower addresses). Clusters named by rows; x has the lower lowest address.
+    """
+
+def match_records(
+    key: bytes, records: Records, model: Model
+) -> tuple[list[int], list[int], list[tuple[int, int]], list[tuple[int, int, int, int, int]], dict[str, int]]:
+    """Batch engine: block, score, partition all records, on all cores; result as `partition` plus counts.
+
+    Counts: `candidates`, `pairs` (kept), `components`, `largest_component`, `generic_tokens`, `crowded_keys`. `key` is the blocking-key secret.
+    """
+
+def seal(key: bytes, nonces: Sequence[bytes], contexts: Sequence[bytes], values: Sequence[bytes]) -> list[bytes]:
+    """XChaCha20-Poly1305 of each value under a 32-byte key; a nonce of 24 bytes must never repeat under one key; output is nonce ‖ ciphertext."""
+
+def unseal(key: bytes, contexts: Sequence[bytes], sealed: Sequence[bytes]) -> list[bytes]:
+    """Opens what `seal` made; `SealError` if key, context or bytes differ."""
+
+def levenshtein(left: Sequence[str], right: Sequence[str]) -> list[int]:
+    """Levenshtein distance per pair."""
+
+def osa(left: Sequence[str], right: Sequence[str]) -> list[int]:
+    """Optimal string alignment distance per pair (adjacent transposition costs one)."""
+
+def jaro_winkler(left: Sequence[str], right: Sequence[str]) -> list[int]:
+    """Jaro-Winkler similarity in units of 1/10000, rounded half up."""
+
+def soundex(values: Sequence[str]) -> list[str]:
+    """American Soundex."""
+
+def double_metaphone(values: Sequence[str]) -> list[tuple[str, str]]:
+    """Primary and alternate Double Metaphone codes, at most four characters each."""

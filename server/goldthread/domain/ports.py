@@ -1,0 +1,213 @@
+"""What the flows exchange with the tools below them: values first, then the ports themselves.
+
+The ports are what a flow needs, no more. Every port is batch-shaped; a single item is a batch of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Protocol
+
+from goldthread.domain.policy import Totals
+from goldthread.domain.words import (
+    Decision,
+    IncomingEvent,
+    LookupOutcome,
+    Position,
+    QuestionKind,
+    Rejection,
+    RejectionReason,
+    Tier,
+    Violation,
+)
+
+__all__ = [
+    "Answer",
+    "CachedAnswer",
+    "CardSnapshot",
+    "CardStore",
+    "ChangePublisher",
+    "ContributionBits",
+    "DeadLetterRow",
+    "IngestBatch",
+    "IngestReport",
+    "OffsetMove",
+    "OutboxRow",
+    "PairEvidence",
+    "ProfileChange",
+    "ResolveResult",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffsetMove:
+    """A partition's progress: the batch was read from `start` (inclusive) and the next message to read is `end`."""
+
+    topic: str
+    partition: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestBatch:
+    """A micro-batch for one transaction: what was decoded, what could not be, and how far that moves the offsets.
+
+    `events` pairs each decoded event with its position (None for events that did not come from Kafka). `payloads` are the raw
+    bytes parallel to `events`, sealed into the dead letter if validation rejects one.
+    """
+
+    group: str
+    events: Sequence[tuple[Position | None, IncomingEvent]]
+    payloads: Sequence[bytes] = field(repr=False)
+    rejections: Sequence[Rejection]
+    offsets: Sequence[OffsetMove]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestReport:
+    """What one committed micro-batch did. `rejections` includes those found by validation; they are in the dead-letter table already."""
+
+    taken: int
+    duplicates: int
+    rejections: tuple[Rejection, ...]
+    new_records: int
+    profiles_changed: int
+    merges: int
+    reviews_opened: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContributionBits:
+    """One comparison's part of a score: its name, the level reached and the weight in millibits."""
+
+    comparison: str
+    level: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairEvidence:
+    """A scored pair named by birth ids; score in millibits, prior included."""
+
+    record_id: str
+    other_record_id: str
+    score: int
+    probability: float
+    contributions: tuple[ContributionBits, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveResult:
+    """Answer of the resolve flow; fields as in `ResolveResponse`."""
+
+    profile_id: str
+    decision: Decision
+    probability: float
+    evidence: tuple[PairEvidence, ...]
+    version: int
+    provisional: bool
+    duplicate: bool
+    model_version: str
+    calibrated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardSnapshot:
+    """What a register may show of a profile."""
+
+    profile_id: str
+    masked_name: str = field(repr=False)
+    tier: Tier
+    tier_as_of: date
+    last_purchase_at: datetime | None
+    last_purchase_store: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The ledger's answer to one token at one version (0 if the ledger has never seen the token)."""
+
+    token: bytes
+    version: int
+    outcome: LookupOutcome
+    card: CardSnapshot | None
+    question: QuestionKind
+    review_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAnswer:
+    """An encoded answer (a partial `LookupResponse`) and its version; version 0 is a negative entry that anything overwrites."""
+
+    version: int
+    encoded: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileChange:
+    """One change of one profile as published; ids are public, `record_ids` are birth ids."""
+
+    profile_id: str
+    version: int
+    live: bool
+    successor_ids: tuple[str, ...]
+    record_ids: tuple[str, ...]
+    cause: str
+    tier: Tier
+    totals: Totals
+    model_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxRow:
+    """A committed change that has not been published: the encoded `ProfileChange` and every token whose answer it may have changed."""
+
+    outbox_id: int
+    profile_id: str
+    version: int
+    live: bool
+    change: bytes
+    tokens: tuple[bytes, ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetterRow:
+    """A dead letter of the ledger that is not yet on the dead-letter topic. The payload is sealed, or empty above 1 MiB."""
+
+    dead_letter_id: int
+    position: Position
+    reason: RejectionReason
+    violations: tuple[Violation, ...]
+    source: str
+    event_id: str
+    payload_sha256: bytes
+    payload_size: int
+    sealed_payload: bytes = field(repr=False)
+    rejected_at: datetime
+
+
+class CardStore(Protocol):
+    """The cache seen by the relay; blocking."""
+
+    def put_many(self, entries: Sequence[tuple[bytes, CachedAnswer]]) -> int:
+        """Compare-and-set by version: writes each entry whose version is greater than the stored one, or equal and not 0; returns how many.
+
+        Raises `CacheUnavailableError`; some entries may have been written, and writing them again is harmless.
+        """
+        ...
+
+
+class ChangePublisher(Protocol):
+    """The changes topic seen by the relay; blocking."""
+
+    def publish(self, rows: Sequence[OutboxRow]) -> None:
+        """Returns once the broker has acknowledged every row (acks=all). Raises `BusUnavailableError`; repeating is harmless."""
+        ...
+
+    def publish_dead_letters(self, rows: Sequence[DeadLetterRow]) -> None:
+        """The same for dead letters."""
+        ...

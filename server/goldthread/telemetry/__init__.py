@@ -1,0 +1,1 @@
+"""Metrics, logs and request context. The only importer of prometheus-client and structlog."""

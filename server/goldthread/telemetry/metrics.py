@@ -1,0 +1,117 @@
+"""Every metric of Goldthread, declared once. Built in the wiring and handed down; there is no global registry.
+
+Labels have few values and never hold personal data, event ids or tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+__all__ = ["Metrics"]
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.048, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """The service's metrics on one registry."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry if registry is not None else CollectorRegistry(auto_describe=True)
+        self.events = Counter(
+            "goldthread_events",
+            "Events by how they ended: taken, duplicate, rejected.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.rejections = Counter(
+            "goldthread_rejections", "Events rejected, by reason.", ["reason"], registry=self.registry
+        )
+        self.identifiers = Counter(
+            "goldthread_identifiers",
+            "Identifiers seen by the normaliser, by type and status (ok, missing, placeholder, invalid).",
+            ["type", "status"],
+            registry=self.registry,
+        )
+        self.stage_seconds = Histogram(
+            "goldthread_stage_seconds",
+            "Time of one stage of a micro-batch or request.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.batch_events = Histogram(
+            "goldthread_batch_events",
+            "Events per committed micro-batch.",
+            buckets=(1, 4, 16, 64, 128, 256, 512, 1024, 2048),
+            registry=self.registry,
+        )
+        self.records = Counter("goldthread_records", "Records inserted.", registry=self.registry)
+        self.pairs = Counter(
+            "goldthread_pairs", "Pairs scored, by fate: kept, dropped.", ["fate"], registry=self.registry
+        )
+        self.merges = Counter(
+            "goldthread_merges", "Profiles that lost all their records to another.", registry=self.registry
+        )
+        self.profile_changes = Counter(
+            "goldthread_profile_changes", "Versions written, by cause.", ["cause"], registry=self.registry
+        )
+        self.reviews = Counter(
+            "goldthread_reviews", "Reviews by what happened: opened, closed.", ["change"], registry=self.registry
+        )
+        self.keys_closed = Counter(
+            "goldthread_keys_closed",
+            "Keys that crossed their limit: generic tokens, crowded blocks.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.dirty_marks = Gauge("goldthread_dirty_marks", "Redo marks pending.", registry=self.registry)
+        self.retries = Counter(
+            "goldthread_retries", "Bounded retries taken, by what was retried.", ["operation"], registry=self.registry
+        )
+        self.consumer_lag = Gauge(
+            "goldthread_consumer_lag",
+            "Messages behind the end of the partition.",
+            ["partition"],
+            registry=self.registry,
+        )
+        self.outbox_rows = Counter(
+            "goldthread_outbox_rows", "Outbox rows published by the relay.", registry=self.registry
+        )
+        self.outbox_lag_seconds = Gauge(
+            "goldthread_outbox_lag_seconds",
+            "Age of the oldest row in the relay's last batch; 0 when drained.",
+            registry=self.registry,
+        )
+        self.cache_writes = Counter(
+            "goldthread_cache_writes", "Card writes by result: stored, outdated.", ["result"], registry=self.registry
+        )
+        self.cache_reads = Counter(
+            "goldthread_cache_reads",
+            "Card reads by result: hit, miss, stale, error.",
+            ["result"],
+            registry=self.registry,
+        )
+        self.lookups = Counter("goldthread_lookups", "Lookups by outcome.", ["outcome"], registry=self.registry)
+        self.rpc_seconds = Histogram(
+            "goldthread_rpc_seconds",
+            "Time of one call, observed after its handler ended, by method and gRPC code.",
+            ["method", "code"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.rpc_in_flight = Gauge(
+            "goldthread_rpc_in_flight", "Calls being handled.", ["method"], registry=self.registry
+        )
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times a stage, also when it fails."""
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self.stage_seconds.labels(name).observe(perf_counter() - started)

@@ -1,0 +1,204 @@
+"""Ingest: one micro-batch, one transaction.
+
+Everything a batch does, its offset moves included, commits together or not at all. A batch is tried again, a bounded number of times, when the ledger
+ended the transaction for a reason that a retry may cure; the inbox makes a batch that had committed without our knowing a batch of repeats,
+and the offset's compare-and-set then tells so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from goldthread.domain.policy import MAX_MESSAGE_BYTES
+from goldthread.domain.ports import IngestBatch, IngestReport
+from goldthread.domain.validation import broken_rules, rejection_reason
+from goldthread.domain.words import ChangeCause, Event, IncomingEvent, Position, Rejection, RejectionReason, Violation
+from goldthread.flows.components import Cause, place, settle
+from goldthread.flows.evidence import rejudge
+from goldthread.flows.retry import Retry
+from goldthread.flows.take import Taken, Taker
+from goldthread.ledger import Ledger, LedgerTransaction
+from goldthread.matching import Matcher, Refusal
+from goldthread.telemetry.metrics import Metrics
+
+__all__ = ["Admission", "IngestFlow"]
+
+_NONCE_BYTES = 24
+
+
+class Admission:
+    """Tells usable events from unusable ones: the rules of the domain first, then the values by the normaliser."""
+
+    def __init__(self, *, matcher: Matcher, now: Callable[[], datetime], currency: str, metrics: Metrics) -> None:
+        self._matcher = matcher
+        self._now = now
+        self._currency = currency
+        self._metrics = metrics
+
+    def admit(self, events: Sequence[IncomingEvent]) -> list[Event | Refusal]:
+        """Events ready for the ledger, or why not, parallel to the input."""
+        now = self._now()
+        results: list[Event | Refusal | None] = []
+        sound: list[IncomingEvent] = []
+        for event in events:
+            violations = broken_rules(event, now=now, currency=self._currency)
+            results.append(Refusal(rejection_reason(violations), tuple(violations)) if violations else None)
+            if not violations:
+                sound.append(event)
+        normalized, seen = self._matcher.normalize(sound)
+        for (kind, status), count in seen.items():
+            self._metrics.identifiers.labels(kind, status).inc(count)
+        rest = iter(normalized)
+        return [next(rest) if result is None else result for result in results]
+
+
+class IngestFlow:
+    """Takes micro-batches from Kafka and works redo marks off. Safe to call from several threads."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        matcher: Matcher,
+        admission: Admission,
+        taker: Taker,
+        retry: Retry,
+        entropy: Callable[[int], bytes],
+        actor: str,
+        metrics: Metrics,
+    ) -> None:
+        self._ledger = ledger
+        self._matcher = matcher
+        self._admission = admission
+        self._taker = taker
+        self._retry = retry
+        self._entropy = entropy
+        self._actor = actor
+        self._metrics = metrics
+
+    def run(self, batch: IngestBatch) -> IngestReport:
+        """Commits one batch. Raises `LedgerUnavailableError` once retries are used up and `OffsetFencedError` at once."""
+        with self._metrics.stage("normalize"):
+            admitted = self._admission.admit([event for _, event in batch.events])
+        events: list[tuple[Position | None, Event, bytes]] = []
+        rejections = [_with_digest(rejection) for rejection in batch.rejections]
+        for (position, incoming), payload, result in zip(batch.events, batch.payloads, admitted, strict=True):
+            if isinstance(result, Refusal):
+                rejections.append(_rejection(incoming, position, payload, result))
+            else:
+                events.append((position, result, payload))
+        with self._metrics.stage("batch"):
+            report = self._retry.call("ingest", lambda: self._commit(batch, events, rejections))
+        self._metrics.events.labels("taken").inc(report.taken)
+        self._metrics.events.labels("duplicate").inc(report.duplicates)
+        self._metrics.events.labels("rejected").inc(len(report.rejections))
+        for rejection in report.rejections:
+            self._metrics.rejections.labels(rejection.reason.name).inc()
+        self._metrics.batch_events.observe(len(batch.events) + len(batch.rejections))
+        return report
+
+    def _commit(
+        self,
+        batch: IngestBatch,
+        events: Sequence[tuple[Position | None, Event, bytes]],
+        rejections: Sequence[Rejection],
+    ) -> IngestReport:
+        with self._ledger.transaction() as tx:
+            tx.lock_writers()
+            for move in sorted(batch.offsets, key=lambda move: (move.topic, move.partition)):
+                tx.advance_offset(batch.group, move)
+            taken = self._taker.take(tx, [event for _, event, _ in events], cause=ChangeCause.EVENT, actor=self._actor)
+            every = [*rejections, *_conflicts(taken, events)]
+            self._bury(tx, every)
+        return IngestReport(
+            taken=taken.fresh,
+            duplicates=len(events) - taken.fresh - len(taken.conflicts),
+            rejections=tuple(every),
+            new_records=taken.new_records,
+            profiles_changed=len(taken.settlement.changed),
+            merges=len(taken.settlement.successors),
+            reviews_opened=taken.settlement.reviews_opened,
+        )
+
+    def _bury(self, tx: LedgerTransaction, rejections: Sequence[Rejection]) -> None:
+        """Writes dead letters with their payloads sealed; those above 1 MiB keep only digest and size."""
+        contexts = [repr(rejection.position).encode() for rejection in rejections]
+        small = [place for place, rejection in enumerate(rejections) if 0 < len(rejection.payload) <= MAX_MESSAGE_BYTES]
+        boxes = self._matcher.seal(
+            [self._entropy(_NONCE_BYTES) for _ in small],
+            [contexts[place] for place in small],
+            [rejections[place].payload for place in small],
+        )
+        sealed = dict(zip(small, boxes, strict=True))
+        tx.insert_dead_letters(rejections, [sealed.get(place, b"") for place in range(len(rejections))])
+
+    def redo(self, limit: int) -> int:
+        """Works off up to `limit` redo marks in one transaction and returns how many."""
+
+        def attempt() -> int:
+            with self._ledger.transaction() as tx:
+                tx.lock_writers()
+                marked = tx.take_dirty_marks(limit)
+                if marked:
+                    self._settle_marked(tx, marked)
+                self._metrics.dirty_marks.set(tx.count_dirty_marks())
+            return len(marked)
+
+        return self._retry.call("redo", attempt)
+
+    def _settle_marked(self, tx: LedgerTransaction, marked: Sequence[int]) -> None:
+        matcher = self._matcher
+        model_id = tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
+        bereft = rejudge(tx, matcher, marked, model_id=model_id, metrics=self._metrics)
+        members = tx.component({*marked, *bereft})
+        placement = place(tx, matcher, members, metrics=self._metrics)
+        cause = Cause(ChangeCause.REDO, self._actor)
+        settlement = settle(tx, placement, new=(), resighted=(), cause=cause, model_id=model_id)
+        self._taker.publish(tx, settlement, set(), cause=ChangeCause.REDO)
+
+
+def _with_digest(rejection: Rejection) -> Rejection:
+    if rejection.payload_sha256:
+        return rejection
+    return replace(
+        rejection, payload_sha256=hashlib.sha256(rejection.payload).digest(), payload_size=len(rejection.payload)
+    )
+
+
+def _rejection(event: IncomingEvent, position: Position | None, payload: bytes, refusal: Refusal) -> Rejection:
+    return Rejection(
+        reason=refusal.reason,
+        violations=refusal.violations,
+        source=_printable(event.source),
+        event_id=_printable(event.event_id),
+        position=position,
+        payload_sha256=hashlib.sha256(payload).digest(),
+        payload_size=len(payload),
+        payload=payload,
+    )
+
+
+def _conflicts(taken: Taken, events: Sequence[tuple[Position | None, Event, bytes]]) -> list[Rejection]:
+    conflicting = {id(event) for event in taken.conflicts}
+    return [
+        Rejection(
+            reason=RejectionReason.EVENT_ID_CONFLICT,
+            violations=(Violation("event_id", "was used before with another content"),),
+            source=event.source,
+            event_id=event.event_id,
+            position=position,
+            payload_sha256=hashlib.sha256(payload).digest(),
+            payload_size=len(payload),
+            payload=payload,
+        )
+        for position, event, payload in events
+        if id(event) in conflicting
+    ]
+
+
+def _printable(text: str) -> str:
+    """An id as far as it can be stored and shown: at most 128 printable characters."""
+    return "".join(character for character in text[:128] if character.isprintable())

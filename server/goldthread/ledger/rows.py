@@ -1,0 +1,216 @@
+"""Rows that flows hand to the ledger and get from it. Personal columns are hidden in `repr`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from goldthread.domain.policy import Totals
+from goldthread.domain.words import AttributeValues
+
+__all__ = [
+    "ComponentRows",
+    "InboxRow",
+    "JournalEntry",
+    "PairRow",
+    "ProfileRow",
+    "PurchaseRow",
+    "RecordRow",
+    "RecordSighting",
+    "RecordTokens",
+    "ReviewRow",
+    "SeenEvent",
+    "Standing",
+    "StoredRecord",
+    "TokenRow",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEvent:
+    """An event that was taken before."""
+
+    source: str
+    event_id: str
+    payload_digest: bytes
+    record_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSighting:
+    """All sightings of one claim in one batch, with what its purchases add up to."""
+
+    address: bytes
+    birth_id: UUID
+    source: str
+    attributes: AttributeValues = field(repr=False)
+    name_key: str | None = field(repr=False)
+    first_seen: datetime
+    last_seen: datetime
+    sightings: int
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record after an upsert; `new` if this transaction inserted it."""
+
+    record_id: int
+    profile_id: UUID
+    new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxRow:
+    """An event to take."""
+
+    source: str
+    event_id: str
+    payload_digest: bytes
+    record_id: int
+    kind: str
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchaseRow:
+    """A sale to keep."""
+
+    source: str
+    event_id: str
+    record_id: int
+    occurred_at: datetime
+    amount_minor: int
+    currency: str
+    store: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """An identifier to keep: its token, type, namespace and form."""
+
+    token: bytes
+    type: int
+    namespace: str
+    form: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordTokens:
+    """Identifiers of one record in one batch."""
+
+    record_id: int
+    token_ids: tuple[int, ...]
+    first_seen: datetime
+    last_seen: datetime
+    sightings: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """What the core compares of one record; tokens are those that mean something: (type, namespace, form, token)."""
+
+    record_id: int
+    address: bytes
+    birth_id: UUID
+    profile_id: UUID
+    attributes: AttributeValues = field(repr=False)
+    tokens: tuple[tuple[int, str, int, bytes], ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """A kept pair, `low` < `high`."""
+
+    low: int
+    high: int
+    score: int
+    levels: bytes
+    weights: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentRows:
+    """Whole components: every record, kept pair and standing assertion of them."""
+
+    records: list[RecordRow]
+    pairs: list[PairRow]
+    same: list[tuple[int, int]]
+    different: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRow:
+    """A profile as stored, or as it is to be stored. `members` are birth ids, ascending; not stored here but with the records."""
+
+    profile_id: UUID
+    version: int
+    live: bool
+    ambiguous: bool
+    name_record: int | None
+    address_record: int | None
+    birth_date_record: int | None
+    totals: Totals
+    members: tuple[UUID, ...] = ()
+
+    @property
+    def survivors(self) -> tuple[int | None, int | None, int | None]:
+        """Records whose name, address and birth date survive."""
+        return (self.name_record, self.address_record, self.birth_date_record)
+
+    @classmethod
+    def ended(cls, profile_id: UUID) -> ProfileRow:
+        """A profile whose records moved elsewhere; its version is still to be drawn."""
+        return cls(
+            profile_id=profile_id,
+            version=0,
+            live=False,
+            ambiguous=False,
+            name_record=None,
+            address_record=None,
+            birth_date_record=None,
+            totals=Totals(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a record stands: its profile, with version, ambiguity, number of records and whether a review is open."""
+
+    profile_id: UUID
+    version: int
+    ambiguous: bool
+    members: int
+    in_review: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRow:
+    """A review between two profiles, `low_profile` < `high_profile`; id 0 if it is not stored yet."""
+
+    review_id: int
+    low_profile: UUID
+    high_profile: UUID
+    low_record: int
+    high_record: int
+    strength: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntry:
+    """One change of one profile; `links` are (low, high) of the kept pairs that brought records together."""
+
+    version: int
+    profile_id: UUID
+    live: bool
+    before_records: tuple[UUID, ...]
+    after_records: tuple[UUID, ...]
+    successors: tuple[UUID, ...]
+    before_survivors: tuple[int | None, int | None, int | None]
+    after_survivors: tuple[int | None, int | None, int | None]
+    cause: str
+    actor: str
+    source: str
+    event_id: str
+    links: tuple[tuple[int, int], ...]

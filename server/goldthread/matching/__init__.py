@@ -1,0 +1,20 @@
+"""Matching: the only importer of the Rust core. Everything is batch-shaped; normalisation happens in Rust alone."""
+
+from goldthread.matching.identifiers import DigestedIdentifier, LookupKey, digest_identifiers
+from goldthread.matching.keys import MASTER_KEY_BYTES, Keys
+from goldthread.matching.matcher import BlockingKey, Clustering, ClusterReview, Matchable, Matcher, Refusal, ScoredPair
+
+__all__ = [
+    "MASTER_KEY_BYTES",
+    "BlockingKey",
+    "ClusterReview",
+    "Clustering",
+    "DigestedIdentifier",
+    "Keys",
+    "LookupKey",
+    "Matchable",
+    "Matcher",
+    "Refusal",
+    "ScoredPair",
+    "digest_identifiers",
+]

@@ -1,0 +1,93 @@
+"""From values to digests and tokens: what doors and producers need of the core. All normalisation happens in Rust."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from goldthread import _core
+from goldthread.domain.words import DigestForm, IdentifierStatus, IdentifierType, IncomingIdentifier, Violation
+from goldthread.matching.keys import Keys
+
+__all__ = ["DigestedIdentifier", "LookupKey", "digest_identifiers", "lookup_keys"]
+
+
+@dataclass(frozen=True, slots=True)
+class DigestedIdentifier:
+    """What the normaliser made of a raw value; `folded` is the gmail-folded digest where there is one."""
+
+    status: IdentifierStatus
+    digest: bytes | None = field(repr=False)
+    folded: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LookupKey:
+    """Tokens under which an identifier may be known, in order of priority."""
+
+    type: IdentifierType
+    tokens: tuple[bytes, ...]
+
+
+def digest_identifiers(types: Sequence[int], values: Sequence[str | None], *, region: str) -> list[DigestedIdentifier]:
+    """Canonical digests of raw values, parallel to them. `region` is the ISO 3166 code for phones without a country code."""
+    statuses, digests, folded = _core.normalize_identifiers(types, values, region=region)
+    return [
+        DigestedIdentifier(IdentifierStatus(status), digest, fold)
+        for status, digest, fold in zip(statuses, digests, folded, strict=True)
+    ]
+
+
+def lookup_keys(
+    identifiers: Sequence[IncomingIdentifier], *, keys: Keys, region: str
+) -> list[LookupKey | Violation | None]:
+    """What to look up for each identifier: its tokens, the violation that makes it unusable, or None for a blank or placeholder."""
+    digested = digest_values(identifiers, region=region)
+    wanted: list[tuple[int, int, bytes]] = []
+    for place, found in enumerate(digested):
+        if found.status is IdentifierStatus.OK and found.digest is not None:
+            wanted.append((place, identifiers[place].form, found.digest))
+            if found.folded is not None:
+                wanted.append((place, DigestForm.GMAIL_FOLDED, found.folded))
+    tokens = _core.tokenize(
+        keys.token,
+        [identifiers[place].type for place, _, _ in wanted],
+        [identifiers[place].namespace for place, _, _ in wanted],
+        [form for _, form, _ in wanted],
+        [digest for _, _, digest in wanted],
+    )
+    by_place: dict[int, list[bytes]] = {}
+    for (place, _, _), token in zip(wanted, tokens, strict=True):
+        by_place.setdefault(place, []).append(token)
+    return [
+        _lookup_key(identifier, found.status, by_place.get(place))
+        for place, (identifier, found) in enumerate(zip(identifiers, digested, strict=True))
+    ]
+
+
+def _lookup_key(
+    identifier: IncomingIdentifier, status: IdentifierStatus, tokens: list[bytes] | None
+) -> LookupKey | Violation | None:
+    if tokens:
+        return LookupKey(IdentifierType(identifier.type), tuple(tokens))
+    if status is IdentifierStatus.INVALID:
+        return Violation(identifier.path, f"is not a valid {IdentifierType(identifier.type).label}")
+    return None
+
+
+def digest_values(identifiers: Sequence[IncomingIdentifier], *, region: str) -> list[DigestedIdentifier]:
+    """Status and digests of identifiers that came raw or already digested, parallel to them."""
+    raw = [place for place, identifier in enumerate(identifiers) if identifier.digest is None]
+    ready = [place for place, identifier in enumerate(identifiers) if identifier.digest is not None]
+    found: dict[int, DigestedIdentifier] = {}
+    if raw:
+        digested = digest_identifiers(
+            [identifiers[place].type for place in raw], [identifiers[place].raw for place in raw], region=region
+        )
+        found.update(zip(raw, digested, strict=True))
+    if ready:
+        digests = [identifiers[place].digest or b"" for place in ready]
+        statuses = _core.check_digests([identifiers[place].type for place in ready], digests)
+        for place, status, digest in zip(ready, statuses, digests, strict=True):
+            found[place] = DigestedIdentifier(IdentifierStatus(status), digest, None)
+    return [found[place] for place in range(len(identifiers))]

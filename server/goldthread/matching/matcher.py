@@ -1,0 +1,311 @@
+"""The matcher: one match model, the service's keys and a default region, over batches.
+
+Thread-safe: it holds nothing that changes. Everything heavy runs in the Rust core with the interpreter lock released.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from goldthread import _core
+from goldthread.domain.errors import ModelFileError
+from goldthread.domain.words import (
+    ATTRIBUTE_NAMES,
+    AttributeValues,
+    Claim,
+    DigestForm,
+    Event,
+    Identifier,
+    IdentifierStatus,
+    IdentifierType,
+    IncomingEvent,
+    IncomingIdentifier,
+    RejectionReason,
+    Violation,
+)
+from goldthread.matching.identifiers import LookupKey, digest_values, lookup_keys
+from goldthread.matching.keys import Keys
+
+__all__ = ["BlockingKey", "ClusterReview", "Clustering", "Matchable", "Matcher", "Refusal", "ScoredPair"]
+
+_TYPE_LABELS = {kind.value: kind.label for kind in IdentifierType}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an event's values cannot be used."""
+
+    reason: RejectionReason
+    violations: tuple[Violation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matchable:
+    """What the core compares of one record: its address, clean attributes and the tokens that mean something."""
+
+    address: bytes
+    attributes: AttributeValues = field(repr=False)
+    tokens: Sequence[tuple[int, str, int, bytes]] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingKey:
+    """A blocking key of record number `row`; `parent` is the key one refinement before it (0 at depth 0)."""
+
+    row: int
+    rule: int
+    depth: int
+    key: int
+    parent: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPair:
+    """A pair at or above the model's floor: place in the input, score, level and weight per comparison (millibits)."""
+
+    place: int
+    score: int
+    levels: bytes
+    weights: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterReview:
+    """A review between two clusters, named by rows, with the best pair of rows between them."""
+
+    low: int
+    high: int
+    strength: int
+    low_row: int
+    high_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clustering:
+    """A partition: cluster of each row (named by a row), ambiguous clusters with their contenders, reviews."""
+
+    clusters: list[int]
+    ambiguous: dict[int, set[int]]
+    reviews: list[ClusterReview]
+
+
+class Matcher:
+    """One model, one set of keys, one region."""
+
+    def __init__(self, *, model_text: str, keys: Keys, region: str) -> None:
+        try:
+            self._model = _core.Model.parse(model_text)
+        except _core.ModelError as error:
+            raise ModelFileError(
+                "the match model is not valid", metadata={"key": str(error.args[0]) if error.args else ""}
+            ) from error
+        self.model_text = model_text
+        self.model_sha256 = hashlib.sha256(model_text.encode()).digest()
+        self.model_version = self._model.version
+        self.calibrated = self._model.calibrated
+        self.link = self._model.link
+        self.max_block = self._model.max_block
+        self.max_component = self._model.max_component
+        self.block_depth = self._model.block_depth
+        self.generic_limits = [self._model.generic_limit(kind) for kind in IdentifierType]
+        self.normalizer_version = _core.NORMALIZER_VERSION
+        self.key_version = keys.version
+        self._keys = keys
+        self._region = region
+        self._levels = {name: self._model.level_names(name) for name in _core.COMPARISONS}
+
+    def lookup_keys(self, identifiers: Sequence[IncomingIdentifier]) -> list[LookupKey | Violation | None]:
+        """Tokens to look up for each identifier, its violation, or None for a blank or placeholder."""
+        return lookup_keys(identifiers, keys=self._keys, region=self._region)
+
+    def normalize(self, events: Sequence[IncomingEvent]) -> tuple[list[Event | Refusal], Counter[tuple[str, str]]]:
+        """Usable events, or why not, parallel to the input; and how many identifiers had which `(type, status)`.
+
+        The input has passed the rules of `domain.validation`. Blank and placeholder values are taken away; an invalid one refuses the event.
+        """
+        flat = [identifier for event in events for identifier in event.identifiers]
+        digested = iter(digest_values(flat, region=self._region))
+        clean, invalid = self._attributes(events)
+        seen: Counter[tuple[str, str]] = Counter()
+        results: list[Event | Refusal] = []
+        for row, event in enumerate(events):
+            violations = [
+                Violation(f"claim.attributes.{name}", "is not a valid value") for name in invalid.get(row, ())
+            ]
+            kept: set[tuple[int, str, int, bytes]] = set()
+            for identifier in event.identifiers:
+                found = next(digested)
+                seen[_TYPE_LABELS[identifier.type], found.status.name.lower()] += 1
+                if found.status is IdentifierStatus.INVALID:
+                    violations.append(Violation(identifier.path, f"is not a valid {_TYPE_LABELS[identifier.type]}"))
+                elif found.status is IdentifierStatus.OK and found.digest is not None:
+                    namespace = (
+                        event.source if identifier.type == IdentifierType.CUSTOMER_NUMBER else identifier.namespace
+                    )
+                    kept.add((identifier.type, namespace, identifier.form, found.digest))
+                    if found.folded is not None:
+                        kept.add((identifier.type, namespace, DigestForm.GMAIL_FOLDED, found.folded))
+            attributes = clean[row]
+            if violations:
+                results.append(Refusal(RejectionReason.INVALID_FIELD, tuple(violations)))
+            elif event.occurred_at is None or event.payload is None:
+                raise ValueError("normalize() takes validated events only")
+            elif not kept and not any(attributes):
+                no_claim = Violation(
+                    "claim", "has no identifier and no attribute once blanks and placeholders are taken away"
+                )
+                results.append(Refusal(RejectionReason.NO_USABLE_CLAIM, (no_claim,)))
+            else:
+                identifiers = tuple(
+                    Identifier(type=IdentifierType(kind), namespace=namespace, form=DigestForm(form), digest=digest)
+                    for kind, namespace, form, digest in sorted(kept)
+                )
+                claim = Claim(source=event.source, identifiers=identifiers, attributes=attributes)
+                results.append(
+                    Event(
+                        source=event.source,
+                        event_id=event.event_id,
+                        occurred_at=event.occurred_at,
+                        claim=claim,
+                        payload=event.payload,
+                        payload_digest=event.payload_digest,
+                    )
+                )
+        return results, seen
+
+    def _attributes(self, events: Sequence[IncomingEvent]) -> tuple[list[AttributeValues], dict[int, list[str]]]:
+        columns = {name: [event.attributes.get(name) for event in events] for name in (*ATTRIBUTE_NAMES, "full_name")}
+        clean, bad = _core.normalize_attributes(columns, region=self._region)
+        invalid: dict[int, list[str]] = {}
+        for row, name in bad:
+            invalid.setdefault(row, []).append(name)
+        return list(zip(*(clean[name] for name in ATTRIBUTE_NAMES), strict=True)), invalid
+
+    def addresses(self, claims: Sequence[Claim]) -> list[bytes]:
+        """Record addresses of claims at epoch 0, 32 bytes each."""
+        offsets, types, namespaces, forms, digests = _flatten(claims)
+        columns = {name: [claim.attributes[place] for claim in claims] for place, name in enumerate(ATTRIBUTE_NAMES)}
+        sources = [claim.source for claim in claims]
+        return _core.address_records(
+            self._keys.address, sources, offsets, types, namespaces, forms, digests, columns, [0] * len(claims)
+        )
+
+    def tokens(self, claims: Sequence[Claim]) -> list[list[tuple[int, str, int, bytes]]]:
+        """`(type, namespace, form, token)` of every identifier of each claim."""
+        offsets, types, namespaces, forms, digests = _flatten(claims)
+        rows = list(
+            zip(
+                types,
+                namespaces,
+                forms,
+                _core.tokenize(self._keys.token, types, namespaces, forms, digests),
+                strict=True,
+            )
+        )
+        return [rows[start:end] for start, end in pairwise(offsets)]
+
+    def name_keys(self, records: Sequence[Matchable]) -> list[str | None]:
+        """Name key of each record: what tells contradicting names of one token apart."""
+        return self._records(records).name_keys()
+
+    def blocking_keys(self, records: Sequence[Matchable]) -> list[BlockingKey]:
+        """Every blocking key of every record, all depths."""
+        columns = _core.blocking_keys(self._keys.blocking, self._records(records), self._model)
+        return [BlockingKey(*row) for row in zip(*columns, strict=True)]
+
+    def score(self, records: Sequence[Matchable], pairs: Sequence[tuple[int, int]]) -> list[ScoredPair]:
+        """Pairs of rows at or above the model's floor."""
+        if not pairs:
+            return []
+        places, scores, levels, weights = _core.score_pairs(
+            self._records(records),
+            [a for a, _ in pairs],
+            [b for _, b in pairs],
+            self._model,
+            cutoff=self._model.edge_floor,
+        )
+        width = len(_core.COMPARISONS)
+        return [
+            ScoredPair(
+                place, score, levels[at * width : (at + 1) * width], tuple(weights[at * width : (at + 1) * width])
+            )
+            for at, (place, score) in enumerate(zip(places, scores, strict=True))
+        ]
+
+    def partition(
+        self,
+        records: Sequence[Matchable],
+        pairs: Sequence[tuple[int, int, int]],
+        *,
+        same: Sequence[tuple[int, int]],
+        different: Sequence[tuple[int, int]],
+    ) -> Clustering:
+        """Partition of whole components; `pairs` are `(row, row, score)`."""
+        clusters, flagged, contenders, reviews = _core.partition(
+            self._records(records),
+            [p[0] for p in pairs],
+            [p[1] for p in pairs],
+            [p[2] for p in pairs],
+            same,
+            different,
+            self._model,
+        )
+        ambiguous: dict[int, set[int]] = {cluster: set() for cluster in flagged}
+        for cluster, contender in contenders:
+            ambiguous[cluster].add(contender)
+        return Clustering(clusters, ambiguous, [ClusterReview(*review) for review in reviews])
+
+    def probabilities(self, scores: Sequence[int]) -> list[float]:
+        """Posterior probabilities of "same person" under the model."""
+        return self._model.probabilities(scores)
+
+    def contributions(self, levels: bytes, weights: Sequence[int]) -> list[tuple[str, str, int]]:
+        """`(comparison, level, millibits)` of a scored pair, missing comparisons left out."""
+        return [
+            (name, self._levels[name][level], weight)
+            for name, level, weight in zip(_core.COMPARISONS, levels, weights, strict=True)
+            if level
+        ]
+
+    def seal(self, nonces: Sequence[bytes], contexts: Sequence[bytes], values: Sequence[bytes]) -> list[bytes]:
+        """Seals dead letters; nonces are 24 random bytes each, used once."""
+        return _core.seal(self._keys.seal, nonces, contexts, values)
+
+    def unseal(self, contexts: Sequence[bytes], sealed: Sequence[bytes]) -> list[bytes]:
+        """Opens sealed dead letters."""
+        return _core.unseal(self._keys.seal, contexts, sealed)
+
+    def _records(self, records: Sequence[Matchable]) -> _core.Records:
+        offsets = [0]
+        flat: list[tuple[int, str, int, bytes]] = []
+        for record in records:
+            flat.extend(record.tokens)
+            offsets.append(len(flat))
+        columns: Mapping[str, Sequence[str | None]] = {
+            name: [record.attributes[place] for record in records] for place, name in enumerate(ATTRIBUTE_NAMES)
+        }
+        return _core.Records(
+            [record.address for record in records],
+            columns,
+            offsets,
+            [row[0] for row in flat],
+            [row[1] for row in flat],
+            [row[2] for row in flat],
+            [row[3] for row in flat],
+        )
+
+
+def _flatten(claims: Sequence[Claim]) -> tuple[list[int], list[int], list[str], list[int], list[bytes]]:
+    offsets, types, namespaces, forms, digests = [0], [], [], [], []
+    for claim in claims:
+        for identifier in claim.identifiers:
+            types.append(int(identifier.type))
+            namespaces.append(identifier.namespace)
+            forms.append(int(identifier.form))
+            digests.append(identifier.digest)
+        offsets.append(len(types))
+    return offsets, types, namespaces, forms, digests

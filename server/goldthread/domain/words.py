@@ -256,7 +256,6 @@ class Event:
     occurred_at: datetime
     claim: Claim
     payload: Payload
-    payload_digest: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from goldthread.domain.policy import MAX_MESSAGE_BYTES
 from goldthread.domain.ports import IngestBatch, IngestReport
-from goldthread.domain.validation import broken_rules, rejection_reason
 from goldthread.domain.words import ChangeCause, Event, IncomingEvent, Position, Rejection, RejectionReason, Violation
+from goldthread.flows.admission import Admission
 from goldthread.flows.components import Cause, place, settle
 from goldthread.flows.evidence import rejudge
 from goldthread.flows.retry import Retry
@@ -24,35 +23,9 @@ from goldthread.ledger import Ledger, LedgerTransaction
 from goldthread.matching import Matcher, Refusal
 from goldthread.telemetry.metrics import Metrics
 
-__all__ = ["Admission", "IngestFlow"]
+__all__ = ["IngestFlow"]
 
 _NONCE_BYTES = 24
-
-
-class Admission:
-    """Tells usable events from unusable ones: the rules of the domain first, then the values by the normaliser."""
-
-    def __init__(self, *, matcher: Matcher, now: Callable[[], datetime], currency: str, metrics: Metrics) -> None:
-        self._matcher = matcher
-        self._now = now
-        self._currency = currency
-        self._metrics = metrics
-
-    def admit(self, events: Sequence[IncomingEvent]) -> list[Event | Refusal]:
-        """Events ready for the ledger, or why not, parallel to the input."""
-        now = self._now()
-        results: list[Event | Refusal | None] = []
-        sound: list[IncomingEvent] = []
-        for event in events:
-            violations = broken_rules(event, now=now, currency=self._currency)
-            results.append(Refusal(rejection_reason(violations), tuple(violations)) if violations else None)
-            if not violations:
-                sound.append(event)
-        normalized, seen = self._matcher.normalize(sound)
-        for (kind, status), count in seen.items():
-            self._metrics.identifiers.labels(kind, status).inc(count)
-        rest = iter(normalized)
-        return [next(rest) if result is None else result for result in results]
 
 
 class IngestFlow:

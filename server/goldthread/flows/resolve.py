@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from goldthread.domain.errors import EventIdConflictError, InvalidArgumentError
 from goldthread.domain.ports import ContributionBits, PairEvidence, ResolveResult
 from goldthread.domain.words import ChangeCause, Decision, Event, IncomingEvent, profile_public_id
-from goldthread.flows.ingest import Admission
+from goldthread.flows.admission import Admission
 from goldthread.flows.retry import Retry
 from goldthread.flows.take import Taker
 from goldthread.ledger import Ledger, LedgerTransaction, PairRow
@@ -33,7 +33,7 @@ class ResolveFlow:
 
         Raises `InvalidArgumentError` with every violation, `EventIdConflictError`, `LedgerUnavailableError`.
         """
-        [admitted] = self._admission.admit([event])
+        [admitted] = self._admission.admit([event], prefix="event.")
         if isinstance(admitted, Refusal):
             raise InvalidArgumentError(admitted.violations, detail_reason=admitted.reason.name)
         valid = admitted

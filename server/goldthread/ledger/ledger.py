@@ -192,6 +192,12 @@ class Ledger:
             rows = connection.execute(query("partition")).fetchall()
         return {bytes(address): profile_id for address, profile_id in rows}
 
+    def event_profiles(self) -> Iterator[tuple[str, str, UUID]]:
+        """Source, event id and profile of every event taken; for audits, reads everything through a server-side cursor."""
+        with self._connection() as connection, connection.transaction(), connection.cursor(name="event_profiles") as cursor:
+            cursor.itersize = 10_000
+            yield from cursor.execute(query("event_profiles"))
+
     def profile_of(self, birth_id: UUID) -> UUID | None:
         """The profile that now holds the record with this birth id; None if the id was never given out."""
         with self._connection() as connection:

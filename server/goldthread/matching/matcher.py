@@ -18,7 +18,6 @@ from goldthread.domain.words import (
     AttributeValues,
     Claim,
     DigestForm,
-    Event,
     Identifier,
     IdentifierStatus,
     IdentifierType,
@@ -122,16 +121,16 @@ class Matcher:
         """Tokens to look up for each identifier, its violation, or None for a blank or placeholder."""
         return lookup_keys(identifiers, keys=self._keys, region=self._region)
 
-    def normalize(self, events: Sequence[IncomingEvent]) -> tuple[list[Event | Refusal], Counter[tuple[str, str]]]:
-        """Usable events, or why not, parallel to the input; and how many identifiers had which `(type, status)`.
+    def normalize(self, events: Sequence[IncomingEvent]) -> tuple[list[Claim | Refusal], Counter[tuple[str, str]]]:
+        """Usable claims, or why not, parallel to the input; and how many identifiers had which `(type, status)`.
 
-        The input has passed the rules of `domain.validation`. Blank and placeholder values are taken away; an invalid one refuses the event.
+        Identifiers must be of known types. Blank and placeholder values are taken away; an invalid one refuses the event.
         """
         flat = [identifier for event in events for identifier in event.identifiers]
         digested = iter(digest_values(flat, region=self._region))
         clean, invalid = self._attributes(events)
         seen: Counter[tuple[str, str]] = Counter()
-        results: list[Event | Refusal] = []
+        results: list[Claim | Refusal] = []
         for row, event in enumerate(events):
             violations = [
                 Violation(f"claim.attributes.{name}", "is not a valid value") for name in invalid.get(row, ())
@@ -152,8 +151,6 @@ class Matcher:
             attributes = clean[row]
             if violations:
                 results.append(Refusal(RejectionReason.INVALID_FIELD, tuple(violations)))
-            elif event.occurred_at is None or event.payload is None:
-                raise ValueError("normalize() takes validated events only")
             elif not kept and not any(attributes):
                 no_claim = Violation(
                     "claim", "has no identifier and no attribute once blanks and placeholders are taken away"
@@ -164,17 +161,7 @@ class Matcher:
                     Identifier(type=IdentifierType(kind), namespace=namespace, form=DigestForm(form), digest=digest)
                     for kind, namespace, form, digest in sorted(kept)
                 )
-                claim = Claim(source=event.source, identifiers=identifiers, attributes=attributes)
-                results.append(
-                    Event(
-                        source=event.source,
-                        event_id=event.event_id,
-                        occurred_at=event.occurred_at,
-                        claim=claim,
-                        payload=event.payload,
-                        payload_digest=event.payload_digest,
-                    )
-                )
+                results.append(Claim(source=event.source, identifiers=identifiers, attributes=attributes))
         return results, seen
 
     def _attributes(self, events: Sequence[IncomingEvent]) -> tuple[list[AttributeValues], dict[int, list[str]]]:

@@ -68,3 +68,7 @@ SELECT profile_id FROM record WHERE birth_id = %(birth_id)s;
 -- name: ping
 -- Answers.
 SELECT 1;
+
+-- name: event_profiles
+-- Which profile each event is credited to now.
+SELECT inbox.source, inbox.event_id, record.profile_id FROM inbox JOIN record USING (record_id);

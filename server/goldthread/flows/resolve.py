@@ -46,9 +46,17 @@ class ResolveFlow:
             if taken.conflicts:
                 raise EventIdConflictError(source=event.source, event_id=event.event_id)
             key = (event.source, event.event_id)
-            return self._answer(tx, taken.records[key], duplicate=key in taken.repeated, preview=preview)
+            return self._answer(
+                tx,
+                taken.records[key],
+                duplicate=key in taken.repeated,
+                preview=preview,
+                new=taken.new_records > 0,
+            )
 
-    def _answer(self, tx: LedgerTransaction, record_id: int, *, duplicate: bool, preview: bool) -> ResolveResult:
+    def _answer(
+        self, tx: LedgerTransaction, record_id: int, *, duplicate: bool, preview: bool, new: bool
+    ) -> ResolveResult:
         standing = tx.standing(record_id)
         pairs = sorted(tx.pairs_with(record_id), key=lambda pair: (-pair.score, pair.low, pair.high))
         others = {pair.high if pair.low == record_id else pair.low for pair in pairs}
@@ -64,7 +72,7 @@ class ResolveFlow:
         linked = decision is Decision.LINK
         best = next((pair for pair in pairs if ((pair.low in within and pair.high in within) == linked)), None)
         probability = self._matcher.probabilities([best.score])[0] if best is not None else 0.0
-        made_now = preview and standing.members == 1
+        made_now = preview and new and standing.members == 1
         return ResolveResult(
             profile_id="" if made_now else profile_public_id(standing.profile_id),
             decision=decision,

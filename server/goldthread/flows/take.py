@@ -56,8 +56,16 @@ class Taken:
 class Taker:
     """Takes events with one matcher. Thread-safe."""
 
-    def __init__(self, *, matcher: Matcher, birth_ids: BirthIds, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        *,
+        matcher: Matcher,
+        birth_ids: BirthIds,
+        metrics: Metrics,
+        inline_component_records: int = INLINE_COMPONENT_RECORDS,
+    ) -> None:
         self._matcher = matcher
+        self._inline_component_records = inline_component_records
         self._birth_ids = birth_ids
         self._metrics = metrics
 
@@ -77,7 +85,7 @@ class Taker:
         births = {row.record_id: row.profile_id for row in stored.values() if row.new}
         with metrics.stage("profiles"):
             members = tx.component(judgement.touched) if judgement.touched else []
-            if len(members) > INLINE_COMPONENT_RECORDS:
+            if len(members) > self._inline_component_records:
                 tx.insert_dirty_marks(judgement.touched, "large component")
                 placement = alone(births)
             else:

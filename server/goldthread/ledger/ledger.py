@@ -194,7 +194,11 @@ class Ledger:
 
     def event_profiles(self) -> Iterator[tuple[str, str, UUID]]:
         """Source, event id and profile of every event taken; for audits, reads everything through a server-side cursor."""
-        with self._connection() as connection, connection.transaction(), connection.cursor(name="event_profiles") as cursor:
+        with (
+            self._connection() as connection,
+            connection.transaction(),
+            connection.cursor(name="event_profiles") as cursor,
+        ):
             cursor.itersize = 10_000
             yield from cursor.execute(query("event_profiles"))
 

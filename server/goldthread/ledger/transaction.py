@@ -130,8 +130,8 @@ class LedgerTransaction(EvidenceStatements, ProfileStatements):
     ) -> dict[bytes, tuple[int, bool]]:
         """One row per identifier; gives its surrogate and whether it is generic, by token."""
         rows = sorted(set(tokens), key=lambda row: row.token)
-        found = self._rows(
-            "upsert_tokens",
+        self._run(
+            "insert_tokens",
             tokens=[row.token for row in rows],
             types=[row.type for row in rows],
             namespaces=[row.namespace for row in rows],
@@ -139,6 +139,7 @@ class LedgerTransaction(EvidenceStatements, ProfileStatements):
             key_version=key_version,
             normalizer_version=normalizer_version,
         )
+        found = self._rows("find_tokens", tokens=[row.token for row in rows])
         return {bytes(token): (token_id, generic) for token, token_id, generic in found}
 
     def upsert_record_tokens(self, rows: Sequence[RecordTokens]) -> None:

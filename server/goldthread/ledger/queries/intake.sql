@@ -76,20 +76,17 @@ ON CONFLICT ON CONSTRAINT record_address_key DO UPDATE SET
     last_purchase_at = greatest(kept.last_purchase_at, excluded.last_purchase_at)
 RETURNING kept.address, kept.record_id, kept.profile_id, kept.birth_id;
 
--- name: upsert_tokens
--- One row per identifier, whoever carries it; input in token order. Returns every asked-for token.
-WITH asked AS (
-    SELECT * FROM unnest(%(tokens)s::bytea[], %(types)s::smallint[], %(namespaces)s::text[], %(forms)s::smallint[])
-        AS asked (token, type, namespace, form)
-), inserted AS (
-    INSERT INTO token (token, type, namespace, form, key_version, normalizer_version)
-    SELECT token, type, namespace, form, %(key_version)s, %(normalizer_version)s FROM asked
-    ON CONFLICT ON CONSTRAINT token_token_key DO NOTHING
-    RETURNING token, token_id, generic
-)
-SELECT token, token_id, generic FROM inserted
-UNION ALL
-SELECT token.token, token.token_id, token.generic FROM token JOIN asked USING (token);
+-- name: insert_tokens
+-- One row per identifier, whoever carries it; waits for a writer who inserts the same one. Input in token order.
+INSERT INTO token (token, type, namespace, form, key_version, normalizer_version)
+SELECT token, type, namespace, form, %(key_version)s, %(normalizer_version)s
+FROM unnest(%(tokens)s::bytea[], %(types)s::smallint[], %(namespaces)s::text[], %(forms)s::smallint[])
+    AS asked (token, type, namespace, form)
+ON CONFLICT ON CONSTRAINT token_token_key DO NOTHING;
+
+-- name: find_tokens
+-- Surrogates and states of identifiers; a statement of its own, so that it sees rows which insert_tokens waited for.
+SELECT token, token_id, generic FROM token WHERE token = ANY(%(tokens)s);
 
 -- name: upsert_record_tokens
 -- Hangs identifiers on records and widens the time in which each was seen there.

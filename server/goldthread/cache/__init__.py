@@ -1,0 +1,20 @@
+"""The card cache: encoded answers by token, written by compare-and-set. The only importer of redis."""
+
+from __future__ import annotations
+
+from goldthread.cache.breaker import Breaker
+from goldthread.cache.entries import card_key
+from goldthread.cache.memory import MemoryCardCache, MemoryCardStore
+from goldthread.cache.reader import AsyncCardCache
+from goldthread.cache.settings import CacheSettings
+from goldthread.cache.store import RedisCardStore
+
+__all__ = [
+    "AsyncCardCache",
+    "Breaker",
+    "CacheSettings",
+    "MemoryCardCache",
+    "MemoryCardStore",
+    "RedisCardStore",
+    "card_key",
+]

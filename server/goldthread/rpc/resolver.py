@@ -1,0 +1,41 @@
+"""`ResolverService`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from goldthread.domain.ports import ResolveResult
+from goldthread.domain.words import IncomingEvent
+from goldthread.rpc.pool import BlockingPool
+from goldthread.rpc.wrapping import Context
+from goldthread.v1 import resolver_service_pb2, resolver_service_pb2_grpc
+from goldthread.wire import event_from_proto, resolve_response
+
+__all__ = ["ResolverServicer", "Resolves"]
+
+
+class Resolves(Protocol):
+    """What the servicer calls: `flows.ResolveFlow`; blocking."""
+
+    def resolve(self, event: IncomingEvent, *, preview: bool) -> ResolveResult:
+        """Takes one event."""
+        ...
+
+
+class ResolverServicer(resolver_service_pb2_grpc.ResolverServiceServicer):
+    """Takes events one by one."""
+
+    def __init__(self, flow: Resolves, pool: BlockingPool) -> None:
+        self._flow = flow
+        self._pool = pool
+
+    async def Resolve(  # noqa: N802
+        self,
+        request: resolver_service_pb2.ResolveRequest,
+        context: Context,  # noqa: ARG002
+    ) -> resolver_service_pb2.ResolveResponse:
+        """See `resolver_service.proto`."""
+        event = event_from_proto(request.event, "event")
+        preview = request.preview
+        result = await self._pool.run(lambda: self._flow.resolve(event, preview=preview))
+        return resolve_response(result)

@@ -11,6 +11,36 @@ file that does not parse or validate), both `CoreError`.
 from collections.abc import Mapping, Sequence
 from typing import Final, final
 
+__all__ = [
+    "ATTRIBUTES",
+    "COMPARISONS",
+    "NORMALIZER_VERSION",
+    "CoreError",
+    "InputError",
+    "Model",
+    "ModelError",
+    "Records",
+    "SealError",
+    "__version__",
+    "address_records",
+    "blocking_keys",
+    "check_digests",
+    "double_metaphone",
+    "jaro_winkler",
+    "levenshtein",
+    "match_records",
+    "normalize_attributes",
+    "normalize_identifiers",
+    "osa",
+    "partition",
+    "payload_digests",
+    "score_pairs",
+    "seal",
+    "soundex",
+    "tokenize",
+    "unseal",
+]
+
 __version__: Final[str]
 NORMALIZER_VERSION: Final[str]
 """Version of the normaliser together with its phone metadata; stored with every token."""
@@ -124,7 +154,9 @@ class Records:
     def name_keys(self) -> list[str | None]:
         """The name key of each record (docs/matching.md section 6)."""
 
-def blocking_keys(key: bytes, records: Records, model: Model) -> tuple[list[int], list[int], list[int], list[int], list[int]]:
+def blocking_keys(
+    key: bytes, records: Records, model: Model
+) -> tuple[list[int], list[int], list[int], list[int], list[int]]:
     """All blocking keys: record index, rule index, depth, key, parent key (0 at depth 0), parallel lists ordered by record, rule, depth."""
 
 def score_pairs(

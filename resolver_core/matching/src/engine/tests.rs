@@ -1,0 +1,96 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::tests::{SHIPPED, shipped};
+use crate::record::tests::{Sample, batch, named};
+
+const KEY: &[u8] = &[5; 32];
+
+fn labels(count: usize) -> Vec<String> {
+    (0..count).map(|row| format!("record {row}")).collect()
+}
+
+fn prepared(samples: &[Sample<'_>]) -> Records {
+    let names = labels(samples.len());
+    batch(&names.iter().map(String::as_str).collect::<Vec<_>>(), samples)
+}
+
+fn matched(samples: &[Sample<'_>], model: &Model) -> (Partition, Counts) {
+    match_records(KEY, &prepared(samples), model).expect("the key is long enough")
+}
+
+#[test]
+fn a_token_of_many_names_is_generic() {
+    let letters = ["b", "d", "f", "g", "k", "l", "m", "n", "p", "r"];
+    let store: &[(i64, i64, &str)] = &[(2, 1, "store")];
+    let samples: Vec<Sample<'_>> = letters.iter().map(|letter| (named(letter, "zimmer").0, store)).collect();
+    let (few, counts) = matched(&samples[..8], &shipped());
+    assert_eq!((counts.generic_tokens, counts.candidates), (0, 28));
+    assert_eq!(few.clusters.len(), 8);
+    let (many, counts) = matched(&samples, &shipped());
+    assert_eq!((counts.generic_tokens, counts.candidates), (1, 0));
+    assert_eq!(many.clusters, (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_crowded_key_is_refined_and_never_cut() {
+    let text = SHIPPED.replace("max_block = 100", "max_block = 3");
+    let model = Model::parse(&text).expect("valid");
+    let home = |code: &'static str| -> Sample<'static> {
+        ([Some("otto"), None, Some("zimmer"), None, None, None, None, Some(code)], &[])
+    };
+    let samples = [home("02134"), home("02134"), home("99501"), home("99501"), home("10115")];
+    let (_, counts) = matched(&samples, &model);
+    assert_eq!(counts.candidates, 2);
+    assert_eq!(counts.crowded_keys, 1);
+    let (_, all) = matched(&samples, &shipped());
+    assert_eq!(all.candidates, 10);
+}
+
+#[test]
+fn nothing_in_nothing_out() {
+    assert_eq!(matched(&[], &shipped()), (Partition::default(), Counts::default()));
+    assert!(match_records(b"short", &prepared(&[]), &shipped()).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn order_and_threads_do_not_matter(
+        drawn in prop::collection::vec((0_usize..6, 0_usize..4, 0_usize..3, prop::option::of(0_usize..6)), 1..60),
+        seed in any::<u64>(),
+    ) {
+        const GIVEN: [&str; 6] = ["otto", "o", "zebulon", "marta", "bill", "william"];
+        const FAMILY: [&str; 4] = ["zimmer", "zimmerman", "smith", "smyth"];
+        const CODES: [&str; 3] = ["02134", "02135", "99501"];
+        const PHONES: [&[(i64, i64, &str)]; 6] =
+            [&[(2, 1, "a")], &[(2, 1, "b")], &[(2, 1, "c")], &[(1, 1, "a")], &[(3, 1, "a"), (2, 1, "a")], &[]];
+        let sample = |row: usize| -> Sample<'_> {
+            let (given, family, code, phone) = drawn[row];
+            let mut attributes = named(GIVEN[given], FAMILY[family]).0;
+            attributes[7] = Some(CODES[code]);
+            (attributes, phone.map_or(&[], |index| PHONES[index]))
+        };
+        let model = Model::parse(&SHIPPED.replace("max_block = 100", "max_block = 5").replace("phone = 8", "phone = 3"))
+            .expect("valid");
+        let names = labels(drawn.len());
+        let run = |order: &[usize]| {
+            let samples: Vec<Sample<'_>> = order.iter().map(|&row| sample(row)).collect();
+            let addressed: Vec<&str> = order.iter().map(|&row| names[row].as_str()).collect();
+            let records = batch(&addressed, &samples);
+            let (partition, counts) = match_records(KEY, &records, &model).expect("the key is long enough");
+            let mut named: Vec<(usize, usize)> =
+                partition.clusters.iter().enumerate().map(|(row, cluster)| (order[row], order[*cluster])).collect();
+            named.sort_unstable();
+            let ambiguous: Vec<usize> = partition.ambiguous.iter().map(|row| order[*row]).collect();
+            let reviews: Vec<_> = partition.reviews.iter().map(|r| (order[r.x], order[r.y], r.strength, order[r.left], order[r.right])).collect();
+            (named, ambiguous, reviews, counts)
+        };
+        let order: Vec<usize> = (0..drawn.len()).collect();
+        let mut shuffled = order.clone();
+        shuffled.sort_by_key(|row| crate::normalize::sha256(format!("{seed}{row}")));
+        let single = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");
+        prop_assert_eq!(run(&order), single.install(|| run(&shuffled)));
+    }
+}

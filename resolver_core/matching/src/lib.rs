@@ -1,0 +1,33 @@
+//! Pure matching core of Goldthread: normalise, block, score, partition.
+//!
+//! Nothing here reads a clock, draws random numbers or does I/O: same input and model, same bytes, on every machine. The rules are
+//! those of `docs/matching.md`; weights and scores are integers in millibits (1000 = one bit of log2 evidence).
+
+mod block;
+mod distance;
+mod engine;
+mod error;
+mod model;
+mod normalize;
+mod partition;
+mod record;
+mod score;
+mod seal;
+mod tables;
+mod token;
+pub mod words;
+
+pub use block::{BlockingKey, blocking_keys};
+pub use distance::{double_metaphone, jaro_winkler, jaro_winkler_units, levenshtein, osa, soundex, within_one};
+pub use engine::{Counts, match_records};
+pub use error::{CoreError, CoreResult};
+pub use model::{BlockingRule, Model, Part, level_names};
+pub use normalize::{
+    Canonical, CleanRow, CleanRows, Column, Digest32, NORMALIZER_VERSION, canonical_identifiers, fold, normalize_attributes,
+    placeholder_digests, sha256,
+};
+pub use partition::{Partition, Review, partition};
+pub use record::{Records, TokenColumns};
+pub use score::{Levels, PairScore, score_pairs};
+pub use seal::{seal, unseal};
+pub use token::{AttributeColumns, Identifiers, address_records, tokenize};

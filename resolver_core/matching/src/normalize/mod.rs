@@ -1,0 +1,219 @@
+//! The normaliser: raw columns in, clean columns out. Nothing is normalised anywhere else.
+
+mod date;
+mod identifier;
+mod name;
+mod place;
+pub(crate) mod text;
+
+use rayon::prelude::*;
+
+use self::date::Reading;
+pub use self::identifier::{Canonical, Digest32, sha256};
+use self::identifier::{canonical, is_placeholder_digest, read_region};
+pub use self::text::fold;
+use crate::error::{CoreError, CoreResult, same_length};
+use crate::words::{
+    ATTRIBUTES, BIRTH_DATE, CITY, FAMILY_NAME, GIVEN_NAME, MIDDLE_NAME, NAME_SUFFIX, POSTCODE, STREET, identifier_type,
+};
+
+/// Version of the normaliser and of the phone metadata it embeds.
+pub const NORMALIZER_VERSION: &str = "1+libphonenumber-9.0.42";
+
+/// Below this many rows a second thread costs more than it saves.
+pub(crate) const PARALLEL_ROWS: usize = 1000;
+
+/// A column of optional values.
+pub type Column<'a> = &'a [Option<&'a str>];
+
+/// A clean row: the attributes in the order of [`ATTRIBUTES`].
+pub type CleanRow = [Option<String>; ATTRIBUTES.len()];
+
+/// Clean forms, and the values that are present but invalid.
+#[derive(Debug, Default)]
+pub struct CleanRows {
+    /// One clean row per input row.
+    pub rows: Vec<CleanRow>,
+    /// Row and attribute position of every invalid value, ascending.
+    pub invalid: Vec<(usize, usize)>,
+}
+
+fn clean_row(raw: &[Option<&str>; ATTRIBUTES.len()], full_name: Option<&str>, region: &str) -> (CleanRow, bool) {
+    let given = raw[GIVEN_NAME].map(name::clean_name).unwrap_or_default();
+    let family = raw[FAMILY_NAME].map(name::clean_name).unwrap_or_default();
+    let mut clean = CleanRow::default();
+    clean[MIDDLE_NAME] = raw[MIDDLE_NAME].and_then(name::clean_middle);
+    clean[NAME_SUFFIX] =
+        raw[NAME_SUFFIX].and_then(name::clean_suffix).or_else(|| family.suffix.or(given.suffix).map(str::to_owned));
+    clean[GIVEN_NAME] = given.name;
+    clean[FAMILY_NAME] = family.name;
+    if clean[GIVEN_NAME].is_none() && clean[FAMILY_NAME].is_none() {
+        let split = full_name.map(name::split_full_name).unwrap_or_default();
+        clean[GIVEN_NAME] = split.given;
+        clean[FAMILY_NAME] = split.family;
+        clean[MIDDLE_NAME] = clean[MIDDLE_NAME].take().or(split.middle);
+        clean[NAME_SUFFIX] = clean[NAME_SUFFIX].take().or_else(|| split.suffix.map(str::to_owned));
+    }
+    let birth_date = raw[BIRTH_DATE].map_or(Reading::Missing, |value| date::read_birth_date(value, region));
+    let invalid = birth_date == Reading::Invalid;
+    if let Reading::Day(day) = birth_date {
+        clean[BIRTH_DATE] = Some(day);
+    }
+    clean[STREET] = raw[STREET].and_then(place::clean_street);
+    clean[CITY] = raw[CITY].and_then(place::clean_city);
+    clean[POSTCODE] = raw[POSTCODE].and_then(place::clean_postcode);
+    (clean, invalid)
+}
+
+/// Position of an attribute by name.
+pub(crate) fn attribute_position(name: &str) -> Option<usize> {
+    ATTRIBUTES.iter().position(|attribute| *attribute == name)
+}
+
+/// Cleans columns named by [`ATTRIBUTES`] or `full_name`; absent columns are missing in every row. O(total bytes).
+///
+/// # Errors
+/// `Input` if a column is unknown or of another length, or the region is not known.
+pub fn normalize_attributes(columns: &[(&str, Column<'_>)], region: &str) -> CoreResult<CleanRows> {
+    read_region(region)?;
+    let region = region.to_ascii_uppercase();
+    let rows = columns.first().map_or(0, |(_, column)| column.len());
+    let mut placed: [Option<Column<'_>>; ATTRIBUTES.len()] = [None; ATTRIBUTES.len()];
+    let mut full_names: Option<Column<'_>> = None;
+    for (name, column) in columns {
+        same_length("columns", column.len(), rows)?;
+        match attribute_position(name) {
+            Some(position) => placed[position] = Some(column),
+            None if *name == "full_name" => full_names = Some(column),
+            None => return Err(CoreError::input("columns", "holds a name that is not an attribute")),
+        }
+    }
+    let clean = |row: usize| {
+        let raw = placed.map(|column| column.and_then(|values| values[row]));
+        clean_row(&raw, full_names.and_then(|values| values[row]), &region)
+    };
+    let cleaned: Vec<(CleanRow, bool)> = if rows > PARALLEL_ROWS {
+        (0..rows).into_par_iter().with_min_len(256).map(clean).collect()
+    } else {
+        (0..rows).map(clean).collect()
+    };
+    let mut result = CleanRows { rows: Vec::with_capacity(rows), invalid: Vec::new() };
+    for (row, (clean, invalid)) in cleaned.into_iter().enumerate() {
+        if invalid {
+            result.invalid.push((row, BIRTH_DATE));
+        }
+        result.rows.push(clean);
+    }
+    Ok(result)
+}
+
+/// Canonical values of identifiers. O(total bytes).
+///
+/// # Errors
+/// `Input` if the lengths differ, a type number is unknown or the region is not known.
+pub fn canonical_identifiers(types: &[i64], values: Column<'_>, region: &str) -> CoreResult<Vec<Canonical>> {
+    same_length("values", values.len(), types.len())?;
+    let kinds = types.iter().map(|&number| identifier_type(number)).collect::<CoreResult<Vec<u8>>>()?;
+    let region = read_region(region)?;
+    let read = |row: usize| values[row].map_or(Canonical::Missing, |value| canonical(kinds[row], value, region));
+    Ok(if types.len() > PARALLEL_ROWS {
+        (0..types.len()).into_par_iter().with_min_len(256).map(read).collect()
+    } else {
+        (0..types.len()).map(read).collect()
+    })
+}
+
+/// Whether digests made elsewhere are those of blank or placeholder values.
+///
+/// # Errors
+/// `Input` if a type number is unknown.
+pub fn placeholder_digests(types: &[i64], digests: &[Option<&Digest32>]) -> CoreResult<Vec<Option<bool>>> {
+    same_length("digests", digests.len(), types.len())?;
+    let answer = |(&number, digest): (&i64, &Option<&Digest32>)| {
+        let kind = identifier_type(number)?;
+        Ok(digest.map(|bytes| is_placeholder_digest(kind, bytes)))
+    };
+    types.iter().zip(digests).map(answer).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_name_fills_only_what_is_missing() {
+        let columns: [(&str, Column<'_>); 3] = [
+            ("full_name", &[Some("John Quincy Public Sr"), Some("Ann Lee"), None]),
+            ("family_name", &[Some("n/a"), Some("Smith Jr"), Some("Jones")]),
+            ("middle_name", &[Some("Adams"), None, Some("B.")]),
+        ];
+        let clean = normalize_attributes(&columns, "US").expect("columns are valid").rows;
+        let shown: Vec<Vec<&str>> =
+            clean.iter().map(|row| row[..4].iter().map(|value| value.as_deref().unwrap_or("·")).collect()).collect();
+        assert_eq!(shown, [["john", "adams", "public", "sr"], ["·", "·", "smith", "jr"], ["·", "b", "jones", "·"]]);
+    }
+
+    #[test]
+    fn refusals_name_the_argument() {
+        let short: [(&str, Column<'_>); 2] = [("city", &[None]), ("street", &[])];
+        assert!(matches!(normalize_attributes(&short, "US"), Err(CoreError::Input { argument: "columns", .. })));
+        assert!(matches!(normalize_attributes(&[], "??"), Err(CoreError::Input { argument: "region", .. })));
+        assert!(matches!(canonical_identifiers(&[9], &[None], "US"), Err(CoreError::Input { argument: "types", .. })));
+    }
+
+    #[test]
+    fn invalid_dates_are_reported() {
+        let columns: [(&str, Column<'_>); 1] = [("birth_date", &[Some("1980-02-30"), Some("1980-02-28"), Some("n/a")])];
+        let clean = normalize_attributes(&columns, "US").expect("columns are valid");
+        assert_eq!(clean.invalid, [(0, BIRTH_DATE)]);
+        assert_eq!(clean.rows[1][BIRTH_DATE].as_deref(), Some("1980-02-28"));
+    }
+}
+
+#[cfg(test)]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn again(row: &CleanRow, region: &str) -> CleanRow {
+        let raw: [Option<&str>; ATTRIBUTES.len()] = std::array::from_fn(|column| row[column].as_deref());
+        clean_row(&raw, None, region).0
+    }
+
+    fn value() -> impl Strategy<Value = Option<String>> {
+        let word = prop_oneof![
+            "\\PC{0,12}",
+            "[a-zA-Z0-9 .,'#-]{0,24}",
+            "(mr|dr|jr|st|van|de|2nd|iii|apt|p o box|#|n/a|unknown)( (mr|jr|o|box|3rd|sr|smith|4th|apt|test)){0,3}",
+            "[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}",
+        ];
+        prop::option::weighted(0.9, word)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1500))]
+
+        #[test]
+        fn cleaning_a_clean_row_changes_nothing(raw in prop::array::uniform8(value()), full in value(), us in any::<bool>()) {
+            let region = if us { "US" } else { "GB" };
+            let borrowed: [Option<&str>; ATTRIBUTES.len()] = std::array::from_fn(|column| raw[column].as_deref());
+            let clean = clean_row(&borrowed, full.as_deref(), region).0;
+            prop_assert_eq!(again(&clean, region), clean);
+        }
+
+        #[test]
+        fn canonical_values_are_their_own_canonical_value(kind in 1_i64..=8, raw in "\\PC{0,16}|[a-z.+]{1,8}@[a-zA-Z.]{1,12}|\\+?[0-9 ()-]{7,14}") {
+            let first = canonical_identifiers(&[kind], &[Some(&raw)], "US").expect("valid");
+            if let Canonical::Ok { value, folded } = &first[0] {
+                let second = canonical_identifiers(&[kind], &[Some(value)], "US").expect("valid");
+                prop_assert_eq!(&second[0], &first[0]);
+                if let Some(folded) = folded {
+                    let third = canonical_identifiers(&[kind], &[Some(folded)], "US").expect("valid");
+                    let kept = matches!(&third[0], Canonical::Ok { value, folded: Some(_) } if value == folded);
+                    prop_assert!(kept || third[0] == Canonical::Placeholder);
+                }
+            }
+        }
+    }
+}

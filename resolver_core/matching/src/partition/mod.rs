@@ -1,0 +1,120 @@
+//! Partition of evidence into clusters: components, raised floors, constrained agglomeration.
+//!
+//! Every step reads records by ascending address, so the result does not depend on the order of rows, pairs or assertions.
+
+mod agglomerate;
+mod components;
+
+use rayon::prelude::*;
+
+use self::agglomerate::{Assertions, Outcome, agglomerate};
+pub(crate) use self::components::{Edge, components};
+use crate::error::CoreResult;
+use crate::error::same_length;
+use crate::model::Model;
+use crate::record::Records;
+use crate::score::{Scorer, checked_rows};
+
+/// Two clusters whose strength lies in the review band. Clusters are named by rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Review {
+    /// Cluster with the lower lowest address.
+    pub x: usize,
+    /// The other cluster.
+    pub y: usize,
+    /// Strength between them, in millibits.
+    pub strength: i64,
+    /// Row in `x` of the best-scoring pair.
+    pub left: usize,
+    /// Row in `y` of the best-scoring pair.
+    pub right: usize,
+}
+
+/// Clusters of a batch; each is named by the row of its lowest-address record.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Partition {
+    /// Cluster of each record.
+    pub clusters: Vec<usize>,
+    /// Clusters that fit two contradicting clusters, by address.
+    pub ambiguous: Vec<usize>,
+    /// `(ambiguous cluster, contender cluster)`, by address.
+    pub contenders: Vec<(usize, usize)>,
+    /// Reviews, by address.
+    pub reviews: Vec<Review>,
+}
+
+/// Assertions of a batch as pairs of rows.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct AssertedPairs {
+    pub(crate) same: Vec<(usize, usize)>,
+    pub(crate) different: Vec<(usize, usize)>,
+}
+
+/// Sizes a partition reports.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) components: usize,
+    pub(crate) largest: usize,
+}
+
+/// Partitions kept pairs. O(Σ component size²) scores, on all cores.
+pub(crate) fn partition_edges(scorer: &Scorer<'_>, edges: &[Edge], asserted: &AssertedPairs) -> (Partition, Sizes) {
+    let records = scorer.records;
+    let found = components(scorer.model, records, edges, asserted);
+    let sizes =
+        Sizes { components: found.len(), largest: found.iter().map(|component| component.members.len()).max().unwrap_or(0) };
+    let outcomes: Vec<Outcome> = found
+        .par_iter()
+        .map(|component| agglomerate(scorer, &component.members, &Assertions::of(component, asserted)))
+        .collect();
+    let mut partition = Partition { clusters: (0..records.len()).collect(), ..Partition::default() };
+    for outcome in outcomes {
+        for (row, cluster) in outcome.clusters {
+            partition.clusters[row] = cluster;
+        }
+        partition.ambiguous.extend(outcome.ambiguous);
+        partition.contenders.extend(outcome.contenders);
+        partition.reviews.extend(outcome.reviews);
+    }
+    let address = |row: usize| records.address(row);
+    partition.ambiguous.sort_unstable_by_key(|&cluster| address(cluster));
+    partition.contenders.sort_unstable_by_key(|&(cluster, contender)| (address(cluster), address(contender)));
+    partition.reviews.sort_unstable_by_key(|review| (address(review.x), address(review.y)));
+    (partition, sizes)
+}
+
+/// Partitions any number of components given by scored pairs and assertions. Pairs below the model's floor are passed over.
+/// O(pairs + Σ component size²).
+///
+/// # Errors
+/// `Input` for columns of different lengths and rows outside the batch.
+pub fn partition(
+    records: &Records,
+    left: &[i64],
+    right: &[i64],
+    scores: &[i64],
+    same: &[(i64, i64)],
+    different: &[(i64, i64)],
+    model: &Model,
+) -> CoreResult<Partition> {
+    same_length("right", right.len(), left.len())?;
+    same_length("scores", scores.len(), left.len())?;
+    let (left, right) = (checked_rows("left", left, records)?, checked_rows("right", right, records)?);
+    let pairs = |argument: &'static str, rows: &[(i64, i64)]| -> CoreResult<Vec<(usize, usize)>> {
+        let (a, b): (Vec<i64>, Vec<i64>) = rows.iter().copied().unzip();
+        Ok(checked_rows(argument, &a, records)?.into_iter().zip(checked_rows(argument, &b, records)?).collect())
+    };
+    let asserted = AssertedPairs { same: pairs("same", same)?, different: pairs("different", different)? };
+    let bounded = |score: i64| i32::try_from(score.clamp(-1_000_000, 1_000_000)).unwrap_or(0);
+    let edges: Vec<Edge> = left
+        .into_iter()
+        .zip(right)
+        .zip(scores)
+        .map(|((left, right), &score)| Edge { left, right, score: bounded(score) })
+        .collect();
+    let scorer = Scorer::new(records, records.slots(), model);
+    Ok(partition_edges(&scorer, &edges, &asserted).0)
+}
+
+#[cfg(test)]
+mod tests;

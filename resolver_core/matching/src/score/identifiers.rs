@@ -1,0 +1,62 @@
+//! Comparison of the identifiers two records carry.
+
+use super::PairScore;
+use crate::model::{AGREE, AGREE_FOLDED, Model, differ_level};
+use crate::record::Slot;
+use crate::words::{EMAIL, FORM_FOLDED, PHONE};
+
+/// Level of one identifier type: the slots of that type on either side.
+fn level(kind: u8, left: &[Slot], right: &[Slot]) -> u8 {
+    let (mut folded, mut comparable) = (false, false);
+    for a in left {
+        for b in right {
+            if a.token == b.token && a.form != FORM_FOLDED && b.form != FORM_FOLDED {
+                return AGREE;
+            }
+            folded |= a.token == b.token && a.form == FORM_FOLDED && b.form == FORM_FOLDED;
+            comparable |=
+                a.form == b.form && a.form != FORM_FOLDED && (kind == EMAIL || kind == PHONE || a.namespace == b.namespace);
+        }
+    }
+    if folded && kind == EMAIL {
+        AGREE_FOLDED
+    } else if comparable {
+        differ_level(kind)
+    } else {
+        0
+    }
+}
+
+/// Sets levels and weights of the eight identifier comparisons and adds them to the score. Agreements are correlated: the largest
+/// counts whole, each other counts as corroboration. O(slots of one type on the left × on the right).
+pub(super) fn compare(model: &Model, left: &[Slot], right: &[Slot], pair: &mut PairScore) {
+    let (mut left, mut right) = (left, right);
+    let mut strongest: Option<usize> = None;
+    while let (Some(a), Some(b)) = (left.first(), right.first()) {
+        let kind = a.kind.max(b.kind);
+        left = &left[left.partition_point(|slot| slot.kind < kind)..];
+        right = &right[right.partition_point(|slot| slot.kind < kind)..];
+        let (own, other) = (left.partition_point(|slot| slot.kind == kind), right.partition_point(|slot| slot.kind == kind));
+        let level = level(kind, &left[..own], &right[..other]);
+        (left, right) = (&left[own..], &right[other..]);
+        if level == 0 {
+            continue;
+        }
+        let comparison = usize::from(kind) - 1;
+        let weight = model.weight(comparison, level);
+        pair.levels[comparison] = level;
+        pair.weights[comparison] = weight;
+        if level == differ_level(kind) {
+            continue;
+        }
+        match strongest {
+            None => strongest = Some(comparison),
+            Some(earlier) if pair.weights[earlier] >= weight => pair.weights[comparison] = model.corroboration(),
+            Some(earlier) => {
+                pair.weights[earlier] = model.corroboration();
+                strongest = Some(comparison);
+            }
+        }
+    }
+    pair.score += pair.weights[..8].iter().sum::<i32>();
+}

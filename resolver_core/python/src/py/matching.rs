@@ -1,0 +1,148 @@
+//! Prepared records, blocking keys, scores and partitions.
+
+use goldthread_matching as core;
+use goldthread_matching::{Records as Batch, TokenColumns};
+use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
+use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyMapping};
+
+use super::column::{NamedColumns, by_attribute, numbers, slices, texts};
+use super::detach::detached;
+use super::model::Model;
+
+/// Record, rule, depth, key and parent key.
+type KeyColumns = (Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>);
+/// Index into `left`, score, levels and weights.
+type ScoreColumns<'py> = (Vec<i64>, Vec<i32>, Bound<'py, PyBytes>, Vec<i32>);
+/// Cluster of each record, ambiguous clusters, contenders and reviews.
+type PartitionColumns = (Vec<i64>, Vec<i64>, Vec<(i64, i64)>, Vec<(i64, i64, i64, i64, i64)>);
+/// The columns of a partition, and counts.
+type MatchColumns<'py> = (Vec<i64>, Vec<i64>, Vec<(i64, i64)>, Vec<(i64, i64, i64, i64, i64)>, Bound<'py, PyDict>);
+
+/// An immutable batch of prepared records; record i is row i of every column.
+#[pyclass(frozen, module = "goldthread._core")]
+pub(crate) struct Records {
+    batch: Batch,
+}
+
+#[pymethods]
+impl Records {
+    #[new]
+    #[allow(clippy::needless_pass_by_value, clippy::too_many_arguments)]
+    fn new(
+        py: Python<'_>,
+        addresses: Vec<PyBackedBytes>,
+        attributes: &Bound<'_, PyMapping>,
+        offsets: Vec<i64>,
+        types: Vec<i64>,
+        namespaces: Vec<PyBackedStr>,
+        forms: Vec<i64>,
+        tokens: Vec<PyBackedBytes>,
+    ) -> PyResult<Self> {
+        let named = NamedColumns::extract(attributes)?;
+        let borrowed = named.borrowed();
+        let attributes = by_attribute(&borrowed)?;
+        let (addresses, namespaces, tokens) = (slices(&addresses), texts(&namespaces), slices(&tokens));
+        let owned =
+            TokenColumns { offsets: &offsets, types: &types, namespaces: &namespaces, forms: &forms, tokens: &tokens };
+        detached(py, || Batch::new(&addresses, &attributes, &owned)).map(|batch| Self { batch })
+    }
+
+    fn __len__(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// The name key of each record.
+    fn name_keys(&self, py: Python<'_>) -> PyResult<Vec<Option<String>>> {
+        detached(py, || Ok(self.batch.name_keys()))
+    }
+}
+
+/// All blocking keys: record index, rule index, depth, key, parent key, ordered by record, rule, depth.
+#[pyfunction]
+#[allow(clippy::needless_pass_by_value)]
+pub(crate) fn blocking_keys(py: Python<'_>, key: PyBackedBytes, records: &Records, model: &Model) -> PyResult<KeyColumns> {
+    detached(py, || {
+        let keys = core::blocking_keys(&key, &records.batch, &model.rules)?;
+        Ok((
+            numbers(keys.iter().map(|key| key.record)),
+            numbers(keys.iter().map(|key| key.rule)),
+            numbers(keys.iter().map(|key| key.depth)),
+            keys.iter().map(|key| key.key).collect(),
+            keys.iter().map(|key| key.parent).collect(),
+        ))
+    })
+}
+
+/// Scores pairs of row indices: index into `left`, score, levels, weights.
+#[pyfunction]
+#[pyo3(signature = (records, left, right, model, *, cutoff = None))]
+#[allow(clippy::needless_pass_by_value)]
+pub(crate) fn score_pairs<'py>(
+    py: Python<'py>,
+    records: &Records,
+    left: Vec<i64>,
+    right: Vec<i64>,
+    model: &Model,
+    cutoff: Option<i64>,
+) -> PyResult<ScoreColumns<'py>> {
+    let (index, scores, levels, weights) = detached(py, || {
+        let pairs = core::score_pairs(&records.batch, &left, &right, &model.rules, cutoff)?;
+        let levels: Vec<u8> = pairs.iter().flat_map(|(_, pair)| pair.levels).collect();
+        let weights: Vec<i32> = pairs.iter().flat_map(|(_, pair)| pair.weights).collect();
+        let scores: Vec<i32> = pairs.iter().map(|(_, pair)| pair.score).collect();
+        Ok((numbers(pairs.iter().map(|(index, _)| *index)), scores, levels, weights))
+    })?;
+    Ok((index, scores, PyBytes::new(py, &levels), weights))
+}
+
+fn columns(partition: core::Partition) -> PartitionColumns {
+    let row = |row: usize| i64::try_from(row).unwrap_or(i64::MAX);
+    let review = |review: core::Review| (row(review.x), row(review.y), review.strength, row(review.left), row(review.right));
+    (
+        numbers(partition.clusters),
+        numbers(partition.ambiguous),
+        partition.contenders.into_iter().map(|(cluster, contender)| (row(cluster), row(contender))).collect(),
+        partition.reviews.into_iter().map(review).collect(),
+    )
+}
+
+/// Partition of any number of components.
+#[pyfunction]
+#[allow(clippy::needless_pass_by_value, clippy::too_many_arguments)]
+pub(crate) fn partition(
+    py: Python<'_>,
+    records: &Records,
+    left: Vec<i64>,
+    right: Vec<i64>,
+    scores: Vec<i64>,
+    same: Vec<(i64, i64)>,
+    different: Vec<(i64, i64)>,
+    model: &Model,
+) -> PyResult<PartitionColumns> {
+    detached(py, || core::partition(&records.batch, &left, &right, &scores, &same, &different, &model.rules).map(columns))
+}
+
+/// Batch engine: block, score, partition all records, on all cores; result as `partition` plus counts.
+#[pyfunction]
+#[allow(clippy::needless_pass_by_value)]
+pub(crate) fn match_records<'py>(
+    py: Python<'py>,
+    key: PyBackedBytes,
+    records: &Records,
+    model: &Model,
+) -> PyResult<MatchColumns<'py>> {
+    let ((clusters, ambiguous, contenders, reviews), counts) = detached(py, || {
+        let (partition, counts) = core::match_records(&key, &records.batch, &model.rules)?;
+        Ok((columns(partition), counts))
+    })?;
+    let counts = [
+        ("candidates", counts.candidates),
+        ("pairs", counts.pairs),
+        ("components", counts.components),
+        ("largest_component", counts.largest_component),
+        ("generic_tokens", counts.generic_tokens),
+        ("crowded_keys", counts.crowded_keys),
+    ];
+    Ok((clusters, ambiguous, contenders, reviews, counts.into_py_dict(py)?))
+}

@@ -1,0 +1,44 @@
+//! The module `goldthread._core`. Every entry point extracts, detaches, computes and wraps, in that order.
+
+mod column;
+mod detach;
+mod digests;
+mod errors;
+mod matching;
+mod model;
+mod strings;
+
+use goldthread_matching::words::{ATTRIBUTES, COMPARISONS};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+#[pymodule]
+#[pyo3(name = "_core")]
+fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("NORMALIZER_VERSION", goldthread_matching::NORMALIZER_VERSION)?;
+    module.add("ATTRIBUTES", PyTuple::new(py, ATTRIBUTES)?)?;
+    module.add("COMPARISONS", PyTuple::new(py, COMPARISONS)?)?;
+    errors::register(module)?;
+    module.add_class::<model::Model>()?;
+    module.add_class::<matching::Records>()?;
+    module.add_function(wrap_pyfunction!(digests::normalize_attributes, module)?)?;
+    module.add_function(wrap_pyfunction!(digests::normalize_identifiers, module)?)?;
+    module.add_function(wrap_pyfunction!(digests::check_digests, module)?)?;
+    module.add_function(wrap_pyfunction!(digests::tokenize, module)?)?;
+    module.add_function(wrap_pyfunction!(digests::address_records, module)?)?;
+    module.add_function(wrap_pyfunction!(digests::payload_digests, module)?)?;
+    module.add_function(wrap_pyfunction!(digests::seal, module)?)?;
+    module.add_function(wrap_pyfunction!(digests::unseal, module)?)?;
+    module.add_function(wrap_pyfunction!(matching::blocking_keys, module)?)?;
+    module.add_function(wrap_pyfunction!(matching::score_pairs, module)?)?;
+    module.add_function(wrap_pyfunction!(matching::partition, module)?)?;
+    module.add_function(wrap_pyfunction!(matching::match_records, module)?)?;
+    module.add_function(wrap_pyfunction!(strings::levenshtein, module)?)?;
+    module.add_function(wrap_pyfunction!(strings::osa, module)?)?;
+    module.add_function(wrap_pyfunction!(strings::jaro_winkler, module)?)?;
+    module.add_function(wrap_pyfunction!(strings::soundex, module)?)?;
+    module.add_function(wrap_pyfunction!(strings::double_metaphone, module)?)?;
+    Ok(())
+}

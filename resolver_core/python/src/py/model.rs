@@ -1,0 +1,90 @@
+//! The match model as a frozen class.
+
+use goldthread_matching::{Model as Rules, level_names};
+use pyo3::prelude::*;
+
+use super::detach::detached;
+use super::errors::exception;
+
+/// An immutable match model.
+#[pyclass(frozen, module = "goldthread._core")]
+pub(crate) struct Model {
+    pub(crate) rules: Rules,
+}
+
+#[pymethods]
+impl Model {
+    /// Reads a TOML model file; unknown keys, missing levels and inconsistent thresholds raise `ModelError`.
+    #[staticmethod]
+    fn parse(py: Python<'_>, text: &str) -> PyResult<Self> {
+        detached(py, || Rules::parse(text)).map(|rules| Self { rules })
+    }
+
+    #[getter]
+    fn version(&self) -> &str {
+        self.rules.version()
+    }
+
+    #[getter]
+    fn calibrated(&self) -> bool {
+        self.rules.calibrated()
+    }
+
+    #[getter]
+    fn population(&self) -> i64 {
+        self.rules.population()
+    }
+
+    #[getter]
+    fn prior(&self) -> i32 {
+        self.rules.prior()
+    }
+
+    #[getter]
+    fn link(&self) -> i32 {
+        self.rules.link()
+    }
+
+    #[getter]
+    fn review(&self) -> i32 {
+        self.rules.review()
+    }
+
+    #[getter]
+    fn edge_floor(&self) -> i32 {
+        self.rules.edge_floor()
+    }
+
+    #[getter]
+    fn max_block(&self) -> usize {
+        self.rules.max_block()
+    }
+
+    #[getter]
+    fn max_component(&self) -> usize {
+        self.rules.max_component()
+    }
+
+    /// Largest number of refinements of any blocking rule.
+    #[getter]
+    fn block_depth(&self) -> usize {
+        self.rules.block_depth()
+    }
+
+    /// More distinct name keys than this make a token of the type generic.
+    fn generic_limit(&self, identifier_type: i64) -> PyResult<usize> {
+        self.rules.generic_limit(identifier_type).map_err(exception)
+    }
+
+    /// Level names of a comparison; index 0 is `missing`.
+    #[allow(clippy::unused_self)]
+    fn level_names(&self, comparison: &str) -> PyResult<Vec<&'static str>> {
+        level_names(comparison).map(<[&str]>::to_vec).map_err(exception)
+    }
+
+    /// Posterior probabilities of "same person".
+    #[allow(clippy::needless_pass_by_value)]
+    fn probabilities(&self, py: Python<'_>, scores: Vec<i64>) -> PyResult<Vec<f64>> {
+        detached(py, || Ok(scores.iter().map(|score| self.rules.probability(*score)).collect()))
+    }
+}

@@ -91,7 +91,7 @@ pub(crate) fn check_offsets(offsets: &[i64], rows: usize, total: usize) -> CoreR
         .iter()
         .map(|&offset| usize::try_from(offset).map_err(|_| CoreError::input("offsets", "negative")))
         .collect::<CoreResult<_>>()?;
-    if cut.first() != Some(&0) || cut.last() != Some(&total) || cut.is_sorted() == false {
+    if cut.first() != Some(&0) || cut.last() != Some(&total) || !cut.is_sorted() {
         return Err(CoreError::input("offsets", "do not rise from 0 to the number of identifiers"));
     }
     Ok(cut)

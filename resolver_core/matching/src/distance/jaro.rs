@@ -40,10 +40,10 @@ fn units(left: usize, right: usize, matches: usize, transposed: usize, prefix: u
     if matches == 0 {
         return 0;
     }
-    let [a, b, m, t, p] = [left, right, matches, transposed / 2, prefix].map(|count| count as u128);
-    let denominator = 3 * a * b * m;
-    let jaro = m * m * (a + b) + (m - t) * a * b;
-    let numerator = 10 * jaro + p * (denominator - jaro);
+    let [left, right, matches, half, prefix] = [left, right, matches, transposed / 2, prefix].map(|count| count as u128);
+    let denominator = 3 * left * right * matches;
+    let jaro = matches * matches * (left + right) + (matches - half) * left * right;
+    let numerator = 10 * jaro + prefix * (denominator - jaro);
     let denominator = 10 * denominator;
     u32::try_from((2 * ONE * numerator + denominator) / (2 * denominator)).unwrap_or(10_000)
 }
@@ -56,13 +56,12 @@ fn short_matches<T: PartialEq + Copy>(left: &[T], right: &[T]) -> (usize, usize)
     let reach = window(left.len(), right.len());
     let (mut left_flags, mut right_flags) = (0_u64, 0_u64);
     for (i, letter) in left.iter().enumerate() {
+        let start = i.saturating_sub(reach).min(right.len());
         let end = (i + reach + 1).min(right.len());
-        for j in i.saturating_sub(reach)..end {
-            if right_flags >> j & 1 == 0 && right[j] == *letter {
-                left_flags |= 1 << i;
-                right_flags |= 1 << j;
-                break;
-            }
+        let free = |&(j, other): &(usize, &T)| right_flags >> j & 1 == 0 && other == letter;
+        if let Some((j, _)) = (start..end).zip(&right[start..end]).find(free) {
+            left_flags |= 1 << i;
+            right_flags |= 1 << j;
         }
     }
     let matches = left_flags.count_ones() as usize;

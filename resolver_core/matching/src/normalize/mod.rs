@@ -129,11 +129,11 @@ pub fn canonical_identifiers(types: &[i64], values: Column<'_>, region: &str) ->
 /// `Input` if a type number is unknown.
 pub fn placeholder_digests(types: &[i64], digests: &[Option<&Digest32>]) -> CoreResult<Vec<Option<bool>>> {
     same_length("digests", digests.len(), types.len())?;
-    let answer = |(&number, digest): (&i64, &Option<&Digest32>)| {
-        let kind = identifier_type(number)?;
-        Ok(digest.map(|bytes| is_placeholder_digest(kind, bytes)))
+    let answer = |row: usize| {
+        let kind = identifier_type(types[row])?;
+        Ok(digests[row].map(|bytes| is_placeholder_digest(kind, bytes)))
     };
-    types.iter().zip(digests).map(answer).collect()
+    (0..types.len()).map(answer).collect()
 }
 
 #[cfg(test)]

@@ -5,14 +5,19 @@ use unicode_normalization::UnicodeNormalization;
 use super::text::{fold_place, squash};
 use crate::tables::{PLACEHOLDERS, Placeholders, STREET_WORDS};
 
+/// Whether a value is blank, punctuation only, or a placeholder.
+fn says_nothing(value: &str, table: &Placeholders) -> bool {
+    let squashed = squash(value);
+    squashed.is_empty() || table.holds(&squashed)
+}
+
 fn unless_placeholder(clean: String, table: &Placeholders) -> Option<String> {
-    let squashed = squash(&clean);
-    (!squashed.is_empty() && !table.holds(&squashed)).then_some(clean)
+    (!says_nothing(&clean, table)).then_some(clean)
 }
 
 /// Cleans a street line: standard words, `#` read as `apt`, `p o box` as `po box`. O(n).
 pub(crate) fn clean_street(value: &str) -> Option<String> {
-    if PLACEHOLDERS.street.holds(&squash(value)) {
+    if says_nothing(value, &PLACEHOLDERS.street) {
         return None;
     }
     let folded = fold_place(&value.replace('#', " apt "));
@@ -35,7 +40,7 @@ pub(crate) fn clean_street(value: &str) -> Option<String> {
 
 /// Cleans a city. O(n).
 pub(crate) fn clean_city(value: &str) -> Option<String> {
-    if PLACEHOLDERS.city.holds(&squash(value)) {
+    if says_nothing(value, &PLACEHOLDERS.city) {
         return None;
     }
     let folded = fold_place(value);
@@ -79,6 +84,7 @@ mod tests {
         assert_eq!(clean("12 Königstraße"), "12 konigstrasse");
         assert_eq!(clean("N/A"), "");
         assert_eq!(clean(" - "), "");
+        assert_eq!(clean(" # "), "");
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Clusters {
     fn new(scorer: &Scorer<'_>, members: &[usize], assertions: &Assertions) -> Self {
         let count = members.len();
         let mut between = vec![Between::default(); count * count];
-        let mut scores = vec![0; count * count];
+        let mut pair_scores = vec![0; count * count];
         let prior = scorer.model.prior();
         for a in 0..count {
             for b in a + 1..count {
@@ -106,7 +106,7 @@ impl Clusters {
                     different: false,
                 };
                 (between[a * count + b], between[b * count + a]) = (entry, entry);
-                (scores[a * count + b], scores[b * count + a]) = (pair.score, pair.score);
+                (pair_scores[a * count + b], pair_scores[b * count + a]) = (pair.score, pair.score);
             }
         }
         for (a, b) in &assertions.same {
@@ -120,7 +120,7 @@ impl Clusters {
         let mut clusters = Self {
             count,
             between,
-            scores,
+            scores: pair_scores,
             sizes: vec![1; count],
             live: vec![true; count],
             owner: (0..count).collect(),
@@ -156,10 +156,10 @@ impl Clusters {
     fn search(&mut self, x: usize) {
         let mut best: Option<(i64, usize)> = None;
         for y in (x + 1..self.count).filter(|&y| self.live[y]) {
-            if let Some(strength) = self.linkable(x, y) {
-                if best.is_none_or(|(other, _)| strength > other) {
-                    best = Some((strength, y));
-                }
+            if let Some(strength) = self.linkable(x, y)
+                && best.is_none_or(|(other, _)| strength > other)
+            {
+                best = Some((strength, y));
             }
         }
         self.favourite[x] = best;
@@ -169,10 +169,10 @@ impl Clusters {
     fn strongest(&self) -> Option<(usize, usize)> {
         let mut best: Option<(i64, usize, usize)> = None;
         for x in (0..self.count).filter(|&x| self.live[x]) {
-            if let Some((strength, y)) = self.favourite[x] {
-                if best.is_none_or(|(other, _, _)| strength > other) {
-                    best = Some((strength, x, y));
-                }
+            if let Some((strength, y)) = self.favourite[x]
+                && best.is_none_or(|(other, _, _)| strength > other)
+            {
+                best = Some((strength, x, y));
             }
         }
         best.map(|(_, x, y)| (x, y))

@@ -61,10 +61,12 @@ struct Group {
     edges: Vec<Edge>,
     same: Vec<usize>,
     floor: i32,
+    /// Whether `different` assertions still connect it: they do at the first floor only.
+    first: bool,
 }
 
 /// Splits members into groups connected by edges at or above the floor and by `same` (and, at the first floor, `different`).
-fn split(group: Group, asserted: &AssertedPairs, different: bool) -> Vec<Group> {
+fn split(group: Group, asserted: &AssertedPairs) -> Vec<Group> {
     let local: FxHashMap<usize, usize> = group.members.iter().enumerate().map(|(node, row)| (*row, node)).collect();
     let mut forest = Forest::new(group.members.len());
     let kept: Vec<Edge> = group.edges.into_iter().filter(|edge| edge.score >= group.floor).collect();
@@ -72,7 +74,7 @@ fn split(group: Group, asserted: &AssertedPairs, different: bool) -> Vec<Group> 
         forest.join(local[&edge.left], local[&edge.right]);
     }
     let firm = group.same.iter().map(|&position| asserted.same[position]);
-    for (left, right) in firm.chain(asserted.different.iter().copied().filter(|_| different)) {
+    for (left, right) in firm.chain(asserted.different.iter().copied().filter(|_| group.first)) {
         forest.join(local[&left], local[&right]);
     }
     let mut numbers: FxHashMap<usize, usize> = FxHashMap::default();
@@ -80,7 +82,13 @@ fn split(group: Group, asserted: &AssertedPairs, different: bool) -> Vec<Group> 
     let mut home = Vec::with_capacity(group.members.len());
     for (node, row) in group.members.iter().enumerate() {
         let number = *numbers.entry(forest.root(node)).or_insert_with(|| {
-            groups.push(Group { members: Vec::new(), edges: Vec::new(), same: Vec::new(), floor: group.floor });
+            groups.push(Group {
+                members: Vec::new(),
+                edges: Vec::new(),
+                same: Vec::new(),
+                floor: group.floor,
+                first: group.first,
+            });
             groups.len() - 1
         });
         home.push(number);
@@ -104,18 +112,20 @@ pub(crate) fn components(model: &Model, records: &Records, edges: &[Edge], asser
     let mut members: Vec<usize> = ends.chain(asserted_ends).flat_map(|(left, right)| [left, right]).collect();
     members.sort_unstable();
     members.dedup();
-    let whole = Group { members, edges: kept, same: (0..asserted.same.len()).collect(), floor };
-    let mut waiting = split(whole, asserted, true);
+    let whole = Group { members, edges: kept, same: (0..asserted.same.len()).collect(), floor, first: true };
+    let mut waiting = split(whole, asserted);
     let mut fitting: Vec<Group> = Vec::new();
     while let Some(mut group) = waiting.pop() {
-        if group.members.len() <= model.max_component() || group.edges.is_empty() {
+        let held_by_same = group.edges.is_empty() && !group.first;
+        if group.members.len() <= model.max_component() || held_by_same {
             fitting.push(group);
             continue;
         }
-        // Steps at which nothing falls away change nothing.
+        // The first step drops the `different` assertions; later ones at which no pair falls away change nothing and are skipped.
         let weakest = group.edges.iter().map(|edge| edge.score).min().unwrap_or(group.floor);
-        group.floor += STEP * ((weakest - group.floor) / STEP + 1);
-        waiting.extend(split(group, asserted, false));
+        group.floor += if group.first { STEP } else { STEP * ((weakest - group.floor) / STEP + 1) };
+        group.first = false;
+        waiting.extend(split(group, asserted));
     }
     let mut result: Vec<Component> = fitting
         .into_iter()
@@ -141,10 +151,10 @@ fn place_different(components: &mut [Component], asserted: &AssertedPairs) {
         .flat_map(|(number, component)| component.members.iter().map(move |row| (*row, number)))
         .collect();
     for (position, (left, right)) in asserted.different.iter().enumerate() {
-        if let (Some(a), Some(b)) = (home.get(left), home.get(right)) {
-            if a == b {
-                components[*a].different.push(position);
-            }
+        if let (Some(a), Some(b)) = (home.get(left), home.get(right))
+            && a == b
+        {
+            components[*a].different.push(position);
         }
     }
 }

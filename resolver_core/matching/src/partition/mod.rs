@@ -112,8 +112,8 @@ pub fn partition(
         .zip(scores)
         .map(|((left, right), &score)| Edge { left, right, score: bounded(score) })
         .collect();
-    let scorer = Scorer::new(records, records.slots(), model);
-    Ok(partition_edges(&scorer, &edges, &asserted).0)
+    let judge = Scorer::new(records, records.slots(), model);
+    Ok(partition_edges(&judge, &edges, &asserted).0)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::tests::shipped;
 use crate::record::tests::{Sample, batch, named};
+use crate::score::PairScore;
 
 fn all_edges(records: &Records, model: &Model) -> Vec<Edge> {
     let scorer = Scorer::new(records, records.slots(), model);
@@ -122,6 +123,19 @@ fn an_oversized_component_falls_apart_at_a_higher_floor() {
     assert_eq!(sizes(&apart), [2, 2]);
 }
 
+#[test]
+fn the_first_raise_only_drops_what_was_said_to_be_different() {
+    let text = crate::model::tests::SHIPPED.replace("max_component = 200", "max_component = 3");
+    let model = Model::parse(&text).expect("valid");
+    let records = batch(&["a", "b", "c", "d", "e"], &[named("otto", "zimmer"); 5]);
+    let edges = [(0, 1, 28_200), (1, 2, 5500), (3, 4, 12_500)].map(|(left, right, score)| Edge { left, right, score });
+    let apart = AssertedPairs { same: Vec::new(), different: vec![(0, 3)] };
+    let mut sizes: Vec<usize> =
+        components(&model, &records, &edges, &apart).iter().map(|component| component.members.len()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [2, 3]);
+}
+
 /// Section 8 word by word: everything recomputed from the pairs at every step.
 fn plain_partition(records: &Records, members: &[usize], asserted: &AssertedPairs) -> Vec<Vec<usize>> {
     let model = shipped();
@@ -130,18 +144,18 @@ fn plain_partition(records: &Records, members: &[usize], asserted: &AssertedPair
         pairs.iter().any(|(a, b)| (x.contains(a) && y.contains(b)) || (x.contains(b) && y.contains(a)))
     };
     let between = |x: &[usize], y: &[usize]| {
-        let scores: Vec<PairOf> =
+        let judged: Vec<PairScore> =
             x.iter().flat_map(|&a| y.iter().map(move |&b| (a, b))).map(|(a, b)| scorer.score(a, b)).collect();
         let same = said(&asserted.same, x, y);
-        let best = if same { 1_000_000 } else { scores.iter().map(|pair| i64::from(pair.score)).max().unwrap_or(0) };
-        let opposition: i64 = scores.iter().map(|pair| i64::from((pair.score - model.prior()).min(0))).sum();
-        let count = |keep: fn(&PairOf) -> bool| i64::try_from(scores.iter().filter(|pair| keep(pair)).count()).unwrap_or(0);
-        let contradicted = count(PairOf::contradicts) * 1000 > model.contradiction_limit() * count(PairOf::comparable);
+        let best = if same { 1_000_000 } else { judged.iter().map(|pair| i64::from(pair.score)).max().unwrap_or(0) };
+        let opposition: i64 = judged.iter().map(|pair| i64::from((pair.score - model.prior()).min(0))).sum();
+        let count =
+            |keep: fn(&PairScore) -> bool| i64::try_from(judged.iter().filter(|pair| keep(pair)).count()).unwrap_or(0);
+        let contradicted = count(PairScore::contradicts) * 1000 > model.contradiction_limit() * count(PairScore::comparable);
         let blocked = said(&asserted.different, x, y) || (!same && contradicted);
-        let strength = best + opposition.div_euclid(i64::try_from(scores.len()).unwrap_or(1));
+        let strength = best + opposition.div_euclid(i64::try_from(judged.len()).unwrap_or(1));
         (strength, blocked, same)
     };
-    type PairOf = crate::score::PairScore;
     let link = i64::from(model.link());
     let mut live: Vec<Vec<usize>> = members.iter().map(|&row| vec![row]).collect();
     let mut done: Vec<Vec<usize>> = Vec::new();

@@ -58,7 +58,7 @@ impl NameForm {
         let mut form = Self::of(&words)?;
         let first = words.first().copied().unwrap_or_default();
         form.classes = NICKNAMES.classes_of(first).to_vec();
-        form.canonical = NICKNAMES.canonical(first).to_owned();
+        NICKNAMES.canonical(first).clone_into(&mut form.canonical);
         Some(form)
     }
 

@@ -87,7 +87,7 @@ fn small(number: usize) -> CoreResult<u32> {
 }
 
 /// Numbers of the distinct values of a column, and those values.
-fn distinct<'a>(column: Option<Column<'a>>, rows: usize) -> CoreResult<(Vec<u32>, Vec<&'a str>)> {
+fn distinct(column: Option<Column<'_>>, rows: usize) -> CoreResult<(Vec<u32>, Vec<&str>)> {
     let Some(column) = column else { return Ok((vec![MISSING; rows], Vec::new())) };
     let mut seen: FxHashMap<&str, u32> = FxHashMap::default();
     let mut values = Vec::new();

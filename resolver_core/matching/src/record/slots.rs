@@ -25,7 +25,7 @@ pub(crate) struct Slot {
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
     offsets: Vec<usize>,
-    slots: Vec<Slot>,
+    held: Vec<Slot>,
     tokens: usize,
 }
 
@@ -39,7 +39,7 @@ impl Slots {
         let cuts = check_offsets(columns.offsets, records, total)?;
         let mut namespaces: FxHashMap<&str, u32> = FxHashMap::default();
         let mut tokens: FxHashMap<Digest32, u32> = FxHashMap::default();
-        let mut result = Self { offsets: Vec::with_capacity(records + 1), slots: Vec::with_capacity(total), tokens: 0 };
+        let mut result = Self { offsets: Vec::with_capacity(records + 1), held: Vec::with_capacity(total), tokens: 0 };
         result.offsets.push(0);
         let mut own: Vec<Slot> = Vec::new();
         for range in cuts.windows(2) {
@@ -57,8 +57,8 @@ impl Slots {
             }
             own.sort_unstable();
             own.dedup();
-            result.slots.extend_from_slice(&own);
-            result.offsets.push(result.slots.len());
+            result.held.extend_from_slice(&own);
+            result.offsets.push(result.held.len());
         }
         result.tokens = tokens.len();
         Ok(result)
@@ -66,7 +66,7 @@ impl Slots {
 
     /// Slots of a record, ascending. O(1).
     pub(crate) fn of(&self, record: usize) -> &[Slot] {
-        &self.slots[self.offsets[record]..self.offsets[record + 1]]
+        &self.held[self.offsets[record]..self.offsets[record + 1]]
     }
 
     /// Number of distinct tokens.
@@ -76,10 +76,10 @@ impl Slots {
 
     /// The same slots without the tokens marked generic. O(slots).
     pub(crate) fn without(&self, generic: &[bool]) -> Self {
-        let mut result = Self { offsets: vec![0], slots: Vec::with_capacity(self.slots.len()), tokens: self.tokens };
+        let mut result = Self { offsets: vec![0], held: Vec::with_capacity(self.held.len()), tokens: self.tokens };
         for range in self.offsets.windows(2) {
-            result.slots.extend(self.slots[range[0]..range[1]].iter().filter(|slot| !generic[slot.token as usize]));
-            result.offsets.push(result.slots.len());
+            result.held.extend(self.held[range[0]..range[1]].iter().filter(|slot| !generic[slot.token as usize]));
+            result.offsets.push(result.held.len());
         }
         result
     }

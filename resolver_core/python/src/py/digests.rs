@@ -14,7 +14,7 @@ use super::detach::detached;
 type CleanColumns<'py> = (Bound<'py, PyDict>, Vec<(usize, &'static str)>);
 
 /// Statuses, canonical digests and gmail-folded digests.
-type IdentifierColumns<'py> = (Vec<u8>, Vec<Option<Bound<'py, PyBytes>>>, Vec<Option<Bound<'py, PyBytes>>>);
+type IdentifierColumns<'py> = (Vec<i64>, Vec<Option<Bound<'py, PyBytes>>>, Vec<Option<Bound<'py, PyBytes>>>);
 
 /// Clean forms of the eight attributes, and `(row, attribute)` of every value that is present but invalid.
 #[pyfunction]
@@ -61,7 +61,7 @@ pub(crate) fn normalize_identifiers<'py>(
             Canonical::Placeholder => (2, None, None),
             Canonical::Invalid => (3, None, None),
         };
-        Ok(canonical.iter().map(digest).collect::<Vec<(u8, Option<_>, Option<_>)>>())
+        Ok(canonical.iter().map(digest).collect::<Vec<(i64, Option<_>, Option<_>)>>())
     })?;
     let wrap = |digest: &Option<core::Digest32>| digest.as_ref().map(|bytes| PyBytes::new(py, bytes));
     Ok((
@@ -86,14 +86,14 @@ pub(crate) fn check_digests(py: Python<'_>, types: Vec<i64>, digests: Vec<PyBack
 /// Tokens of 32 bytes under `key` (≥ 32 bytes).
 #[pyfunction]
 #[allow(clippy::needless_pass_by_value)]
-pub(crate) fn tokenize<'py>(
-    py: Python<'py>,
+pub(crate) fn tokenize(
+    py: Python<'_>,
     key: PyBackedBytes,
     types: Vec<i64>,
     namespaces: Vec<PyBackedStr>,
     forms: Vec<i64>,
     digests: Vec<PyBackedBytes>,
-) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+) -> PyResult<Vec<Bound<'_, PyBytes>>> {
     let (namespaces, digests) = (texts(&namespaces), slices(&digests));
     let identifiers = Identifiers { types: &types, namespaces: &namespaces, forms: &forms, digests: &digests };
     let tokens = detached(py, || core::tokenize(&key, &identifiers))?;
@@ -136,13 +136,13 @@ pub(crate) fn payload_digests(py: Python<'_>, payloads: Vec<PyBackedBytes>) -> P
 /// XChaCha20-Poly1305 of each value under a 32-byte key; output is nonce ‖ ciphertext.
 #[pyfunction]
 #[allow(clippy::needless_pass_by_value)]
-pub(crate) fn seal<'py>(
-    py: Python<'py>,
+pub(crate) fn seal(
+    py: Python<'_>,
     key: PyBackedBytes,
     nonces: Vec<PyBackedBytes>,
     contexts: Vec<PyBackedBytes>,
     values: Vec<PyBackedBytes>,
-) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+) -> PyResult<Vec<Bound<'_, PyBytes>>> {
     let (nonces, contexts, values) = (slices(&nonces), slices(&contexts), slices(&values));
     let sealed = detached(py, || core::seal(&key, &nonces, &contexts, &values))?;
     Ok(to_bytes(py, &sealed))
@@ -151,12 +151,12 @@ pub(crate) fn seal<'py>(
 /// Opens what `seal` made; `SealError` if key, context or bytes differ.
 #[pyfunction]
 #[allow(clippy::needless_pass_by_value)]
-pub(crate) fn unseal<'py>(
-    py: Python<'py>,
+pub(crate) fn unseal(
+    py: Python<'_>,
     key: PyBackedBytes,
     contexts: Vec<PyBackedBytes>,
     sealed: Vec<PyBackedBytes>,
-) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+) -> PyResult<Vec<Bound<'_, PyBytes>>> {
     let (contexts, sealed) = (slices(&contexts), slices(&sealed));
     let values = detached(py, || core::unseal(&key, &contexts, &sealed))?;
     Ok(to_bytes(py, &values))

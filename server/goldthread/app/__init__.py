@@ -1,0 +1,1 @@
+"""Settings, wiring, lifecycle and the command line: the only package that reads the environment and builds objects."""

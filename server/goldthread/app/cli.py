@@ -1,0 +1,84 @@
+"""The command line: `goldthread COMMAND`. Commands are loaded when they are called, so `--help` and small commands start fast."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from goldthread.domain.errors import GoldthreadError, InvalidArgumentError, ModelFileError, SettingsError
+
+__all__ = ["COMMANDS", "cli", "main"]
+
+COMMANDS = {
+    "up": ("goldthread.app.commands:up", "Run everything on this machine, with embedded servers."),
+    "serve": ("goldthread.app.commands:serve", "Answer gRPC calls: Lookup and Resolve."),
+    "consume": ("goldthread.app.commands:consume", "Read customer events from Kafka into the ledger."),
+    "relay": ("goldthread.app.commands:relay", "Publish committed changes to the cache and to Kafka."),
+    "migrate": ("goldthread.app.commands:migrate", "Bring the ledger's schema up to date and create the topics."),
+    "produce": ("goldthread.app.produce:command", "Send a file's rows to Kafka as customer events."),
+    "generate": ("goldthread.app.generate:command", "Write synthetic retail customers with the truth."),
+    "match": ("goldthread.app.match:command", "Resolve a file in memory, without any server."),
+    "demo": ("goldthread.app.demo:command", "Run the whole line on real servers and report."),
+}
+"""Name: module and attribute, and the line shown in the list."""
+
+_USAGE = 2
+_INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """A group that knows its commands by name and imports one when it is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the page above."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports and returns a command; None if there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}.{attribute} is not a command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="goldthread", prog_name="goldthread")
+def cli() -> None:
+    """Real-time identity resolution: events in, golden profiles out, answered at the register."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command and returns the exit code: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted.
+
+    Errors raised on purpose become one line on standard error.
+    """
+    try:
+        result = cli.main(args=arguments, prog_name="goldthread", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("goldthread: interrupted", err=True)
+        return _INTERRUPTED
+    except GoldthreadError as error:
+        details = " ".join(f"{name}={value}" for name, value in sorted(error.metadata.items()))
+        click.echo(f"goldthread: {error.reason}: {error.message}{f' ({details})' if details else ''}", err=True)
+        return _USAGE if isinstance(error, SettingsError | ModelFileError | InvalidArgumentError) else 1
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

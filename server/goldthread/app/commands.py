@@ -1,0 +1,133 @@
+"""The commands of the service itself: up, serve, consume, relay, migrate. Options override the environment (docs/settings.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from goldthread.app.leave import Leave
+from goldthread.app.settings import Settings
+
+__all__ = ["consume", "migrate", "relay", "serve", "up"]
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+
+def _options(*options: Callable[[_Function], _Function]) -> Callable[[_Function], _Function]:
+    def apply(function: _Function) -> _Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return apply
+
+
+def _listen(*, until_eof: bool = False) -> Leave:
+    """Takes signals from now on: called before the rooms are imported, which takes a second in which a stop must not be lost."""
+    leave = Leave()
+    leave.listen(until_eof=until_eof)
+    return leave
+
+
+_postgres = click.option("--postgres-dsn", help="PostgreSQL, as a URL or key=value pairs.")
+_redis = click.option("--redis-url", help="Redis-compatible cache, as a URL.")
+_kafka = click.option("--kafka-bootstrap", help="Kafka brokers, host:port with commas between.")
+_port = click.IntRange(0, 65_535)
+_metrics = click.option("--metrics-port", type=_port, help="Port of /metrics; 0 takes a free one.")
+_parent = _options(
+    click.option("--status-file", type=click.Path(dir_okay=False, path_type=Path), hidden=True),
+    click.option("--until-eof", is_flag=True, hidden=True),
+)
+
+
+@click.command()
+@_options(_postgres, _redis, _metrics, _parent)
+@click.option("--grpc-port", type=_port, help="Port of gRPC; 0 takes a free one.")
+def serve(*, status_file: Path | None, until_eof: bool, **overrides: object) -> None:
+    """Answer gRPC calls: Lookup and Resolve, until SIGTERM or Ctrl-C."""
+    leave = _listen(until_eof=until_eof)
+    from goldthread.app.serve import run_server
+
+    run_server(Settings.read(overrides=overrides), status_file=status_file, leave=leave)
+
+
+@click.command()
+@_options(_postgres, _kafka, _metrics, _parent)
+@click.option("--accept-gap", is_flag=True, default=None, help="Go on although the topic lost messages never read.")
+def consume(*, status_file: Path | None, until_eof: bool, **overrides: object) -> None:
+    """Read customer events from Kafka into the ledger, until SIGTERM or Ctrl-C."""
+    leave = _listen(until_eof=until_eof)
+    from goldthread.app.serve import run_consumer
+
+    run_consumer(Settings.read(overrides=overrides), status_file=status_file, leave=leave)
+
+
+@click.command()
+@_options(_postgres, _redis, _kafka, _metrics, _parent)
+def relay(*, status_file: Path | None, until_eof: bool, **overrides: object) -> None:
+    """Publish committed changes to the cache and to Kafka, until SIGTERM or Ctrl-C."""
+    leave = _listen(until_eof=until_eof)
+    from goldthread.app.serve import run_relay
+
+    run_relay(Settings.read(overrides=overrides), status_file=status_file, leave=leave)
+
+
+@click.command()
+@_options(_postgres, _kafka)
+@click.option("--topics/--no-topics", default=True, help="Create and check the Kafka topics too.")
+def migrate(*, topics: bool, **overrides: object) -> None:
+    """Bring the ledger's schema up to date and create the topics. Repeating is harmless."""
+    from goldthread.app import wiring
+
+    settings = Settings.read(overrides=overrides)
+    for name in wiring.migrate(settings):
+        click.echo(f"applied {name}")
+    if topics:
+        wiring.create_topics(settings)
+    click.echo("up to date")
+
+
+@click.command()
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".goldthread"),
+    show_default=True,
+    help="Where the servers keep their data, the master key and the logs.",
+)
+@_options(_postgres, _redis, _kafka)
+@click.option("--grpc-port", type=_port, default=0, help="Port of gRPC.  [default: a free one]")
+@click.option("--metrics-port", type=_port, default=0, help="First port of /metrics.  [default: free ones]")
+@click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Consumer processes.")
+def up(*, data_dir: Path, grpc_port: int, metrics_port: int, workers: int, **overrides: object) -> None:
+    """Run everything on this machine until SIGTERM or Ctrl-C; servers whose address is given are used, others embedded."""
+    leave = _listen()
+    from goldthread.app.embedded import EmbeddedServerError, redact
+    from goldthread.app.supervise import SupervisorError
+    from goldthread.app.up import Up, UpOptions
+
+    options = UpOptions(data_dir=data_dir, grpc_port=grpc_port, metrics_port=metrics_port, workers=workers)
+    service = Up(options, settings=Settings.read(overrides=overrides), log=lambda line: click.echo(line, err=True))
+
+    leave.on_leave(service.cancel)
+    try:
+        with service:
+            found = service.endpoints
+            click.echo(f"postgres {redact(found.postgres_dsn)}")
+            click.echo(f"redis {redact(found.redis_url)}")
+            click.echo(f"kafka {found.kafka_bootstrap}")
+            click.echo(f"grpc {found.grpc}")
+            for name, url in found.metrics.items():
+                click.echo(f"metrics {name} {url}")
+            click.echo(f"logs {service.logs}")
+            click.echo(
+                f"secrets {service.endpoints_file} (passwords), {found.master_key_file or 'as configured'} (master key)"
+            )
+            click.echo("ready")
+            service.watch(leave.event)
+    except (EmbeddedServerError, SupervisorError) as error:
+        if not leave.event.is_set():
+            raise click.ClickException(str(error)) from error

@@ -1,0 +1,112 @@
+"""What must hold for the demo to succeed; everything else in the report is information."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from goldthread.app.demo.findings import Findings
+
+__all__ = ["Check", "checks_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One demand, whether it holds, and the numbers behind it."""
+
+    name: str
+    holds: bool
+    detail: str
+
+
+def checks_of(found: Findings) -> list[Check]:
+    """Every demand on what was found, in the order of the report."""
+    return [
+        *_flow(found),
+        *_people(found),
+        *_lookups(found),
+    ]
+
+
+def _flow(found: Findings) -> Iterator[Check]:
+    load, counts, events = found.load, found.counts, found.accounting
+    sent = sum(load.messages_by_set.values())
+    yield Check(
+        "every usable event went through Kafka",
+        sent == found.rows - sum(load.left_out.values()) and sent > 0,
+        f"{found.rows:,} rows, {sum(load.left_out.values()):,} without a usable claim, {sent:,} sent",
+    )
+    yield Check(
+        "distinct events produced = inbox + dead letters",
+        events.complete and events.inbox == counts.inbox,
+        f"{events.produced:,} = {events.inbox:,} + {events.dead_letters:,}"
+        + (f" - {events.conflicts:,} in both" if events.conflicts else "")
+        + (f"; lost {events.lost:,}, unknown {events.invented:,}" if events.lost or events.invented else ""),
+    )
+    if found.planted:
+        expected = Counter(message.reason.name for message in found.planted)
+        right = all(found.dead_letters.reasons.get(reason, 0) >= count for reason, count in expected.items())
+        yield Check(
+            "every planted bad message is a dead letter with its reason",
+            right,
+            ", ".join(f"{reason} {count}" for reason, count in found.dead_letters.reasons.items()) or "none",
+        )
+    yield Check(
+        "every dead letter is in the ledger and on its topic",
+        found.dead_letters.count == counts.dead_letters,
+        f"{counts.dead_letters:,} in the ledger, {found.dead_letters.count:,} on the topic",
+    )
+    yield Check(
+        "nothing is left to do",
+        counts.dirty_marks == counts.outbox == counts.unpublished_dead_letters == 0,
+        f"{counts.dirty_marks} redo marks, {counts.outbox} unpublished changes",
+    )
+
+
+def _people(found: Findings) -> Iterator[Check]:
+    counts = found.counts
+    if found.generated:
+        yield Check("profiles were merged", counts.ended_profiles > 0, f"{counts.ended_profiles:,} ended in another")
+        yield Check("reviews were opened", counts.reviews > 0, f"{counts.reviews:,} opened")
+    if found.quality:
+        absent = sum(one.absent for one in found.quality)
+        unsent = sum(found.load.left_out.values()) + found.dead_letters.count
+        yield Check(
+            "every labelled event that was sent is credited to a profile",
+            absent <= unsent,
+            f"{sum(one.quality.rows for one in found.quality):,} credited, {absent:,} not in the ledger",
+        )
+
+
+def _lookups(found: Findings) -> Iterator[Check]:
+    lookups, latency, transcript = found.lookups, found.latency, found.transcript
+    told = ", ".join(f"{what} {count:,}" for what, count in lookups.differences.items())
+    yield Check(
+        "Lookup answers every identifier as the ledger holds it",
+        lookups.different == 0 and lookups.equal == lookups.identifiers,
+        f"{lookups.equal:,} equal, {lookups.different:,} different" + (f" ({told})" if told else ""),
+    )
+    yield Check(
+        "every valid identifier of an event taken is known",
+        lookups.unknown == 0,
+        f"{lookups.usable:,} valid, {lookups.unknown:,} unknown",
+    )
+    yield Check(
+        "every probe event became visible at the register",
+        latency.missed == 0,
+        f"{latency.probes - latency.missed:,} of {latency.probes:,}",
+    )
+    if transcript is not None:
+        yield Check(
+            "stubs and reflection get the same answer",
+            transcript.same,
+            f"{len(transcript.services)} services reflected",
+        )
+    elif lookups.identifiers:
+        yield Check("stubs and reflection get the same answer", False, "no identifier was found")
+
+
+def failing(checks: Sequence[Check]) -> list[Check]:
+    """Those that do not hold."""
+    return [check for check in checks if not check.holds]

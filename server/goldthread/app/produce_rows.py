@@ -1,0 +1,210 @@
+"""From flat rows to events for Kafka: raw identifiers become digests here and go no further."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from goldthread.domain.words import (
+    ATTRIBUTE_NAMES,
+    Click,
+    ConsentChange,
+    CustomerChange,
+    DigestForm,
+    IdentifierStatus,
+    IdentifierType,
+    IncomingEvent,
+    IncomingIdentifier,
+    Payload,
+    Purchase,
+)
+
+__all__ = ["DigestValues", "Digested", "ProduceReport", "RowDefaults", "RowReader"]
+
+_IDENTIFIERS = tuple((kind.label, kind) for kind in IdentifierType)
+_ATTRIBUTES = (*ATTRIBUTE_NAMES, "full_name")
+_BATCH_ROWS = 1_000
+_MAX_AMOUNT_DIGITS = 18
+_TRUE = frozenset({"true", "1", "yes"})
+_DEFAULT_PURPOSE = "marketing"
+
+
+class Digested(Protocol):
+    """What became of one raw value."""
+
+    @property
+    def status(self) -> IdentifierStatus:
+        """Whether it can be used."""
+        ...
+
+    @property
+    def digest(self) -> bytes | None:
+        """Canonical digest of a usable value."""
+        ...
+
+    @property
+    def folded(self) -> bytes | None:
+        """Gmail-folded digest beside it, for the two Gmail domains."""
+        ...
+
+
+class DigestValues(Protocol):
+    """`matching.digest_identifiers`."""
+
+    def __call__(self, types: Sequence[int], values: Sequence[str | None], *, region: str) -> Sequence[Digested]:
+        """Digests of raw values, parallel to them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowDefaults:
+    """What holds for rows that do not say otherwise. Without a default, a row that lacks source or time is unusable."""
+
+    region: str
+    currency: str
+    source: str = ""
+    occurred_at: datetime | None = None
+    strict: bool = False
+    """Leave out rows with an invalid identifier instead of only the identifier."""
+
+
+@dataclass(slots=True)
+class ProduceReport:
+    """What became of a file. `unusable` are lines that were left out, with the reason; `dropped` counts identifiers by type and status."""
+
+    rows: int = 0
+    events: int = 0
+    unusable: list[tuple[int, str]] = field(default_factory=list)
+    dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+class _UnusableRowError(Exception):
+    """Why a row cannot be an event; never shows a value."""
+
+
+class RowReader:
+    """Makes events of flat rows, a thousand at a time, and counts in `report` what it had to leave out.
+
+    A row without an event id gets one of the file's own digest and its line, so producing the same file again repeats the same events.
+    """
+
+    def __init__(self, path: Path, *, defaults: RowDefaults, digest: DigestValues) -> None:
+        self._path = path
+        self._defaults = defaults
+        self._digest = digest
+        self.report = ProduceReport()
+
+    def events(self, rows: Iterable[tuple[int, dict[str, str]]]) -> Iterator[IncomingEvent]:
+        """Events of numbered rows, in their order; they carry digests only."""
+        remaining = iter(rows)
+        while batch := list(islice(remaining, _BATCH_ROWS)):
+            wanted = [
+                (place, kind, value)
+                for place, (_, row) in enumerate(batch)
+                for name, kind in _IDENTIFIERS
+                if (value := row.get(name))
+            ]
+            found = self._digest(
+                [kind for _, kind, _ in wanted], [value for _, _, value in wanted], region=self._defaults.region
+            )
+            by_row: dict[int, list[tuple[IdentifierType, Digested]]] = {}
+            for (place, kind, _), digested in zip(wanted, found, strict=True):
+                by_row.setdefault(place, []).append((kind, digested))
+            for place, (line, row) in enumerate(batch):
+                self.report.rows += 1
+                try:
+                    event = self._event(line, row, by_row.get(place, ()))
+                except _UnusableRowError as error:
+                    self.report.unusable.append((line, str(error)))
+                else:
+                    self.report.events += 1
+                    yield event
+
+    def _event(
+        self, line: int, row: dict[str, str], identifiers: Sequence[tuple[IdentifierType, Digested]]
+    ) -> IncomingEvent:
+        source = row.get("source") or self._defaults.source
+        if not source:
+            raise _UnusableRowError("no source, and no default")
+        kept = tuple(self._identifiers(identifiers, source))
+        attributes = {name: value for name in _ATTRIBUTES if (value := row.get(name, "")).strip()}
+        if not kept and not attributes:
+            raise _UnusableRowError("no usable identifier and no attribute")
+        return IncomingEvent(
+            source=source,
+            event_id=row.get("event_id") or f"{self._file_digest}-{line}",
+            occurred_at=self._moment(row.get("occurred_at", "")),
+            identifiers=kept,
+            attributes=attributes,
+            payload=_payload(row, self._defaults.currency),
+            payload_digest=b"",
+        )
+
+    def _identifiers(
+        self, identifiers: Sequence[tuple[IdentifierType, Digested]], source: str
+    ) -> Iterator[IncomingIdentifier]:
+        for kind, digested in identifiers:
+            if digested.status is not IdentifierStatus.OK or digested.digest is None:
+                self.report.dropped[kind.label, digested.status.name.lower()] += 1
+                if self._defaults.strict and digested.status is IdentifierStatus.INVALID:
+                    raise _UnusableRowError(f"invalid {kind.label}")
+                continue
+            namespace = source if kind is IdentifierType.CUSTOMER_NUMBER else ""
+            for form, value in ((DigestForm.CANONICAL, digested.digest), (DigestForm.GMAIL_FOLDED, digested.folded)):
+                if value is not None:
+                    yield IncomingIdentifier(path=kind.label, type=kind, namespace=namespace, form=form, digest=value)
+
+    def _moment(self, text: str) -> datetime:
+        if not text:
+            if self._defaults.occurred_at is None:
+                raise _UnusableRowError("no occurred_at, and no default")
+            return self._defaults.occurred_at
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise _UnusableRowError("occurred_at is not an RFC 3339 time") from None
+        if moment.tzinfo is None:
+            raise _UnusableRowError("occurred_at has no offset from UTC")
+        try:
+            return moment.astimezone(UTC)
+        except OverflowError:
+            raise _UnusableRowError("occurred_at is not an RFC 3339 time") from None
+
+    @cached_property
+    def _file_digest(self) -> str:
+        with self._path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+
+
+def _payload(row: dict[str, str], currency: str) -> Payload:
+    builders: dict[str, Callable[[], Payload]] = {
+        "purchase": lambda: Purchase(
+            amount_minor=_amount(row.get("amount_minor", "")),
+            currency=row.get("currency") or currency,
+            store=row.get("store", ""),
+        ),
+        "click": lambda: Click(page=row.get("page", "").partition("?")[0]),
+        "customer_change": CustomerChange,
+        # A row that does not say that consent was given withdraws it.
+        "consent": lambda: ConsentChange(
+            purpose=row.get("purpose") or _DEFAULT_PURPOSE, granted=row.get("granted", "").lower() in _TRUE
+        ),
+    }
+    kind = row.get("kind") or ("purchase" if row.get("amount_minor") else "customer_change")
+    build = builders.get(kind)
+    if build is None:
+        raise _UnusableRowError("kind is none of " + ", ".join(builders))
+    return build()
+
+
+def _amount(text: str) -> int:
+    if not text.removeprefix("-").isdecimal() or len(text) > _MAX_AMOUNT_DIGITS:
+        raise _UnusableRowError("amount_minor is not a whole number")
+    return int(text)

@@ -1,0 +1,69 @@
+"""The long-running processes: `serve`, `consume` and `relay`.
+
+Each starts `/metrics`, checks the schema, says that it is ready, works until it is told to stop (`goldthread.app.leave`), and closes what it
+opened. A second signal changes nothing: stopping is bounded by itself, and whoever cannot wait has SIGKILL, which is always safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+from goldthread.app import wiring
+from goldthread.app.leave import Leave
+from goldthread.app.settings import Settings
+from goldthread.app.status import Status, write_status
+from goldthread.telemetry.logs import configure_logs, get_logger
+
+__all__ = ["run_consumer", "run_relay", "run_server"]
+
+_log = get_logger(__name__)
+
+
+def run_consumer(settings: Settings, *, status_file: Path | None, leave: Leave) -> None:
+    """Reads customer events until told to stop. Raises what the worker gives up on, such as `PoisonLimitError`."""
+    configure_logs(level=settings.log_level)
+    with ExitStack() as stack:
+        metrics, port = wiring.open_metrics(stack, settings)
+        worker = wiring.open_consumer(stack, settings, metrics)
+        _ready("consume", status_file, metrics=port)
+        worker.run(leave.event)
+    _log.info("stopped", process="consume")
+
+
+def run_relay(settings: Settings, *, status_file: Path | None, leave: Leave) -> None:
+    """Publishes committed changes and dead letters until told to stop."""
+    configure_logs(level=settings.log_level)
+    with ExitStack() as stack:
+        metrics, port = wiring.open_metrics(stack, settings)
+        worker = wiring.open_relay(stack, settings, metrics)
+        _ready("relay", status_file, metrics=port)
+        worker.run(leave.event)
+    _log.info("stopped", process="relay")
+
+
+def run_server(settings: Settings, *, status_file: Path | None, leave: Leave) -> None:
+    """Answers gRPC calls until told to stop; then drains them."""
+    configure_logs(level=settings.log_level)
+    asyncio.run(_serve(settings, status_file=status_file, leave=leave))
+    _log.info("stopped", process="serve")
+
+
+async def _serve(settings: Settings, *, status_file: Path | None, leave: Leave) -> None:
+    loop = asyncio.get_running_loop()
+    left = asyncio.Event()
+    leave.on_leave(lambda: loop.call_soon_threadsafe(left.set))
+    with ExitStack() as stack:
+        metrics, port = wiring.open_metrics(stack, settings)
+        async with wiring.open_server(stack, settings, metrics) as server:
+            grpc_port = await server.start()
+            _ready("serve", status_file, grpc=grpc_port, metrics=port)
+            await left.wait()
+
+
+def _ready(process: str, status_file: Path | None, **ports: int) -> None:
+    if status_file is not None:
+        write_status(status_file, Status(pid=os.getpid(), ports=ports))
+    _log.info("ready", process=process, **{f"{name}_port": port for name, port in ports.items()})

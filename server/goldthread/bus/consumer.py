@@ -1,0 +1,263 @@
+"""Reads the events topic in batches; where to read from is the ledger's word, never Kafka's.
+
+Kafka's group only shares out partitions. When some are assigned, the consumer first takes none of them; the next `poll` asks `committed` for
+the ledger's offsets and begins there. So trouble with the ledger surfaces as an exception of `poll`, outside the client's callbacks, and
+the assignment simply waits. Kafka's own committed offsets are neither written nor read.
+
+Offsets below the start of the topic mean that messages were lost unread: `OffsetGapError`, unless `accept_gap`. A partition that the ledger has
+never seen begins at the earliest message. An offset beyond the end means that the topic was made anew: that is never
+accepted, because offsets only move forward.
+
+One thread owns an instance: callbacks run inside `poll` and `idle` of that thread. A batch is handled before the next `poll`, so when partitions
+are revoked no batch is in flight; what the interrupted `poll` had gathered of them is dropped and read again by the next owner.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from goldthread.bus.messages import BatchLimits, Message, PolledBatch
+from goldthread.bus.settings import READABLE_BYTES, BusSettings
+from goldthread.bus.trouble import bus_call, bus_error
+from goldthread.domain.errors import OffsetGapError
+from goldthread.domain.ports import OffsetMove
+from goldthread.domain.words import Position
+
+__all__ = ["CommittedOffsets", "EventConsumer"]
+
+CommittedOffsets = Callable[[str, Sequence[int]], dict[int, int]]
+"""Topic and partitions to the next offset of each; a partition never read is absent. May raise `LedgerUnavailableError`."""
+
+_LOG = logging.getLogger("goldthread.bus")
+_CHUNK = 128
+_QUEUED_KIBIBYTES = 48 * 1024
+
+
+class EventConsumer:
+    """A member of the consumer group. Nothing happens before the first `poll`."""
+
+    def __init__(self, settings: BusSettings, committed: CommittedOffsets) -> None:
+        self._topic = settings.events_topic
+        self._accept_gap = settings.accept_gap
+        self._timeout = settings.request_timeout_ms / 1000
+        self._committed = committed
+        self._pending: set[int] = set()
+        self._next: dict[int, int] = {}
+        self._gathered: list[KafkaMessage] = []
+        self._paused = False
+        with bus_call():
+            self._consumer = Consumer(
+                {
+                    "bootstrap.servers": settings.bootstrap,
+                    "group.id": settings.group,
+                    "enable.auto.commit": False,
+                    "enable.auto.offset.store": False,
+                    "auto.offset.reset": "error",
+                    "enable.partition.eof": False,
+                    "session.timeout.ms": settings.session_timeout_ms,
+                    "max.poll.interval.ms": settings.max_poll_interval_ms,
+                    "fetch.wait.max.ms": 50,
+                    "fetch.max.bytes": READABLE_BYTES + 4 * 1024 * 1024,
+                    "max.partition.fetch.bytes": READABLE_BYTES + 1024 * 1024,
+                    "receive.message.max.bytes": READABLE_BYTES + 8 * 1024 * 1024,
+                    "queued.min.messages": 10_000,
+                    "queued.max.messages.kbytes": _QUEUED_KIBIBYTES,
+                    "fetch.queue.backoff.ms": 50,
+                    "reconnect.backoff.max.ms": 2_000,
+                },
+                logger=_LOG,
+            )
+            self._consumer.subscribe(
+                [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+            )
+
+    def poll(self, limits: BatchLimits) -> PolledBatch:
+        """The next batch; empty after `idle_ms` without a message.
+
+        Raises what `committed` raises, `OffsetGapError`, and `BusUnavailableError`; after any of them the next call starts from the ledger's
+        offsets again, so nothing is skipped.
+        """
+        self._gathered = []
+        try:
+            self._begin_pending()
+            self._gather(limits)
+            return self._batch()
+        except BaseException:
+            self.rewind()
+            raise
+        finally:
+            self._gathered = []
+
+    def pause(self) -> None:
+        """Stops fetching until `resume`, keeping membership; partitions assigned meanwhile wait too."""
+        self._paused = True
+        if self._next:
+            with bus_call():
+                self._consumer.pause(self._assignment())
+
+    def resume(self) -> None:
+        """Fetches again."""
+        self._paused = False
+        if self._next:
+            with bus_call():
+                self._consumer.resume(self._assignment())
+
+    def idle(self, seconds: float) -> None:
+        """Keeps membership alive while paused, for about this long; takes no message."""
+        until = monotonic() + seconds
+        while (left := until - monotonic()) > 0:
+            with bus_call():
+                message = self._consumer.poll(min(left, 0.1))
+            if message is not None and message.error() is None:
+                # Fetched before the pause took hold: give it back by starting over from the ledger's offsets.
+                self.rewind()
+
+    def rewind(self) -> None:
+        """Stops fetching and forgets how far was read; the next `poll` starts from the ledger's offsets."""
+        if self._next:
+            self._pending.update(self._next)
+            self._next.clear()
+            with bus_call():
+                self._consumer.assign([])
+
+    def partitions(self) -> frozenset[int]:
+        """Partitions held at the moment."""
+        return frozenset(self._next) | self._pending
+
+    def close(self) -> None:
+        """Leaves the group at once, so that others take over without waiting for the session to end."""
+        self._consumer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._pending = {partition.partition for partition in partitions}
+        self._next.clear()
+        self._gathered.clear()
+        consumer.assign([])
+
+    def _on_revoke(self, consumer: Consumer, _partitions: list[TopicPartition]) -> None:
+        self._pending.clear()
+        self._next.clear()
+        self._gathered.clear()
+        consumer.unassign()
+
+    def _assignment(self) -> list[TopicPartition]:
+        return [TopicPartition(self._topic, partition) for partition in self._next]
+
+    def _begin_pending(self) -> None:
+        if not self._pending or self._paused:
+            return
+        partitions = sorted(self._pending)
+        committed = self._committed(self._topic, partitions)
+        begin: list[TopicPartition] = []
+        expected: dict[int, int] = {}
+        for partition in partitions:
+            first, end = self._bounds(partition)
+            start = committed.get(partition, first)
+            if start > end or (start < first and not self._accept_gap):
+                raise OffsetGapError(
+                    topic=self._topic, partition=partition, expected=start, found=end if start > end else first
+                )
+            if start < first:
+                _LOG.warning("gap accepted: partition %d, offsets %d to %d were never read", partition, start, first)
+            begin.append(TopicPartition(self._topic, partition, max(start, first)))
+            expected[partition] = start
+        with bus_call():
+            self._consumer.assign(begin)
+        self._next = expected
+        self._pending = set()
+
+    def _bounds(self, partition: int) -> tuple[int, int]:
+        with bus_call():
+            bounds = self._consumer.get_watermark_offsets(
+                TopicPartition(self._topic, partition), timeout=self._timeout, cached=False
+            )
+        first, end = bounds
+        return int(first), int(end)
+
+    def _gather(self, limits: BatchLimits) -> None:
+        """Fills `_gathered`; callbacks running in here empty it when the assignment changes."""
+        with bus_call():
+            message = self._consumer.poll(limits.idle_ms / 1000)
+        if message is None:
+            return
+        self._take(message)
+        size = len(message)
+        until = monotonic() + limits.wait_ms / 1000
+        while (
+            len(self._gathered) < limits.max_messages and size < limits.max_bytes and (left := until - monotonic()) > 0
+        ):
+            wanted = min(_CHUNK, limits.max_messages - len(self._gathered))
+            with bus_call():
+                chunk = self._consumer.consume(wanted, left)
+            for message in chunk:
+                self._take(message)
+                size += len(message)
+
+    def _take(self, message: KafkaMessage) -> None:
+        error = message.error()
+        if error is None:
+            self._gathered.append(message)
+            return
+        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001 (a public constant)
+            # The topic lost its head while it was being read; the bounds checked at the next start decide.
+            self.rewind()
+            self._gathered.clear()
+            return
+        raise bus_error(error)
+
+    def _batch(self) -> PolledBatch:
+        messages: list[Message] = []
+        ends: dict[int, int] = {}
+        for message in self._gathered:
+            partition, offset = message.partition(), message.offset()
+            if partition is None or offset is None or partition not in self._next:
+                continue
+            # Left over from before a rewind.
+            if offset < ends.get(partition, self._next[partition]):
+                continue
+            ends[partition] = offset + 1
+            messages.append(
+                Message(
+                    position=Position(self._topic, partition, offset),
+                    payload=message.value(),
+                    content_type=_content_type(message),
+                )
+            )
+        moves = tuple(
+            OffsetMove(topic=self._topic, partition=partition, start=self._next[partition], end=end)
+            for partition, end in sorted(ends.items())
+        )
+        self._next.update(ends)
+        return PolledBatch(messages=tuple(messages), offsets=moves, lag=self._lag())
+
+    def _lag(self) -> dict[int, int]:
+        lag = {}
+        for partition, position in self._next.items():
+            with bus_call():
+                _, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
+            if end >= 0:
+                lag[partition] = max(0, end - position)
+        return lag
+
+
+def _content_type(message: KafkaMessage) -> str | None:
+    """The last `content-type` header; one that is not ASCII is a type nobody knows."""
+    for name, value in reversed(message.headers() or []):
+        if str(name).lower() == "content-type" and value is not None:
+            return value if isinstance(value, str) else value.decode("ascii", errors="replace")
+    return None

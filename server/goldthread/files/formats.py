@@ -1,0 +1,182 @@
+"""Rows of CSV, JSON lines and Parquet files, streamed; everything is text, and a missing value is an absent key."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from goldthread.files.failure import FileFormatError
+
+__all__ = ["FileFormat", "column_names", "format_of", "opened", "read_numbered_rows", "read_rows"]
+
+_PARQUET_ROWS = 8_192
+_BOM = b"\xef\xbb\xbf"
+
+
+class FileFormat(StrEnum):
+    """Formats of tables. CSV and JSON lines may be gzip-compressed, told by the ending of the name."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+_ENDINGS = {
+    ".csv": FileFormat.CSV,
+    ".jsonl": FileFormat.JSONL,
+    ".ndjson": FileFormat.JSONL,
+    ".parquet": FileFormat.PARQUET,
+}
+
+
+def format_of(path: Path) -> FileFormat:
+    """The format that the file's name ends in; raises `FileFormatError` for any other ending."""
+    name = path.name.lower().removesuffix(".gz")
+    for ending, kind in _ENDINGS.items():
+        if name.endswith(ending) and not (kind is FileFormat.PARQUET and path.name.lower().endswith(".gz")):
+            return kind
+    raise FileFormatError(path, f"the name must end in one of {', '.join(_ENDINGS)}, or in .gz after a text format")
+
+
+def read_rows(path: Path, kind: FileFormat | None = None) -> Iterator[dict[str, str]]:
+    """Each row's values by column; empty ones are left out. Raises `FileFormatError` naming the line."""
+    for _, row in read_numbered_rows(path, kind):
+        yield row
+
+
+def read_numbered_rows(path: Path, kind: FileFormat | None = None) -> Iterator[tuple[int, dict[str, str]]]:
+    """The same with the number of the line where the row ends, counted from 1; rows of Parquet are counted from 1."""
+    readers: dict[FileFormat, Callable[[Path], Iterator[tuple[int, dict[str, str]]]]] = {
+        FileFormat.CSV: _csv_rows,
+        FileFormat.JSONL: _json_rows,
+        FileFormat.PARQUET: _parquet_rows,
+    }
+    return readers[kind or format_of(path)](path)
+
+
+def column_names(path: Path, kind: FileFormat | None = None) -> list[str]:
+    """Columns in the file's order. For JSON lines, those of the first thousand rows, in order of appearance."""
+    match kind or format_of(path):
+        case FileFormat.CSV:
+            with opened(path) as stream:
+                return _header(path, csv.reader(_decoded(path, stream)))
+        case FileFormat.JSONL:
+            names: dict[str, None] = {}
+            for line, row in _json_rows(path):
+                names.update(dict.fromkeys(row))
+                if line >= 1_000:
+                    break
+            return list(names)
+        case FileFormat.PARQUET:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            try:
+                return list(pq.read_schema(path).names)
+            except (pa.ArrowException, OSError) as error:
+                raise FileFormatError(path, f"not readable as Parquet ({type(error).__name__})") from None
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    with opened(path) as stream:
+        reader = csv.reader(_decoded(path, stream), strict=True)
+        header = _header(path, reader)
+        width = len(header)
+        try:
+            for fields in reader:
+                if len(fields) == width:
+                    yield (
+                        reader.line_num,
+                        {name: value for name, value in zip(header, fields, strict=True) if value},
+                    )
+                elif fields:
+                    raise FileFormatError(path, f"{len(fields)} fields, the header has {width}", line=reader.line_num)
+        except csv.Error:
+            raise FileFormatError(path, "not well-formed CSV", line=reader.line_num) from None
+
+
+def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
+    try:
+        header = next(reader, [])
+    except csv.Error:
+        raise FileFormatError(path, "not well-formed CSV", line=1) from None
+    if not header or not all(header) or len(set(header)) != len(header):
+        raise FileFormatError(path, "the first line must name every column once", line=1)
+    return header
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    with opened(path) as stream:
+        for line, text in enumerate(_decoded(path, stream), start=1):
+            if not text.strip():
+                continue
+            try:
+                content = json.loads(text, parse_int=str, parse_float=str)
+            except (ValueError, RecursionError):
+                raise FileFormatError(path, "not a JSON object", line=line) from None
+            if not isinstance(content, dict):
+                raise FileFormatError(path, "not a JSON object", line=line)
+            yield line, _flat(path, content, line)
+
+
+def _flat(path: Path, content: dict[str, object], line: int) -> dict[str, str]:
+    row: dict[str, str] = {}
+    for name, value in content.items():
+        match value:
+            case str():
+                if value:
+                    row[name] = value
+            case bool():
+                row[name] = "true" if value else "false"
+            case None:
+                pass
+            case _:
+                raise FileFormatError(path, "a value is neither text nor number", line=line)
+    try:
+        "".join(row.values()).encode()
+    except UnicodeEncodeError:
+        raise FileFormatError(path, "a text is not UTF-8", line=line) from None
+    return row
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
+                columns: list[Sequence[str | None]] = [column.cast(pa.string()).to_pylist() for column in batch.columns]
+                names = batch.schema.names
+                for values in zip(*columns, strict=True):
+                    number += 1
+                    yield number, {name: value for name, value in zip(names, values, strict=True) if value}
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise FileFormatError(path, f"not readable as Parquet ({type(error).__name__})", line=number + 1) from None
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file's bytes, decompressed if its name ends in .gz."""
+    with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb") as stream:
+        yield cast("BinaryIO", stream)
+
+
+def _decoded(path: Path, stream: BinaryIO) -> Iterator[str]:
+    """Lines as text; decoding line by line tells where a file is not UTF-8."""
+    line = 0
+    try:
+        for line, raw in enumerate(stream, start=1):
+            yield (raw.removeprefix(_BOM) if line == 1 else raw).decode()
+    except UnicodeDecodeError:
+        raise FileFormatError(path, "not UTF-8", line=line) from None
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise FileFormatError(path, "not well-formed gzip", line=line + 1) from None

@@ -1,0 +1,147 @@
+"""Which column of a file plays which part: a mapping file, or the common names."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as AbstractMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from goldthread.domain.words import ATTRIBUTE_NAMES, IdentifierType
+from goldthread.files.failure import FileFormatError
+
+__all__ = ["FLAT_COLUMNS", "Mapping"]
+
+FLAT_COLUMNS = (
+    "source",
+    "event_id",
+    "occurred_at",
+    "kind",
+    *(kind.label for kind in IdentifierType),
+    *ATTRIBUTE_NAMES,
+    "full_name",
+    "store",
+    "amount_minor",
+    "currency",
+    "page",
+    "purpose",
+    "granted",
+    "truth",
+)
+"""Every column of the flat row format: what a mapping can name on its left side."""
+
+_ALIASES: dict[str, tuple[str, ...]] = {
+    "source": ("source_system", "data_source"),
+    "occurred_at": ("event_timestamp", "timestamp", "event_time"),
+    "email": ("email_address", "e_mail", "mail"),
+    "phone": ("phone_number", "telephone", "mobile", "tel"),
+    "loyalty_card": ("loyalty_id", "loyalty_number", "loyalty_card_number"),
+    "crm_number": ("crm_id",),
+    "webshop_number": ("webshop_id",),
+    "device": ("device_id",),
+    "cookie": ("cookie_id",),
+    "customer_number": ("customer_id",),
+    "given_name": ("first_name", "firstname", "fname", "fname_c1", "primary_name_first", "first"),
+    "middle_name": ("middle_initial", "middle", "primary_name_middle"),
+    "family_name": ("last_name", "lastname", "surname", "lname", "lname_c1", "primary_name_last", "last"),
+    "name_suffix": ("suffix",),
+    "full_name": ("name", "primary_name_full"),
+    "birth_date": ("dob", "date_of_birth", "birthdate", "birthday"),
+    "street": ("street_address", "address", "addr_line1", "address_1"),
+    "city": ("town", "suburb", "addr_city"),
+    "postcode": ("zip", "zip_code", "zipcode", "postal_code", "postcode_fake", "addr_postal_code"),
+    "store": ("store_id", "store_code"),
+}
+_HOUSE_NUMBERS = ("street_number", "house_number")
+_UNPLAIN = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """For each flat column the file's columns that make it, joined by a space, and constants for all rows."""
+
+    columns: AbstractMapping[str, tuple[str, ...]]
+    constants: AbstractMapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The mapping of a TOML file; raises `FileFormatError` for anything else.
+
+        Such a file reads:
+
+            given_name = "first_name"
+            street = ["street_number", "address_1"]
+            [constants]
+            source = "crm"
+        """
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise FileFormatError(path, f"not readable as TOML ({type(error).__name__})") from None
+        constants = content.pop("constants", {})
+        if not isinstance(constants, dict):
+            raise FileFormatError(path, "[constants] must be a table")
+        columns: dict[str, tuple[str, ...]] = {}
+        for target, sources in content.items():
+            parts = [sources] if isinstance(sources, str) else sources
+            if not isinstance(parts, list) or not parts or not all(isinstance(part, str) and part for part in parts):
+                raise FileFormatError(path, f"{target} must be a column name or a list of them")
+            columns[target] = tuple(parts)
+        for target, value in constants.items():
+            if not isinstance(value, str):
+                raise FileFormatError(path, f"constants.{target} must be a text")
+        for target in (*columns, *constants):
+            if target not in FLAT_COLUMNS:
+                raise FileFormatError(path, f"{target} is not a column of the flat row format")
+        if both := columns.keys() & constants.keys():
+            raise FileFormatError(path, f"{min(both)} is given twice")
+        return cls(columns, constants)
+
+    @classmethod
+    def automatic(cls, names: Iterable[str]) -> Self:
+        """The mapping that common column names suggest; case, spaces and punctuation do not count. Other columns are passed over."""
+        plain: dict[str, str] = {}
+        for name in names:
+            plain.setdefault(_UNPLAIN.sub("_", name.lower()).strip("_"), name)
+        columns: dict[str, tuple[str, ...]] = {}
+        for target in FLAT_COLUMNS:
+            found = next((name for name in (target, *_ALIASES.get(target, ())) if name in plain), None)
+            if found is None:
+                continue
+            numbers = [plain[name] for name in _HOUSE_NUMBERS if name in plain and target == "street"]
+            columns[target] = (*numbers[:1], plain[found])
+        return cls(columns)
+
+    def check(self, path: Path, names: Sequence[str]) -> None:
+        """Raises `FileFormatError` if the file with these columns lacks one that the mapping names."""
+        for target, sources in self.columns.items():
+            for source in sources:
+                if source not in names:
+                    raise FileFormatError(path, f"has no column {source!r}, which {target} is made of")
+
+    def row(self, values: AbstractMapping[str, str]) -> dict[str, str]:
+        """The flat row of a file's row; missing values are left out."""
+        flat = dict(self.constants)
+        for target, sources in self.columns.items():
+            parts = [part for source in sources if (part := values.get(source))]
+            if parts:
+                flat[target] = parts[0] if len(sources) == 1 else " ".join(part.strip() for part in parts)
+        return flat
+
+    def table(self, table: AbstractMapping[str, Sequence[str | None]]) -> dict[str, list[str | None]]:
+        """The flat columns of a file's columns; columns of one part are shared, not copied."""
+        rows = len(next(iter(table.values()), ()))
+        flat: dict[str, list[str | None]] = {target: [value] * rows for target, value in self.constants.items()}
+        for target, sources in self.columns.items():
+            if len(sources) == 1:
+                column = table[sources[0]]
+                flat[target] = column if isinstance(column, list) else list(column)
+            else:
+                flat[target] = [
+                    " ".join(part for value in values if value and (part := value.strip())) or None
+                    for values in zip(*(table[source] for source in sources), strict=True)
+                ]
+        return flat

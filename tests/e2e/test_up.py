@@ -1,0 +1,187 @@
+"""`goldthread up` as a user runs it: real processes, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from goldthread.app.settings import process_environment
+
+STOP_SECONDS = 30
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="goldthread-up-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def start(data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "goldthread.app.cli", "up", "--data-dir", str(data_dir), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=process_environment(),
+    )
+
+
+def lines_until_ready(process: subprocess.Popen[str]) -> list[str]:
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line.rstrip("\n"))
+        if lines[-1] == "ready":
+            return lines
+    raise AssertionError(f"it ended before it was ready: {process.communicate()[1]}")
+
+
+def endpoints(data_dir: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((data_dir / "endpoints.json").read_text(encoding="utf-8"))
+    return found
+
+
+def until(wanted: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not wanted():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+
+
+def health_of(address: str) -> int:
+    with grpc.insecure_channel(address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        answer = stub.Check(health_pb2.HealthCheckRequest(service="goldthread.v1.LookupService"), timeout=10)
+    return int(answer.status)
+
+
+def migrations(dsn: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(dsn) as connection:
+        return connection.execute("SELECT number, applied_at FROM schema_migration ORDER BY number").fetchall()
+
+
+def stop(process: subprocess.Popen[str]) -> str:
+    started = time.monotonic()
+    process.terminate()
+    _, errors = process.communicate(timeout=STOP_SECONDS)
+    assert process.returncode == 0, errors
+    assert time.monotonic() - started < STOP_SECONDS
+    return errors
+
+
+def test_up_serves_heals_stops_in_order_and_comes_back(data_dir: Path) -> None:
+    process = start(data_dir)
+    lines = lines_until_ready(process)
+    found = endpoints(data_dir)
+
+    # One line per endpoint, without passwords; the file with them is private.
+    assert [line.split()[0] for line in lines] == [
+        *("postgres", "redis", "kafka", "grpc", "metrics", "metrics", "metrics", "logs", "secrets", "ready")
+    ]
+    password = psycopg.conninfo.conninfo_to_dict(found["postgres_dsn"])["password"]
+    assert str(password) not in "\n".join(lines)
+    for secret in (data_dir / "endpoints.json", Path(found["master_key_file"])):
+        assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+
+    assert health_of(found["grpc"]) == health_pb2.HealthCheckResponse.SERVING
+    assert set(found["metrics"]) == {"serve", "consume", "relay"}
+    for url in found["metrics"].values():
+        with urllib.request.urlopen(url, timeout=10) as page:
+            assert b"goldthread_events_total" in page.read() or b"goldthread_" in page.read()
+    assert set(found["pids"]) == {"postgres", "redis", "kafka", "serve", "consume", "relay"}
+
+    # Any child may be killed; it comes back where it was.
+    for name in ("serve", "consume", "relay"):
+        before = endpoints(data_dir)["pids"][name]
+        os.kill(before, signal.SIGKILL)
+        until(lambda name=name, before=before: endpoints(data_dir)["pids"].get(name, before) != before)
+    until(lambda: set(endpoints(data_dir)["pids"]) == set(found["pids"]))
+    assert endpoints(data_dir)["grpc"] == found["grpc"]
+    until(lambda: _serves(found["grpc"]))
+
+    applied = migrations(found["postgres_dsn"])
+    pids = list(endpoints(data_dir)["pids"].values())
+    stop(process)
+    assert [pid for pid in pids if alive(pid)] == []
+    assert not (data_dir / "endpoints.json").exists()
+
+    # The same data directory, a new life: same key, same data, nothing migrated twice.
+    key = Path(found["master_key_file"]).read_text(encoding="utf-8")
+    process = start(data_dir)
+    lines_until_ready(process)
+    again = endpoints(data_dir)
+    assert Path(again["master_key_file"]).read_text(encoding="utf-8") == key
+    assert migrations(again["postgres_dsn"]) == applied
+    stop(process)
+
+
+def _serves(address: str) -> bool:
+    try:
+        return health_of(address) == health_pb2.HealthCheckResponse.SERVING
+    except grpc.RpcError:
+        return False
+
+
+def test_a_killed_parent_leaves_no_children(data_dir: Path) -> None:
+    process = start(data_dir)
+    lines_until_ready(process)
+    pids = endpoints(data_dir)["pids"]
+    process.kill()
+    process.communicate()
+    until(lambda: not any(alive(pids[name]) for name in ("serve", "consume", "relay")))
+
+    # Servers it left behind are ended by the next start.
+    process = start(data_dir)
+    lines_until_ready(process)
+    now = endpoints(data_dir)["pids"]
+    assert set(now.values()).isdisjoint(pids.values())
+    stop(process)
+    assert not any(alive(pid) for pid in pids.values())
+
+
+def test_a_stop_during_the_start_is_obeyed(data_dir: Path) -> None:
+    process = start(data_dir)
+    until((data_dir / "postgres").exists)
+    stop(process)
+    assert not (data_dir / "endpoints.json").exists()
+
+
+def test_wrong_settings_are_one_line(data_dir: Path) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "goldthread.app.cli", "up", "--data-dir", str(data_dir)],
+        env={**process_environment(), "GOLDTHREAD_REGION": "Utopia"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert process.returncode == 2
+    assert process.stderr == (
+        "goldthread: INVALID_SETTING: GOLDTHREAD_REGION: must be 2 letters (key=GOLDTHREAD_REGION)\n"
+    )

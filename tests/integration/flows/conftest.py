@@ -1,0 +1,7 @@
+"""Fixtures of the flows' tests."""
+
+from __future__ import annotations
+
+from fixtures.story import story
+
+__all__ = ["story"]

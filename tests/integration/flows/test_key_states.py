@@ -1,0 +1,226 @@
+"""Generic tokens, crowded blocks, redo marks and lost connections: what many records do to each other."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+
+import psycopg
+import pytest
+
+from fixtures.story import KEYS, Story, customer, groups, row_events
+from goldthread.domain.errors import LedgerUnavailableError
+from goldthread.domain.words import IncomingEvent, LookupOutcome
+from goldthread.flows.match import match_rows
+from goldthread.ledger import Ledger, LedgerSettings
+from goldthread.telemetry.metrics import Metrics
+from oracle.models import shipped, small_limits
+
+PEOPLE = [
+    ("Ann", "Lee"), ("Bob", "Ray"), ("Carla", "Mendez"), ("Dmitri", "Popov"), ("Eve", "Stone"), ("Frank", "Hughes"),
+    ("Gita", "Nair"), ("Hugo", "Blanc"), ("Ines", "Torres"), ("Jack", "Quinn"), ("Kira", "Vogel"), ("Leo", "Marsh"),
+]  # fmt: skip
+STORE_PHONE = "512 478 1234"
+
+
+def of_batch(rows: Sequence[dict[str, str]], model_text: str) -> set[frozenset[bytes]]:
+    """What the batch engine makes of the rows."""
+    result = match_rows(rows, keys=KEYS, model_text=model_text, region="US")
+    return groups(dict(zip(result.record_addresses, result.record_clusters, strict=True)))
+
+
+def row(number: int, **said: str) -> dict[str, str]:
+    return {"source": "pos", "event_id": f"e{number}", "occurred_at": f"2025-03-{number % 28 + 1:02}T10:00:00Z", **said}
+
+
+def with_store_phone(number: int) -> IncomingEvent:
+    given, family = PEOPLE[number]
+    return customer(f"e{number}", given_name=given, family_name=family, phone=STORE_PHONE)
+
+
+def test_a_phone_of_twelve_people_is_nobodys(story: Story) -> None:
+    story.ingest(*(with_store_phone(number) for number in range(8)))
+    assert story.rows("SELECT generic, name_keys FROM token") == [(False, 8)]
+    story.ingest(customer("lone", source="webshop", phone=STORE_PHONE))
+    assert len(story.rows("SELECT FROM pair")) == 8
+    assert len(story.rows("SELECT FROM contender")) == 8
+    crowd = story.answer("phone", STORE_PHONE)
+    assert crowd.outcome is LookupOutcome.AMBIGUOUS
+    story.ingest(*(with_store_phone(number) for number in range(8, 12)))
+    assert story.rows("SELECT generic FROM token") == [(True,)]
+    assert story.rows("SELECT FROM pair") == []
+    assert len(set(story.ledger.partition().values())) == 13
+    assert story.rows("SELECT FROM profile WHERE ambiguous") == []
+    assert story.rows("SELECT FROM contender") == []
+    answer = story.answer("phone", STORE_PHONE)
+    assert (answer.outcome, answer.card) == (LookupOutcome.AMBIGUOUS, None)
+    assert answer.version > crowd.version
+    told = [row for row in story.ledger.outbox(1000) if not row.profile_id]
+    assert len(told) == 1
+    assert len(told[0].tokens) == 1
+
+
+def test_a_token_that_becomes_generic_parts_whom_it_had_joined(story: Story) -> None:
+    story.ingest(
+        customer("x1", phone=STORE_PHONE, given_name="Ann", family_name="Lee"),
+        customer("x2", source="webshop", phone=STORE_PHONE, given_name="Ann"),
+    )
+    first = story.profile_of("x1")
+    assert story.profile_of("x2", source="webshop") == first
+    [(last_version,)] = story.rows("SELECT max(version) FROM journal")
+    for number in range(1, 12):
+        story.ingest(with_store_phone(number))
+    homes = {story.profile_of("x1"), story.profile_of("x2", source="webshop")}
+    assert len(homes) == 2
+    assert first in homes
+    split = story.rows(
+        "SELECT before_records, after_records FROM journal WHERE profile_id = %s AND version > %s ORDER BY version DESC",
+        first,
+        last_version,
+    )
+    assert (len(split[0][0]), split[0][1]) == (2, [first])  # type: ignore[arg-type]
+
+
+def test_a_generic_token_and_a_crowded_block_end_as_in_the_batch_engine(
+    ledger: Ledger, ledger_dsn: str, metrics: Metrics
+) -> None:
+    """Limits of two name keys and six records: nearly every key crosses its limit while the events come one by one."""
+    model = small_limits()
+    draw = random.Random(5)
+    rows = []
+    for number in range(90):
+        given, family = draw.choice(PEOPLE[:5])
+        said = {"given_name": given, "family_name": family, "postcode": draw.choice(["78701", "78702"])}
+        if draw.random() < 0.5:
+            said["birth_date"] = draw.choice(["1980-02-03", "1991-07-14"])
+        if draw.random() < 0.4:
+            said["phone"] = draw.choice([STORE_PHONE, "512 478 1235", "512 478 1236"])
+        if draw.random() < 0.5:
+            said["street"] = f"{draw.randrange(1, 4)} Oak St"
+        rows.append(row(number, **said))
+    story = Story(ledger, metrics, dsn=ledger_dsn, model_text=model)
+    story.ingest_in_batches(row_events(rows), [1] * 30 + [7] * 5)
+    assert len(story.rows("SELECT FROM block WHERE crowded")) > 5
+    assert len(story.rows("SELECT FROM block WHERE depth > 0")) > 5
+    assert story.rows("SELECT FROM token WHERE generic") != []
+    assert groups(ledger.partition()) == of_batch(rows, model)
+
+
+def test_blocks_count_their_carriers(ledger: Ledger, ledger_dsn: str, metrics: Metrics) -> None:
+    story = Story(ledger, metrics, dsn=ledger_dsn, model_text=small_limits(max_block=3))
+    for number, (given, family) in enumerate(PEOPLE):
+        story.ingest(customer(f"e{number}", given_name=given, family_name=family, street="12 Oak St", postcode="78701"))
+    wrong = story.rows(
+        "SELECT FROM block LEFT JOIN LATERAL (SELECT count(*) FROM record_block WHERE record_block.key = block.key) AS c ON true "
+        "WHERE records <> c.count OR crowded <> (c.count > 3)"
+    )
+    assert wrong == []
+    assert story.rows("SELECT records FROM block WHERE crowded ORDER BY records DESC LIMIT 1") == [(12,)]
+
+
+def test_a_family_of_records_ends_as_in_the_batch_engine_after_redo(
+    ledger: Ledger, ledger_dsn: str, metrics: Metrics
+) -> None:
+    story = Story(ledger, metrics, dsn=ledger_dsn, inline_records=3)
+    rows = [
+        row(number, email=f"m{number % 4}@acme.com", loyalty_card=f"77712{number % 3}", given_name="Mary")
+        for number in range(12)
+    ] + [row(20, email="else@acme.com"), row(21, email="else@acme.com", given_name="Else")]
+    for one in rows:
+        story.ingest(row_events([one])[0])
+    assert story.ledger.counts().dirty_marks > 0
+    told = story.resolve(*row_events([row(22, email="m1@acme.com", given_name="Mary", postcode="78701")]))
+    assert told.provisional is True
+    rows.append(row(22, email="m1@acme.com", given_name="Mary", postcode="78701"))
+    assert groups(ledger.partition()) != of_batch(rows, shipped())
+    assert story.drain() > 0
+    assert story.ledger.counts().dirty_marks == 0
+    assert groups(ledger.partition()) == of_batch(rows, shipped())
+    assert story.rows("SELECT DISTINCT cause FROM journal WHERE cause = 'redo'") == [("redo",)]
+    assert story.drain() == 0
+
+
+@pytest.fixture
+def killer(ledger_dsn: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A connection that ends other connections to the same ledger."""
+    with psycopg.connect(ledger_dsn, autocommit=True) as connection:
+        yield connection
+
+
+
+
+def test_a_lost_connection_is_tried_again_and_counts_once(
+    story: Story, killer: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    """The batch waits for another writer; its connection is ended there, in the middle of its transaction."""
+    killed = threading.Event()
+    holder = Ledger(LedgerSettings(dsn=story.dsn), Metrics())
+    done: list[int] = []
+
+    def ingest() -> None:
+        done.append(story.ingest(customer("e1", email="m@acme.com", amount=100)).taken)
+
+    with holder, holder.transaction() as other:
+        other.lock_writers()
+        worker = threading.Thread(target=ingest)
+        worker.start()
+        for _ in range(200):
+            waiting = killer.execute(
+                "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            ).fetchall()
+            if waiting:
+                killer.execute("SELECT pg_terminate_backend(%s)", [waiting[0][0]])
+                killed.set()
+                break
+            worker.join(0.02)
+    worker.join(20)
+    assert killed.is_set()
+    assert done == [1]
+    assert len(story.sleeps) >= 1
+    assert story.rows("SELECT purchase_total_minor FROM profile") == [(100,)]
+    assert story.metrics.registry.get_sample_value("goldthread_retries_total", {"operation": "ingest"}) >= 1
+
+
+def test_retries_end(story: Story, killer: psycopg.Connection[tuple[object, ...]]) -> None:
+    killer.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'deadlock_detected'; END $$"
+    )
+    killer.execute("CREATE TRIGGER refuse BEFORE INSERT ON inbox FOR EACH STATEMENT EXECUTE FUNCTION refuse()")
+    with pytest.raises(LedgerUnavailableError) as caught:
+        story.ingest(customer("e1", email="m@acme.com"))
+    assert caught.value.metadata["sqlstate"] == "40P01"
+    assert len(story.sleeps) == 4
+    assert story.ledger.counts().records == 0
+    killer.execute("DROP TRIGGER refuse ON inbox")
+    assert story.ingest(customer("e2", email="m@acme.com")).taken == 1
+
+
+def test_two_workers_on_one_ledger_end_as_one(ledger_dsn: str, ledger: Ledger, metrics: Metrics) -> None:
+    """Four threads, each with flows of its own, take parts of one history at the same time."""
+    draw = random.Random(9)
+    rows = [
+        row(number, email=f"m{draw.randrange(25)}@acme.com", loyalty_card=f"7771{draw.randrange(40):02}")
+        for number in range(120)
+    ]
+    failures: list[BaseException] = []
+
+    def work(part: int) -> None:
+        story = Story(ledger, metrics, dsn=ledger_dsn)
+        try:
+            for at, one in enumerate(rows[part::4]):
+                story.resolve(row_events([one])[0], preview=at % 10 == 9)
+                story.resolve(row_events([one])[0])
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(part,)) for part in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    assert ledger.counts().inbox == 120
+    assert groups(ledger.partition()) == of_batch(rows, shipped())

@@ -1,0 +1,195 @@
+"""The schema as applied: tags, migrations, and that every named query fits it and finds its indexes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import resources
+
+import psycopg
+import pytest
+from psycopg import Connection, sql
+
+from fixtures.servers import Postgres
+from goldthread.domain.errors import SchemaVersionError
+from goldthread.ledger import Ledger, migrate
+from goldthread.ledger.queries import query
+
+_NAME = re.compile(r"^-- name: ([a-z_]+)$", re.MULTILINE)
+_PARAMETER = re.compile(r"%\(([a-z0-9_]+)\)s(::)?")
+_SCALARS = {
+    "birth_id": "uuid",
+    "key_version": "smallint",
+    "limit": "integer",
+    "model_id": "smallint",
+    "normalizer_version": "text",
+    "reason": "text",
+    "start": "bigint",
+    "end": "bigint",
+    "width": "integer",
+}
+"""Types that psycopg sends with scalars; what is left out is inferred by the server."""
+
+_HOT = {
+    "answers": {"tiering"},
+    "block_carriers": set(),
+    "candidates": set(),
+    "component": set(),
+    "insert_inbox": set(),
+    "load_records": set(),
+    "load_tokens": set(),
+    "pairs_of": set(),
+    "seen_events": set(),
+    "survey_profiles": set(),
+    "token_carriers": set(),
+    "tokens_of_profiles": set(),
+    "upsert_records": set(),
+    "upsert_tokens": set(),
+}
+"""Queries on the path of every event or register, and tables of one row that they may scan."""
+
+
+def _names() -> list[str]:
+    folder = resources.files("goldthread.ledger") / "queries"
+    texts = [file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith(".sql")]
+    # A definition cannot be prepared, and every migration runs this one.
+    return sorted(name for text in texts for name in _NAME.findall(text) if name != "create_migration_table")
+
+
+def _prepare(connection: Connection[tuple[object, ...]], name: str) -> int:
+    """Prepares a query under its own name and returns its number of parameters."""
+    numbers: dict[str, int] = {}
+
+    def positional(match: re.Match[str]) -> str:
+        number = numbers.setdefault(match[1], len(numbers) + 1)
+        if match[2]:
+            return f"${number}::"
+        kind = "text" if (name, match[1]) == ("register_model", "version") else _SCALARS.get(match[1])
+        return f"${number}::{kind}" if kind else f"${number}"
+
+    text = _PARAMETER.sub(positional, query(name)).rstrip(";")
+    connection.execute(sql.SQL("PREPARE {} AS {}").format(sql.Identifier(name), sql.SQL(text)))  # type: ignore[arg-type]
+    return len(numbers)
+
+
+@pytest.fixture
+def admin(ledger_dsn: str) -> Iterator[Connection[tuple[object, ...]]]:
+    """A plain connection to the test's ledger."""
+    with psycopg.connect(ledger_dsn, autocommit=True) as connection:
+        yield connection
+
+
+def test_every_column_says_whether_it_is_personal(admin: Connection[tuple[object, ...]]) -> None:
+    rows = admin.execute(
+        "SELECT c.relname, a.attname, coalesce(col_description(c.oid, a.attnum), '') FROM pg_class c "
+        "JOIN pg_attribute a ON a.attrelid = c.oid "
+        "WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') "
+        "AND a.attnum > 0 AND NOT a.attisdropped"
+    ).fetchall()
+    untagged = [(table, column) for table, column, text in rows if not re.match(r"(not )?personal: \S", str(text))]
+    assert len(rows) > 100
+    assert untagged == []
+
+
+def test_migrating_twice_changes_nothing(ledger: Ledger, admin: Connection[tuple[object, ...]]) -> None:
+    before = admin.execute("SELECT number, sha256, applied_at FROM schema_migration ORDER BY number").fetchall()
+    assert before
+    assert ledger.migrate() == []
+    ledger.check_schema()
+    assert admin.execute("SELECT number, sha256, applied_at FROM schema_migration ORDER BY number").fetchall() == before
+
+
+def test_an_empty_database_has_no_schema_until_it_is_migrated(postgres: Postgres) -> None:
+    postgres.run(sql.SQL("CREATE DATABASE bare"))
+    dsn = psycopg.conninfo.make_conninfo(postgres.dsn, dbname="bare")
+    try:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            with pytest.raises(psycopg.errors.UndefinedTable):
+                migrate.check(connection)
+            assert migrate.apply(connection) == [one.name for one in migrate.migrations()]
+            migrate.check(connection)
+    finally:
+        postgres.drop(dsn)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE schema_migration SET sha256 = decode(repeat('00', 32), 'hex') WHERE number = 1",
+        "DELETE FROM schema_migration WHERE number = 1",
+        "INSERT INTO schema_migration (number, name, sha256) VALUES (9999, 'from_the_future', '')",
+    ],
+    ids=["edited", "missing", "newer"],
+)
+def test_a_schema_of_another_version_is_refused(
+    ledger: Ledger, admin: Connection[tuple[object, ...]], change: str
+) -> None:
+    ledger.check_schema()
+    admin.execute(change.encode())
+    with pytest.raises(SchemaVersionError):
+        ledger.check_schema()
+
+
+def test_an_edited_migration_is_not_applied_over(ledger: Ledger, admin: Connection[tuple[object, ...]]) -> None:
+    admin.execute("UPDATE schema_migration SET sha256 = decode(repeat('00', 32), 'hex') WHERE number = 1")
+    with pytest.raises(SchemaVersionError) as caught:
+        ledger.migrate()
+    assert caught.value.metadata["migration"] == migrate.migrations()[0].name
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    assert [one.number for one in migrate.migrations()] == list(range(1, len(migrate.migrations()) + 1))
+
+
+@pytest.mark.parametrize("name", _names())
+def test_every_query_fits_the_schema(admin: Connection[tuple[object, ...]], name: str) -> None:
+    _prepare(admin, name)
+    prepared = admin.execute("SELECT name, array_length(parameter_types, 1) FROM pg_prepared_statements").fetchall()
+    asked_for = len({found[0] for found in _PARAMETER.findall(query(name))})
+    assert prepared == [(name, asked_for or None)]
+
+
+def _fill(admin: Connection[tuple[object, ...]]) -> None:
+    """20,000 records on as many profiles with tokens, blocks and pairs, so that the planner has something to lose."""
+    for statement in (
+        "INSERT INTO match_model (version, sha256, body) VALUES ('m', '', '')",
+        "INSERT INTO profile (profile_id, version, live) "
+        "SELECT md5(n::text)::uuid, n, true FROM generate_series(1, 20000) AS n",
+        "INSERT INTO record (address, birth_id, source, profile_id, first_seen, last_seen, sightings) "
+        "SELECT sha256(n::text::bytea), md5(n::text)::uuid, 'pos', md5(n::text)::uuid, now(), now(), 1 "
+        "FROM generate_series(1, 20000) AS n",
+        "INSERT INTO token (token, type, namespace, form, key_version, normalizer_version) "
+        "SELECT sha256(n::text::bytea), 1, '', 1, 1, 'n' FROM generate_series(1, 20000) AS n",
+        "INSERT INTO record_token SELECT n, n, now(), now(), 1 FROM generate_series(1, 20000) AS n",
+        "INSERT INTO record_token SELECT n, n + 1, now(), now(), 1 FROM generate_series(1, 19999) AS n",
+        "INSERT INTO block SELECT n, 0, 0, 2, false FROM generate_series(1, 20000) AS n",
+        "INSERT INTO record_block SELECT n / 2 + 1, n FROM generate_series(1, 20000) AS n",
+        "INSERT INTO pair SELECT n, n + 1, 5000, '', '{}', 1 FROM generate_series(1, 19999, 2) AS n",
+        "INSERT INTO inbox (source, event_id, payload_digest, record_id, kind, occurred_at) "
+        "SELECT 'pos', n::text, '', n, 'purchase', now() FROM generate_series(1, 20000) AS n",
+        "INSERT INTO review (low_profile, high_profile, low_record, high_record, strength, model_id) "
+        "SELECT least(md5(n::text)::uuid, md5((n + 1)::text)::uuid), greatest(md5(n::text)::uuid, md5((n + 1)::text)::uuid), "
+        "n, n + 1, 1000, 1 FROM generate_series(1, 9999) AS n",
+        "INSERT INTO assertion (low, high, same, actor, actor_rank, reason) "
+        "SELECT n, n + 1, true, 'steward', 1, 'r' FROM generate_series(2, 9999) AS n",
+        "ANALYZE",
+    ):
+        admin.execute(statement.encode())
+
+
+def _scanned(admin: Connection[tuple[object, ...]], name: str) -> set[str]:
+    """Tables that the query reads from end to end, as planned for arguments that are not known yet."""
+    nulls = sql.SQL(", ").join([sql.NULL] * _prepare(admin, name))
+    rows = admin.execute(sql.SQL("EXPLAIN EXECUTE {} ({})").format(sql.Identifier(name), nulls)).fetchall()
+    return set(re.findall(r"Seq Scan on (\w+)", "\n".join(str(row[0]) for row in rows)))
+
+
+def test_hot_queries_keep_their_indexes(admin: Connection[tuple[object, ...]]) -> None:
+    _fill(admin)
+    admin.execute("SET plan_cache_mode = force_generic_plan")
+    scans = {name: _scanned(admin, name) - allowed for name, allowed in _HOT.items()}
+    assert {name: tables for name, tables in scans.items() if tables} == {}
+    # The control: without its index, a query must be seen to scan.
+    admin.execute("DEALLOCATE seen_events")
+    admin.execute("ALTER TABLE inbox DROP CONSTRAINT inbox_pkey")
+    assert _scanned(admin, "seen_events") == {"inbox"}

@@ -1,0 +1,267 @@
+"""What the ledger's constraints refuse, whatever the code above them does."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from goldthread.domain.errors import LedgerUnavailableError, ModelFileError, OffsetFencedError
+from goldthread.domain.policy import Totals
+from goldthread.domain.ports import OffsetMove
+from goldthread.domain.words import Position, Rejection, RejectionReason, Violation
+from goldthread.ledger import (
+    InboxRow,
+    Ledger,
+    LedgerSettings,
+    LedgerTransaction,
+    ProfileRow,
+    RecordSighting,
+    StoredRecord,
+    TokenRow,
+)
+from goldthread.telemetry.metrics import Metrics
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def sighting(address: bytes, *, birth_id: UUID | None = None, at: datetime = NOON, totals: Totals | None = None) -> RecordSighting:
+    return RecordSighting(
+        address=address,
+        birth_id=birth_id or uuid4(),
+        source="pos",
+        attributes=("ann", None, "lee", None, None, None, None, None),
+        name_key=None,
+        first_seen=at,
+        last_seen=at,
+        sightings=1,
+        totals=totals or Totals(),
+    )
+
+
+def profile(profile_id: UUID, version: int) -> ProfileRow:
+    return ProfileRow(
+        profile_id=profile_id,
+        version=version,
+        live=True,
+        ambiguous=False,
+        name_record=None,
+        address_record=None,
+        birth_date_record=None,
+        totals=Totals(),
+    )
+
+
+def keep(tx: LedgerTransaction, address: bytes) -> StoredRecord:
+    """A record on a profile of its own."""
+    [stored] = tx.upsert_records([sighting(address)]).values()
+    if stored.new:
+        tx.write_profiles([profile(stored.profile_id, *tx.draw_versions(1))])
+    return stored
+
+
+def inbox_row(record_id: int, event_id: str = "e1") -> InboxRow:
+    return InboxRow(
+        source="pos",
+        event_id=event_id,
+        payload_digest=b"d",
+        record_id=record_id,
+        kind="customer_change",
+        occurred_at=NOON,
+    )
+
+
+def rejection(offset: int, reason: RejectionReason = RejectionReason.MALFORMED) -> Rejection:
+    return Rejection(
+        reason=reason,
+        violations=(Violation("claim", "is broken"),),
+        source="pos",
+        event_id="e1",
+        position=Position("events", 0, offset),
+        payload_sha256=bytes(32),
+        payload_size=7,
+        payload=b"payload",
+    )
+
+
+def test_an_event_is_taken_once(ledger: Ledger) -> None:
+    with ledger.transaction() as tx:
+        record = keep(tx, bytes(32)).record_id
+        tx.insert_inbox([inbox_row(record)])
+    with pytest.raises(LedgerUnavailableError) as caught, ledger.transaction() as tx:
+        tx.insert_inbox([inbox_row(record)])
+    assert caught.value.metadata == {"sqlstate": "23505", "constraint": "inbox_pkey"}
+    assert ledger.counts().inbox == 1
+
+
+def test_a_failed_transaction_leaves_nothing(ledger: Ledger) -> None:
+    with pytest.raises(RuntimeError, match="midway"), ledger.transaction() as tx:
+        tx.insert_inbox([inbox_row(keep(tx, bytes(32)).record_id)])
+        raise RuntimeError("midway")
+    assert (ledger.counts().records, ledger.counts().inbox, ledger.counts().profiles) == (0, 0, 0)
+
+
+def test_a_preview_leaves_nothing(ledger: Ledger) -> None:
+    with ledger.transaction(preview=True) as tx:
+        keep(tx, bytes(32))
+        assert tx.upsert_records([sighting(bytes(32))])[bytes(32)].new is False
+    assert ledger.counts().records == 0
+
+
+def test_the_offset_moves_only_from_where_the_batch_was_read(ledger: Ledger) -> None:
+    def move(start: int, end: int, *, group: str = "g", partition: int = 0) -> None:
+        with ledger.transaction() as tx:
+            tx.advance_offset(group, OffsetMove(topic="events", partition=partition, start=start, end=end))
+
+    move(10, 20)
+    move(20, 25)
+    for stale in ((10, 20), (24, 30), (26, 30)):
+        with pytest.raises(OffsetFencedError) as caught:
+            move(*stale)
+        assert caught.value.metadata == {"topic": "events", "partition": "0", "expected": str(stale[0])}
+    move(0, 3, partition=1)
+    move(0, 4, group="other")
+    assert ledger.offsets(group="g", topic="events") == {0: 25, 1: 3}
+    assert ledger.offsets(group="other", topic="events") == {0: 4}
+    assert ledger.offsets(group="g", topic="none") == {}
+
+
+def test_of_many_workers_with_one_batch_one_moves_the_offset(ledger: Ledger) -> None:
+    start = threading.Barrier(6)
+
+    def work(number: int) -> bool:
+        start.wait(10)
+        try:
+            with ledger.transaction() as tx:
+                tx.advance_offset("g", OffsetMove(topic="events", partition=0, start=0, end=5))
+                keep(tx, bytes([number]) * 32)
+        except OffsetFencedError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = list(pool.map(work, range(6)))
+    assert sorted(outcomes) == [False] * 5 + [True]
+    assert ledger.counts().records == 1
+
+
+def test_a_dead_letter_is_kept_once_per_position(ledger: Ledger) -> None:
+    for _ in range(2):
+        with ledger.transaction() as tx:
+            tx.insert_dead_letters([rejection(1), rejection(2, RejectionReason.NOT_UTF8)], [b"one", b"two"])
+    rows = ledger.dead_letters_unpublished(10)
+    assert [(row.position.offset, row.reason, row.sealed_payload) for row in rows] == [
+        (1, RejectionReason.MALFORMED, b"one"),
+        (2, RejectionReason.NOT_UTF8, b"two"),
+    ]
+    assert rows[0].violations == (Violation("claim", "is broken"),)
+    assert (rows[0].source, rows[0].event_id, rows[0].payload_size) == ("pos", "e1", 7)
+    ledger.dead_letters_done([rows[0].dead_letter_id])
+    ledger.dead_letters_done([rows[0].dead_letter_id])
+    assert [row.position.offset for row in ledger.dead_letters_unpublished(10)] == [2]
+    assert ledger.counts().dead_letters == 2
+
+
+def test_a_rejection_without_a_position_is_no_dead_letter(ledger: Ledger) -> None:
+    with ledger.transaction() as tx:
+        tx.insert_dead_letters([Rejection(reason=RejectionReason.MALFORMED, violations=())], [b""])
+    assert ledger.counts().dead_letters == 0
+
+
+def test_seeing_a_claim_again_widens_it_whatever_the_order(ledger: Ledger) -> None:
+    early, late = NOON - timedelta(days=400), NOON + timedelta(days=3)
+    with ledger.transaction() as tx:
+        first = keep(tx, bytes(32))
+        for at, amount, store in ((late, 500, "S9"), (early, 300, "S1"), (late, 10, "S2"), (late, 20, "S8")):
+            again = tx.upsert_records([sighting(bytes(32), at=at, totals=Totals(1, amount, at, store))])[bytes(32)]
+            assert again == StoredRecord(first.record_id, first.profile_id, False)
+        [row] = tx.survey_profiles([first.profile_id]).values()
+    assert row.totals == Totals(4, 830, late, "S9")
+
+
+def test_a_token_has_one_row_whoever_brings_it(ledger: Ledger) -> None:
+    shared, mine, theirs = (TokenRow(bytes([n]) * 32, 1, "", 1) for n in (2, 1, 3))
+
+    def upsert(tx: LedgerTransaction, *rows: TokenRow) -> dict[bytes, tuple[int, bool]]:
+        return tx.upsert_tokens(rows, key_version=1, normalizer_version="n")
+
+    def late() -> dict[bytes, tuple[int, bool]]:
+        with ledger.transaction() as tx:
+            return upsert(tx, theirs, shared)
+
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.transaction() as tx:
+            first = upsert(tx, shared, mine)
+            waiting = pool.submit(late)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+        second = waiting.result(10)
+    assert second.keys() == {shared.token, theirs.token}
+    assert second[shared.token] == first[shared.token] == (first[shared.token][0], False)
+
+
+def test_a_model_version_stands_for_one_content(ledger: Ledger) -> None:
+    with ledger.transaction() as tx:
+        first = tx.model_id(version="m-1", sha256=b"a" * 32, body="text")
+        assert tx.model_id(version="m-1", sha256=b"a" * 32, body="text") == first
+        assert tx.model_id(version="m-2", sha256=b"b" * 32, body="more") != first
+    with pytest.raises(ModelFileError), ledger.transaction() as tx:
+        tx.model_id(version="m-1", sha256=b"c" * 32, body="other text")
+
+
+def test_writers_take_turns(ledger: Ledger) -> None:
+    held, release = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def first() -> None:
+        with ledger.transaction() as tx:
+            tx.lock_writers()
+            held.set()
+            assert release.wait(10)
+            order.append("first")
+
+    def second() -> None:
+        assert held.wait(10)
+        with ledger.transaction() as tx:
+            tx.lock_writers()
+            order.append("second")
+
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(first), pool.submit(second)]
+        assert held.wait(10)
+        ledger.ping()
+        assert not jobs[1].done()
+        release.set()
+        for job in jobs:
+            job.result(10)
+    assert order == ["first", "second"]
+
+
+def test_waiting_too_long_for_a_turn_is_worth_a_retry(ledger_dsn: str, ledger: Ledger) -> None:
+    hasty = LedgerSettings(dsn=ledger_dsn, lock_timeout_ms=100)
+    with Ledger(hasty, Metrics()) as other, ledger.transaction() as tx:
+        tx.lock_writers()
+        with pytest.raises(LedgerUnavailableError) as caught, other.transaction() as blocked:
+            blocked.lock_writers()
+    assert caught.value.metadata["sqlstate"] == "55P03"
+    assert caught.value.retryable
+
+
+def test_a_ledger_that_is_not_there_is_unavailable() -> None:
+    settings = LedgerSettings(dsn="postgresql://127.0.0.1:1/none", connect_timeout_s=1)
+    with Ledger(settings, Metrics()) as ledger, pytest.raises(LedgerUnavailableError) as caught:
+        ledger.ping()
+    assert caught.value.retryable
+
+
+def test_no_message_of_the_server_is_passed_on(ledger: Ledger) -> None:
+    with ledger.transaction() as tx:
+        record = keep(tx, bytes(32)).record_id
+        tx.insert_inbox([inbox_row(record, "secret-event")])
+    with pytest.raises(LedgerUnavailableError) as caught, ledger.transaction() as tx:
+        tx.insert_inbox([inbox_row(record, "secret-event")])
+    assert "secret-event" not in f"{caught.value} {caught.value.metadata} {caught.value.__cause__}"
+    assert caught.value.__suppress_context__

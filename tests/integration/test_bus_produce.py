@@ -1,0 +1,87 @@
+"""A file through real Kafka: what was produced is what the consumer's worker takes, bad messages between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event, Thread
+
+from goldthread.app.produce import produce_file
+from goldthread.app.produce_rows import RowDefaults
+from goldthread.bus import BusSettings, EventConsumer, EventProducer
+from goldthread.domain.errors import LedgerUnavailableError, OffsetFencedError
+from goldthread.domain.ports import IngestBatch, IngestReport
+from goldthread.domain.words import RejectionReason
+from goldthread.telemetry.metrics import Metrics
+from goldthread.workers.consumer import ConsumerSettings, ConsumerWorker
+
+DEFAULTS = RowDefaults(region="US", currency="USD", source="file", occurred_at=datetime(2026, 1, 1, tzinfo=UTC))
+ROWS = 2_000
+BAD = [b"{oops", b'{"source": "\xff"}', b"{" * 12_000_000]
+
+
+class MemoryLedger:
+    """Inbox and offsets committed together; every third commit fails first, and every seventh loses its answer."""
+
+    def __init__(self, expected: int, stop: Event) -> None:
+        self.offsets: dict[int, int] = {}
+        self.taken: dict[str, int] = {}
+        self.dead: list[RejectionReason] = []
+        self.calls = 0
+        self._expected = expected
+        self._stop = stop
+
+    def committed(self, _topic: str, partitions: Sequence[int]) -> dict[int, int]:
+        return {partition: self.offsets[partition] for partition in partitions if partition in self.offsets}
+
+    def run(self, batch: IngestBatch) -> IngestReport:
+        self.calls += 1
+        if self.calls % 3 == 0:
+            raise LedgerUnavailableError("down")
+        for move in batch.offsets:
+            if self.offsets.setdefault(move.partition, move.start) != move.start:
+                raise OffsetFencedError(topic=move.topic, partition=move.partition, expected=move.start)
+        self.offsets.update({move.partition: move.end for move in batch.offsets})
+        for _, event in batch.events:
+            self.taken[event.event_id] = self.taken.get(event.event_id, 0) + 1
+        self.dead += [rejection.reason for rejection in batch.rejections]
+        if len(self.taken) + len(self.dead) >= self._expected:
+            self._stop.set()
+        if self.calls % 7 == 0:
+            raise LedgerUnavailableError("the answer to the commit was lost")
+        return IngestReport(
+            taken=len(batch.events), duplicates=0, rejections=tuple(batch.rejections), new_records=0,
+            profiles_changed=0, merges=0, reviews_opened=0,
+        )  # fmt: skip
+
+    def redo(self, limit: int) -> int:
+        return 0
+
+
+def test_every_row_takes_effect_once_and_every_bad_message_is_a_rejection(tmp_path: Path, bus: BusSettings) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("event_id,email\n" + "".join(f"e-{n},jane{n}@shop.org\n" for n in range(ROWS)))
+    with EventProducer(bus) as producer:
+        for value in BAD:
+            producer.send(bus.events_topic, key=None, value=value, headers={"content-type": "application/json"})
+        report = produce_file(path, producer, topic=bus.events_topic, defaults=DEFAULTS)
+    assert report.events == ROWS
+    stop = Event()
+    ledger = MemoryLedger(ROWS + len(BAD), stop)
+    metrics = Metrics()
+    worker = ConsumerWorker(
+        EventConsumer(bus, ledger.committed),
+        ledger,
+        metrics,
+        ConsumerSettings(group=bus.group, batch_events=100, batch_ms=20, retry_min_ms=1, retry_max_ms=20),
+    )
+    thread = Thread(target=worker.run, args=(stop,))
+    thread.start()
+    assert stop.wait(60)
+    thread.join(30)
+    assert not thread.is_alive()
+    assert ledger.taken == {f"e-{n}": 1 for n in range(ROWS)}
+    assert sorted(ledger.dead) == [RejectionReason.MALFORMED, RejectionReason.NOT_UTF8, RejectionReason.TOO_LARGE]
+    assert sum(ledger.offsets.values()) == ROWS + len(BAD)
+    assert metrics.registry.get_sample_value("goldthread_retries_total", {"operation": "fenced"})

@@ -1,0 +1,100 @@
+"""Key states, candidates and the whole way from records to clusters: sections 6 and 7 of docs/matching.md."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import combinations
+
+from oracle.forms import Forms, prepare
+from oracle.model import BlockingRule, Model
+from oracle.partition import Evidence, Outcome, partition
+from oracle.records import Record
+from oracle.score import Comparison, Prepared, compare
+
+__all__ = ["block_key", "candidates", "generic_tokens", "keys_of", "match"]
+
+Key = tuple[str, int, tuple[str, ...]]
+"""Rule name, depth, parts."""
+
+
+def generic_tokens(records: Iterable[Record], model: Model) -> set[bytes]:
+    """Tokens whose carriers have more distinct name keys than the model allows their type."""
+    names: dict[tuple[int, bytes], set[str]] = defaultdict(set)
+    for record in records:
+        name_key = prepare(record).name_key
+        for one in record.identifiers:
+            if name_key is not None:
+                names[one.type, one.token].add(name_key)
+    return {token for (kind, token), keys in names.items() if len(keys) > model.generic_limit(kind)}
+
+
+def keys_of(forms: Forms, rule: BlockingRule) -> list[Key]:
+    """Keys a record has under one rule, by depth; none if a part is missing, and none deeper than its refinements go."""
+    keys: list[Key] = []
+    parts = tuple(forms.part(name) for name in rule.parts)
+    if not all(parts):
+        return keys
+    keys.append((rule.name, 0, parts))
+    for depth, name in enumerate(rule.refinements, start=1):
+        parts = (*parts, forms.part(name))
+        if not parts[-1]:
+            break
+        keys.append((rule.name, depth, parts))
+    return keys
+
+
+def block_key(secret: bytes, key: Key) -> int:
+    """The keyed digest by which the core and the ledger name a blocking key."""
+    rule, depth, parts = key
+    message = b"\0".join((b"block", rule.encode(), str(depth).encode(), "\x1f".join(parts).encode()))
+    return int.from_bytes(hmac.new(secret, message, hashlib.sha256).digest()[:8], "big", signed=True)
+
+
+def candidates(records: Mapping[bytes, Prepared], model: Model) -> set[frozenset[bytes]]:
+    """Pairs that share a token, or an uncrowded blocking key below crowded ones. Generic tokens have been taken out."""
+    by_token: dict[bytes, set[bytes]] = defaultdict(set)
+    chains = []
+    for address, prepared in records.items():
+        for one in prepared.record.identifiers:
+            by_token[one.token].add(address)
+        chains += [(address, chain) for rule in model.rules if (chain := keys_of(prepared.forms, rule))]
+    sizes = Counter(key for _, chain in chains for key in chain)
+    by_key: dict[Key, set[bytes]] = defaultdict(set)
+    for address, chain in chains:
+        for key in chain:
+            if sizes[key] <= model.max_block:
+                by_key[key].add(address)
+                break
+    groups = [*by_token.values(), *by_key.values()]
+    return {frozenset(pair) for group in groups for pair in combinations(group, 2)}
+
+
+def match(
+    records: Iterable[Record],
+    model: Model,
+    *,
+    same: Iterable[tuple[bytes, bytes]] = (),
+    different: Iterable[tuple[bytes, bytes]] = (),
+) -> Outcome:
+    """Partition of the records, ambiguous clusters with their contenders, and reviews.
+
+    Assertions are pairs of addresses. The order of nothing matters. Quadratic in the size of a component.
+    """
+    everyone = list(records)
+    generic = generic_tokens(everyone, model)
+    prepared = {record.address: Prepared.of(record.without(generic)) for record in everyone}
+    if len(prepared) != len(everyone):
+        raise ValueError("two records have one address")
+
+    @lru_cache(maxsize=1_000_000)
+    def scored(pair: frozenset[bytes]) -> Comparison:
+        a, b = sorted(pair)
+        return compare(prepared[a], prepared[b], model)
+
+    kept = {pair: score for pair in candidates(prepared, model) if (score := scored(pair).score) >= model.edge_floor}
+    evidence = Evidence(kept, frozenset(map(frozenset, same)), frozenset(map(frozenset, different)))
+    return partition(prepared, evidence, lambda a, b: scored(frozenset({a, b})), model)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+
+import pytest
+
+from goldthread.domain.errors import CacheUnavailableError, SchemaVersionError, SettingsError
+from goldthread.telemetry.metrics import Metrics
+from goldthread.workers.relay import RelaySettings, RelayWorker
+
+SETTINGS = RelaySettings()
+
+
+class Steps:
+    """Plays results one after the other and then stops the worker; notes the waits between."""
+
+    def __init__(self, *results: int | Exception) -> None:
+        self.results = list(results)
+        self.waits: list[float] = []
+        self.stop = Event()
+
+    def step(self) -> int:
+        result = self.results.pop(0)
+        if not self.results:
+            self.stop.set()
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def wait(self, stop: Event, seconds: float) -> bool:
+        self.waits.append(round(seconds * 1000))
+        return stop.is_set()
+
+    def run(self, metrics: Metrics, draw: Callable[[], float] = lambda: 1.0) -> list[float]:
+        RelayWorker(self, metrics, SETTINGS, wait=self.wait, draw=draw).run(self.stop)
+        return self.waits
+
+
+def test_works_without_waiting_and_idles_ever_longer() -> None:
+    assert Steps(5, 500, 0, 0, 0, 0, 0, 3, 0, 1).run(Metrics()) == [20, 40, 80, 100, 100, 20]
+
+
+def test_transient_failures_are_retried_ever_more_slowly_and_counted() -> None:
+    metrics = Metrics()
+    failures = [CacheUnavailableError("down")] * 9
+    assert Steps(*failures, 1).run(metrics) == [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]
+    assert metrics.registry.get_sample_value("goldthread_retries_total", {"operation": "relay"}) == 9
+
+
+def test_jitter_at_most_halves_a_wait_and_success_starts_over() -> None:
+    error = CacheUnavailableError("down")
+    assert Steps(error, error, 1, error, 1).run(Metrics(), draw=lambda: 0.0) == [25, 50, 25]
+
+
+def test_other_errors_end_the_worker() -> None:
+    with pytest.raises(SchemaVersionError):
+        Steps(SchemaVersionError("old"), 1).run(Metrics())
+
+
+def test_a_set_stop_ends_it_before_the_first_step() -> None:
+    steps = Steps(1)
+    steps.stop.set()
+    assert steps.run(Metrics()) == []
+    assert steps.results == [1]
+
+
+@pytest.mark.parametrize("change", [{"idle_min_ms": 0}, {"idle_min_ms": 200}, {"retry_max_ms": 1}])
+def test_settings_refuse_impossible_waits(change: dict[str, int]) -> None:
+    with pytest.raises(SettingsError, match="relay"):
+        RelaySettings(**change)

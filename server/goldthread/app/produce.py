@@ -13,12 +13,12 @@ from typing import Protocol
 import click
 from tqdm import tqdm
 
-from goldthread.app.produce_rows import DigestValues, ProduceReport, RowDefaults, RowReader
+from goldthread.app.produce_rows import ProduceReport, RowDefaults, RowReader
 from goldthread.app.settings import Settings
 from goldthread.bus import BusSettings, EventProducer
 from goldthread.files import Mapping as ColumnMapping
 from goldthread.files import column_names, read_numbered_rows
-from goldthread.matching import digest_identifiers
+from goldthread.telemetry.logs import configure_logs
 from goldthread.wire import CONTENT_TYPE_PROTOBUF, encode_event
 
 __all__ = ["EventSink", "command", "produce_file", "summary_lines"]
@@ -46,7 +46,6 @@ def produce_file(
     topic: str,
     defaults: RowDefaults,
     mapping: ColumnMapping | None = None,
-    digest: DigestValues = digest_identifiers,
     progress: bool = False,
 ) -> ProduceReport:
     """Sends every usable row of a CSV, JSON lines or Parquet file and returns what became of them, once all are acknowledged.
@@ -59,7 +58,7 @@ def produce_file(
         mapping = ColumnMapping.automatic(names)
     else:
         mapping.check(path, names)
-    reader = RowReader(path, defaults=defaults, digest=digest)
+    reader = RowReader(path, defaults=defaults)
     for event in reader.events(_flat_rows(path, mapping, progress=progress)):
         key = f"{event.source}/{event.event_id}".encode()
         sink.send(topic, key=key, value=encode_event(event), headers=_HEADERS)
@@ -76,8 +75,8 @@ def _flat_rows(path: Path, mapping: ColumnMapping, *, progress: bool) -> Iterato
 def summary_lines(report: ProduceReport) -> Iterator[str]:
     """The report in words: counts, what was dropped, and the first lines that were left out. Holds no value of the file."""
     yield f"{report.rows} rows, {report.events} events sent, {len(report.unusable)} rows left out"
-    for (kind, status), count in sorted(report.dropped.items()):
-        yield f"  {count} × {kind}: {status}, not sent"
+    for (column, status), count in sorted(report.dropped.items()):
+        yield f"  {count} × {column}: {status}, not sent"
     for reason, count in Counter(reason for _, reason in report.unusable).most_common():
         yield f"  {count} rows left out: {reason}"
     shown = report.unusable[:_SHOWN_LINES]
@@ -100,7 +99,7 @@ def summary_lines(report: ProduceReport) -> Iterator[str]:
 @click.option("--occurred-at", help="Time of rows that have none, RFC 3339.")
 @click.option("--region", help="Country of phone numbers written without one.")
 @click.option("--currency", help="Currency of purchases that name none.")
-@click.option("--strict", is_flag=True, help="Leave out rows with an invalid identifier, and fail if there are any.")
+@click.option("--strict", is_flag=True, help="Leave out rows with an invalid value, and fail if there are any.")
 def command(
     *,
     file: Path,
@@ -117,6 +116,7 @@ def command(
 
     Identifiers leave this process as digests only. Rows without event ids get ids of the file's digest and their line.
     """
+    configure_logs(level="error")
     settings = Settings.read(
         overrides={
             "kafka_bootstrap": kafka_bootstrap,

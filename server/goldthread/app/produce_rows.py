@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,8 +25,18 @@ from goldthread.domain.words import (
     Payload,
     Purchase,
 )
+from goldthread.matching import digest_identifiers
+from goldthread.matching.attributes import check_attributes
 
-__all__ = ["DigestValues", "Digested", "ProduceReport", "RowDefaults", "RowReader"]
+__all__ = [
+    "CheckAttributes",
+    "CheckedRow",
+    "DigestValues",
+    "Digested",
+    "ProduceReport",
+    "RowDefaults",
+    "RowReader",
+]
 
 _IDENTIFIERS = tuple((kind.label, kind) for kind in IdentifierType)
 _ATTRIBUTES = (*ATTRIBUTE_NAMES, "full_name")
@@ -63,6 +73,28 @@ class DigestValues(Protocol):
         ...
 
 
+class CheckedRow(Protocol):
+    """What became of one row's attributes."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether anything is left of them."""
+        ...
+
+    @property
+    def invalid(self) -> tuple[str, ...]:
+        """Names of those that are present but invalid."""
+        ...
+
+
+class CheckAttributes(Protocol):
+    """`matching.attributes.check_attributes`."""
+
+    def __call__(self, claims: Sequence[Mapping[str, str]], *, region: str) -> Sequence[CheckedRow]:
+        """What the normaliser makes of each claim's attributes, parallel to them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowDefaults:
     """What holds for rows that do not say otherwise. Without a default, a row that lacks source or time is unusable."""
@@ -72,12 +104,12 @@ class RowDefaults:
     source: str = ""
     occurred_at: datetime | None = None
     strict: bool = False
-    """Leave out rows with an invalid identifier instead of only the identifier."""
+    """Leave out rows with an invalid identifier or attribute instead of only the value."""
 
 
 @dataclass(slots=True)
 class ProduceReport:
-    """What became of a file. `unusable` are lines that were left out, with the reason; `dropped` counts identifiers by type and status."""
+    """What became of a file. `unusable` are lines that were left out, with the reason; `dropped` counts values by column and status."""
 
     rows: int = 0
     events: int = 0
@@ -95,10 +127,18 @@ class RowReader:
     A row without an event id gets one of the file's own digest and its line, so producing the same file again repeats the same events.
     """
 
-    def __init__(self, path: Path, *, defaults: RowDefaults, digest: DigestValues) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        defaults: RowDefaults,
+        digest: DigestValues = digest_identifiers,
+        check: CheckAttributes = check_attributes,
+    ) -> None:
         self._path = path
         self._defaults = defaults
         self._digest = digest
+        self._check = check
         self.report = ProduceReport()
 
     def events(self, rows: Iterable[tuple[int, dict[str, str]]]) -> Iterator[IncomingEvent]:
@@ -117,10 +157,14 @@ class RowReader:
             by_row: dict[int, list[tuple[IdentifierType, Digested]]] = {}
             for (place, kind, _), digested in zip(wanted, found, strict=True):
                 by_row.setdefault(place, []).append((kind, digested))
+            attributes = [
+                {name: value for name in _ATTRIBUTES if (value := row.get(name, "")).strip()} for _, row in batch
+            ]
+            checked = self._check(attributes, region=self._defaults.region)
             for place, (line, row) in enumerate(batch):
                 self.report.rows += 1
                 try:
-                    event = self._event(line, row, by_row.get(place, ()))
+                    event = self._event(line, row, by_row.get(place, ()), (attributes[place], checked[place]))
                 except _UnusableRowError as error:
                     self.report.unusable.append((line, str(error)))
                 else:
@@ -128,23 +172,26 @@ class RowReader:
                     yield event
 
     def _event(
-        self, line: int, row: dict[str, str], identifiers: Sequence[tuple[IdentifierType, Digested]]
+        self,
+        line: int,
+        row: dict[str, str],
+        identifiers: Sequence[tuple[IdentifierType, Digested]],
+        attributes: tuple[dict[str, str], CheckedRow],
     ) -> IncomingEvent:
         source = row.get("source") or self._defaults.source
         if not source:
             raise _UnusableRowError("no source, and no default")
         kept = tuple(self._identifiers(identifiers, source))
-        attributes = {name: value for name in _ATTRIBUTES if (value := row.get(name, "")).strip()}
-        if not kept and not attributes:
+        valid = self._valid(*attributes)
+        if not kept and not attributes[1].usable:
             raise _UnusableRowError("no usable identifier and no attribute")
         return IncomingEvent(
             source=source,
             event_id=row.get("event_id") or f"{self._file_digest}-{line}",
             occurred_at=self._moment(row.get("occurred_at", "")),
             identifiers=kept,
-            attributes=attributes,
+            attributes=valid,
             payload=_payload(row, self._defaults.currency),
-            payload_digest=b"",
         )
 
     def _identifiers(
@@ -160,6 +207,13 @@ class RowReader:
             for form, value in ((DigestForm.CANONICAL, digested.digest), (DigestForm.GMAIL_FOLDED, digested.folded)):
                 if value is not None:
                     yield IncomingIdentifier(path=kind.label, type=kind, namespace=namespace, form=form, digest=value)
+
+    def _valid(self, attributes: dict[str, str], checked: CheckedRow) -> dict[str, str]:
+        for name in checked.invalid:
+            self.report.dropped[name, IdentifierStatus.INVALID.name.lower()] += 1
+            if self._defaults.strict:
+                raise _UnusableRowError(f"invalid {name}")
+        return {name: value for name, value in attributes.items() if name not in checked.invalid}
 
     def _moment(self, text: str) -> datetime:
         if not text:

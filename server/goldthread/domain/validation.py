@@ -1,4 +1,7 @@
-"""The rules an event must keep before its values are looked at; every broken one is named at once."""
+"""The rules an event must keep before its values are looked at; every broken one is named at once.
+
+The shape of single identifiers is the wire's to judge (`wire.identifier_violations`): only it knows what a message may leave out.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from goldthread.domain.words import (
     Click,
     ConsentChange,
     CustomerChange,
-    IdentifierType,
     IncomingEvent,
     Purchase,
     RejectionReason,
@@ -24,8 +26,6 @@ MAX_IDENTIFIERS = 32
 _MAX_AMOUNT = 10**12
 _MAX_TEXT_BYTES = 512
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}")
-_NAMESPACE = re.compile(r"[a-z0-9_.-]{0,64}")
-_TYPES = {int(kind) for kind in IdentifierType}
 
 
 def broken_rules(event: IncomingEvent, *, now: datetime, currency: str) -> list[Violation]:
@@ -53,13 +53,6 @@ def _head(event: IncomingEvent, now: datetime) -> Iterator[Violation]:
 def _claim(event: IncomingEvent) -> Iterator[Violation]:
     if len(event.identifiers) > MAX_IDENTIFIERS:
         yield Violation("claim.identifiers", f"must be at most {MAX_IDENTIFIERS}")
-    for identifier in event.identifiers:
-        if identifier.type not in _TYPES:
-            yield Violation(f"{identifier.path}.type", "is not a known identifier type")
-        if not _NAMESPACE.fullmatch(identifier.namespace):
-            yield Violation(f"{identifier.path}.namespace", "must be at most 64 characters of a-z 0-9 _ . -")
-        if identifier.raw is not None and len(identifier.raw.encode()) > _MAX_TEXT_BYTES:
-            yield Violation(identifier.path, f"must be at most {_MAX_TEXT_BYTES} bytes")
     for name, value in event.attributes.items():
         if len(value.encode()) > _MAX_TEXT_BYTES:
             yield Violation(f"claim.attributes.{name}", f"must be at most {_MAX_TEXT_BYTES} bytes")

@@ -215,8 +215,7 @@ class IncomingIdentifier:
 class IncomingEvent:
     """A decoded event before validation; raw values live no longer than this object.
 
-    `attributes` maps the names of `ATTRIBUTE_NAMES` and `full_name` to values as sent. `payload_digest` is the SHA-256 of the
-    message's content by which a repeated event id is told from a conflicting one.
+    `attributes` maps the names of `ATTRIBUTE_NAMES` and `full_name` to values as sent.
     """
 
     source: str
@@ -225,7 +224,6 @@ class IncomingEvent:
     identifiers: tuple[IncomingIdentifier, ...]
     attributes: dict[str, str] = field(repr=False)
     payload: Payload | None
-    payload_digest: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

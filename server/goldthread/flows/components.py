@@ -153,7 +153,7 @@ def settle(
         if not row.live
     }
     entries = [
-        _journal_entry(old, row, placement, successors, new, cause)
+        _journal_entry(old, row, placement, successors=successors, new=new, cause=cause)
         for (old, _), row in zip(changed, written, strict=True)
     ]
     tx.write_journal([entry for entry in entries if entry is not None], model_id=model_id)
@@ -186,6 +186,7 @@ def _journal_entry(
     old: ProfileRow | None,
     row: ProfileRow,
     placement: Placement,
+    *,
     successors: Mapping[UUID, tuple[UUID, ...]],
     new: Collection[int],
     cause: Cause,
@@ -194,10 +195,8 @@ def _journal_entry(
     profile_id = row.profile_id
     former = placement.before.get(profile_id, set()).difference(new)
     held = placement.after.get(profile_id, set())
-    if held or not row.live:
-        before = tuple(sorted(placement.birth_ids[record] for record in former))
-    else:
-        before = row.members
+    placed = bool(held) or not row.live
+    before = tuple(sorted(placement.birth_ids[record] for record in former)) if placed else row.members
     before_survivors = old.survivors if old is not None else (None, None, None)
     if row.live and before == row.members and before_survivors == row.survivors:
         return None

@@ -142,11 +142,13 @@ def _with_digest(rejection: Rejection) -> Rejection:
 
 
 def _rejection(event: IncomingEvent, position: Position | None, payload: bytes, refusal: Refusal) -> Rejection:
+    """The dead letter of a refused event; ids that break their own rule may be anything, so they are not shown."""
+    broken = {violation.field for violation in refusal.violations}
     return Rejection(
         reason=refusal.reason,
         violations=refusal.violations,
-        source=_printable(event.source),
-        event_id=_printable(event.event_id),
+        source="" if "source" in broken else event.source,
+        event_id="" if "event_id" in broken else event.event_id,
         position=position,
         payload_sha256=hashlib.sha256(payload).digest(),
         payload_size=len(payload),
@@ -170,8 +172,3 @@ def _conflicts(taken: Taken, events: Sequence[tuple[Position | None, Event, byte
         for position, event, payload in events
         if id(event) in conflicting
     ]
-
-
-def _printable(text: str) -> str:
-    """An id as far as it can be stored and shown: at most 128 printable characters."""
-    return "".join(character for character in text[:128] if character.isprintable())

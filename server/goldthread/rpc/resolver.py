@@ -35,7 +35,7 @@ class ResolverServicer(resolver_service_pb2_grpc.ResolverServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> resolver_service_pb2.ResolveResponse:
         """See `resolver_service.proto`."""
-        event = event_from_proto(request.event, "event")
+        event = event_from_proto(request.event)
         preview = request.preview
         result = await self._pool.run(lambda: self._flow.resolve(event, preview=preview))
         return resolve_response(result)

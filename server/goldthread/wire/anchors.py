@@ -6,7 +6,6 @@ never match Goldthread's own.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -72,10 +71,10 @@ _MAX_READ = Decimal(10**15)
 def anchor_event(content: Mapping[str, object], *, currency: str) -> tuple[IncomingEvent, list[Violation]]:
     """The event and every broken field. Numbers with a fraction must come as `Decimal`.
 
-    `currency` is taken where the payload names none. The payload digest is the SHA-256 of the canonical JSON (sorted keys, no white
-    space). Raises UnicodeEncodeError if a text holds half a surrogate pair.
+    `currency` is taken where the payload names none. Raises UnicodeEncodeError if a text holds half a surrogate pair.
     """
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode()
+    # Half a surrogate pair is JSON but no text: it must get no further than here.
+    json.dumps(content, ensure_ascii=False, default=str).encode()
     found: list[Violation] = [
         Violation("", "holds a field that is not known") for _ in range(bool(content.keys() - _TOP_LEVEL))
     ]
@@ -87,7 +86,6 @@ def anchor_event(content: Mapping[str, object], *, currency: str) -> tuple[Incom
         identifiers=_identifiers(_mapping(content, ANCHORS_KEY, found), source, found),
         attributes=_attributes(content, found),
         payload=_payload(_text(content, "event_type", found), _mapping(content, "payload", found), currency, found),
-        payload_digest=hashlib.sha256(canonical).digest(),
     )
     found += event_violations(event)
     if found:

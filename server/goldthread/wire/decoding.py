@@ -20,8 +20,8 @@ from goldthread.domain.policy import MAX_MESSAGE_BYTES
 from goldthread.domain.words import IncomingEvent, Position, Rejection, RejectionReason, Violation
 from goldthread.v1 import event_pb2
 from goldthread.wire.anchors import ANCHORS_KEY, anchor_event
-from goldthread.wire.events import event_value
-from goldthread.wire.rules import event_violations, with_domain_rules
+from goldthread.wire.events import event_from_proto
+from goldthread.wire.rules import with_domain_rules
 
 __all__ = ["CONTENT_TYPE_JSON", "CONTENT_TYPE_PROTOBUF", "DecodedBatch", "RawMessage", "decode_events"]
 
@@ -106,7 +106,7 @@ def _decode_protobuf(payload: bytes) -> IncomingEvent:
         message = event_pb2.CustomerEvent.FromString(payload)
     except DecodeError as error:
         raise _RejectedError(_parse_reason(error)) from None
-    return _checked(message)
+    return event_from_proto(message)
 
 
 def _decode_json(payload: bytes, currency: str) -> IncomingEvent:
@@ -122,7 +122,7 @@ def _decode_json(payload: bytes, currency: str) -> IncomingEvent:
     except (json_format.ParseError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         source, event_id = _readable(content)
         raise _RejectedError(_parse_reason(error), source=source, event_id=event_id) from None
-    return _checked(message)
+    return event_from_proto(message)
 
 
 def _anchored(content: Mapping[str, object], currency: str) -> IncomingEvent:
@@ -136,20 +136,6 @@ def _anchored(content: Mapping[str, object], currency: str) -> IncomingEvent:
     if violations:
         raise _RejectedError(RejectionReason.INVALID_FIELD, violations, source=source, event_id=event_id)
     return event
-
-
-def _checked(message: event_pb2.CustomerEvent) -> IncomingEvent:
-    event = event_value(message)
-    violations = event_violations(event)
-    if not violations:
-        return event
-    fields = {violation.field for violation in violations}
-    raise _RejectedError(
-        RejectionReason.INVALID_FIELD,
-        violations,
-        source="" if "source" in fields else event.source,
-        event_id="" if "event_id" in fields else event.event_id,
-    )
 
 
 def _parse_json(text: str, *, exact: bool = False) -> dict[str, object]:
@@ -200,7 +186,6 @@ def _readable(content: Mapping[str, object]) -> tuple[str, str]:
                 identifiers=(),
                 attributes={},
                 payload=None,
-                payload_digest=b"",
             )
             try:
                 broken = {violation.field for violation in with_domain_rules(probe, ())}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import assert_never
 
 from goldthread.domain.errors import InvalidArgumentError
@@ -19,25 +18,12 @@ from goldthread.domain.words import (
     Violation,
 )
 from goldthread.v1 import event_pb2, identity_pb2
-from goldthread.wire.rules import event_violations, identifier_violations
+from goldthread.wire.rules import identifier_violations
 from goldthread.wire.times import datetime_of, timestamp_of
 
-__all__ = ["encode_event", "event_from_proto", "event_message", "event_value", "identifier_from_proto"]
+__all__ = ["encode_event", "event_from_proto", "event_message", "identifier_from_proto"]
 
 _ATTRIBUTES = (*ATTRIBUTE_NAMES, "full_name")
-
-
-def event_from_proto(message: event_pb2.CustomerEvent, path: str = "event") -> IncomingEvent:
-    """The event as a domain value; raises `InvalidArgumentError` with every broken field if its identifiers or payload are not whole.
-
-    The rules of `domain.validation` and of the normaliser are the flows' to check.
-    """
-    prefix = f"{path}." if path else ""
-    event = event_value(message, prefix=prefix)
-    violations = event_violations(event, prefix=prefix)
-    if violations:
-        raise InvalidArgumentError(violations)
-    return event
 
 
 def identifier_from_proto(message: identity_pb2.Identifier, path: str = "identifier") -> IncomingIdentifier:
@@ -49,10 +35,10 @@ def identifier_from_proto(message: identity_pb2.Identifier, path: str = "identif
     return identifier
 
 
-def event_value(message: event_pb2.CustomerEvent, *, prefix: str = "") -> IncomingEvent:
+def event_from_proto(message: event_pb2.CustomerEvent) -> IncomingEvent:
     """The event as it came, right or wrong; what the message leaves out is None or empty.
 
-    The payload digest is the SHA-256 of the message's deterministic serialisation, so protobuf and JSON of one event agree.
+    Nothing is judged here: `flows.Admission` asks `event_violations` together with all other rules, so that every broken field is named at once.
     """
     source = message.source
     claim = message.claim
@@ -62,15 +48,14 @@ def event_value(message: event_pb2.CustomerEvent, *, prefix: str = "") -> Incomi
         event_id=message.event_id,
         occurred_at=datetime_of(message.occurred_at) if message.HasField("occurred_at") else None,
         identifiers=(
-            *_customer_number(claim, f"{prefix}claim", source),
+            *_customer_number(claim, "claim", source),
             *(
-                _identifier(identifier, f"{prefix}claim.identifiers[{index}]", source=source)
+                _identifier(identifier, f"claim.identifiers[{index}]", source=source)
                 for index, identifier in enumerate(claim.identifiers)
             ),
         ),
         attributes={name: value for name in _ATTRIBUTES if (value := getattr(attributes, name))},
         payload=_payload(message),
-        payload_digest=hashlib.sha256(message.SerializeToString(deterministic=True)).digest(),
     )
 
 

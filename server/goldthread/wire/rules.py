@@ -49,8 +49,7 @@ def with_domain_rules(event: IncomingEvent, found: Sequence[Violation], *, prefi
     every = list(found)
     for violation in broken_rules(event, now=now, currency=currency):
         path = violation.field if violation.field.startswith(prefix) else f"{prefix}{violation.field}"
-        # Parts of an identifier are named by `found` already.
-        if path not in named and not path.endswith((".type", ".namespace")):
+        if path not in named:
             every.append(Violation(path, violation.description))
     return every
 

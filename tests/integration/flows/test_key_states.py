@@ -9,12 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 import psycopg
 import pytest
 
-from fixtures.story import KEYS, Story, customer, groups, row_events
+from fixtures.story import KEYS, NOON, Story, customer, groups, row_events
+from fixtures.twins import PublisherTwin
+from goldthread.cache import MemoryCardStore
 from goldthread.domain.errors import LedgerUnavailableError
+from goldthread.domain.ports import CachedAnswer
 from goldthread.domain.words import IncomingEvent, LookupOutcome
 from goldthread.flows.match import match_rows
+from goldthread.flows.relay import RelayFlow
 from goldthread.ledger import Ledger, LedgerSettings
 from goldthread.telemetry.metrics import Metrics
+from goldthread.wire import encode_answer
 from oracle.models import shipped, small_limits
 
 PEOPLE = [
@@ -59,6 +64,21 @@ def test_a_phone_of_twelve_people_is_nobodys(story: Story) -> None:
     told = [row for row in story.ledger.outbox(1000) if not row.profile_id]
     assert len(told) == 1
     assert len(told[0].tokens) == 1
+
+
+def test_the_relay_tells_only_of_profiles(story: Story) -> None:
+    """A token that became generic changes answers, so the cache hears of it; the changes topic is about profiles."""
+    story.ingest(*(with_store_phone(number) for number in range(12)))
+    cards, publisher = MemoryCardStore(), PublisherTwin()
+    relay = RelayFlow(story.ledger, cards, publisher, story.metrics, clock=lambda: NOON)
+    while relay.step():
+        pass
+    answer = story.answer("phone", STORE_PHONE)
+    [cached] = cards.get_many([answer.token])
+    assert cached == CachedAnswer(answer.version, encode_answer(answer))
+    assert len(publisher.published) == 12
+    assert all(row.profile_id and row.change for row in publisher.published)
+    assert story.ledger.counts().outbox == 0
 
 
 def test_a_token_that_becomes_generic_parts_whom_it_had_joined(story: Story) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -45,7 +46,7 @@ def findings() -> Findings:
             unkeyed=len(PLANTED),
             messages_by_set={"retail": 4},
             left_out={"retail": 0},
-            identifiers_dropped={"phone placeholder": 1},
+            values_dropped={"phone placeholder": 1},
             ingest_seconds=2.0,
             relay_seconds=0.5,
         ),
@@ -198,12 +199,8 @@ def test_every_event_is_accounted_for(
     assert found.produced == 3 + unkeyed
 
 
-def test_quality_is_measured_within_each_set(tmp_path: object) -> None:
-    del tmp_path
-    sets = [
-        InputSet(name=name, path=None, rows=2, truth={(name, "1"): "a", (name, "2"): "a"})  # type: ignore[arg-type]
-        for name in ("x", "y")
-    ]
+def test_quality_is_measured_within_each_set() -> None:
+    sets = [InputSet(name=name, path=Path(), rows=2, truth={(name, "1"): "a", (name, "2"): "a"}) for name in ("x", "y")]
     taken = {("x", "1"): ONE, ("x", "2"): ONE, ("y", "1"): ONE}
     first, second = quality_of(sets, taken)
     assert (first.name, first.quality.f1, first.absent) == ("x", 1.0, 0)

@@ -188,6 +188,24 @@ def test_a_row_that_cannot_be_an_event_is_listed_with_line_and_reason(tmp_path, 
     assert report.unusable == [(3, reason)]
 
 
+def test_an_invalid_attribute_is_dropped_and_counted_and_strict_leaves_the_row_out(tmp_path):
+    text = "source,event_id,occurred_at,family_name,birth_date\ncrm,e-1,2026-01-01T00:00:00Z,Doe,1980-13-45\n"
+    path = write(tmp_path, text)
+    sink, report = produce(path)
+    assert sink.events()[0].attributes == {"family_name": "Doe"}
+    assert report.dropped == {("birth_date", "invalid"): 1}
+    sink, report = produce(path, RowDefaults(region="US", currency="USD", strict=True))
+    assert sink.sent == []
+    assert report.unusable == [(2, "invalid birth_date")]
+
+
+def test_placeholders_alone_are_no_claim(tmp_path):
+    text = "source,event_id,occurred_at,family_name,birth_date\ncrm,e-1,2026-01-01T00:00:00Z,n/a,1980-13-45\n"
+    sink, report = produce(write(tmp_path, text))
+    assert sink.sent == []
+    assert report.unusable == [(2, "no usable identifier and no attribute")]
+
+
 def test_defaults_fill_what_rows_leave_out(tmp_path):
     moment = datetime(2025, 5, 1, tzinfo=UTC)
     defaults = RowDefaults(region="GB", currency="GBP", source="file", occurred_at=moment)

@@ -155,11 +155,11 @@ def test_attribute_columns_come_back_in_order() -> None:
 
 
 def test_name_keys_and_counts() -> None:
-    batch = records(("bill", "smith"), ("william", "smyth"), (None, "smith"))
-    assert len(batch) == 3
-    assert batch.name_keys() == ["SM0|w", "SM0|w", None]
+    batch = records(("bill", "smith"), ("bill", "smyth"), ("william", "smith"), (None, "smith"))
+    assert len(batch) == 4
+    assert batch.name_keys() == ["SM0|w", "SM0|w", "SM0|w", None]
     clusters, ambiguous, contenders, reviews, counts = _core.match_records(KEY, batch, model())
-    assert clusters == [0, 1, 2]
+    assert clusters == [0, 1, 2, 3]
     assert (ambiguous, contenders, reviews) == ([], [], [])
     assert list(counts) == ["candidates", "pairs", "components", "largest_component", "generic_tokens", "crowded_keys"]
     assert counts["candidates"] == 1

@@ -146,6 +146,7 @@ street_pieces = st.sampled_from(STREET_PIECES.split())
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(street_pieces, min_size=1, max_size=6), st.sampled_from([" ", "  ", ", ", " - "]))
+@example(["#"], " ")
 def test_streets_come_out_alike(words: list[str], joint: str) -> None:
     raw = {"street": joint.join(words)}
     assert by_core(raw, "US") == normalize_attributes(raw, "US")

@@ -177,6 +177,21 @@ def test_different_keeps_two_equal_claims_apart() -> None:
     assert apart.by_core(shipped()).reviews == set()
 
 
+def test_different_connects_at_the_first_floor_only() -> None:
+    apart = {"given_name": "oscar", "family_name": "lindqvist"}
+    a = [
+        record_of("crm", {**HOME, "given_name": "susan"}, [email("susan"), Digest(8, "crm", 1, name)])
+        for name in (b"1" * 32, b"2" * 32)
+    ]
+    b = [record_of("crm", apart, [email("oscar"), Digest(8, "crm", 1, name)]) for name in (b"3" * 32, b"4" * 32)]
+    text = small_limits(max_component=2)
+    case = case_of([*a, *b], text, different=[(0, 2)])
+    assert {(left, right) for left, right, _ in case.kept} == {(0, 1), (2, 3)}
+    wanted = {frozenset(record.address for record in pair) for pair in (a, b)}
+    assert set(case.by_oracle(text).partition) == wanted
+    assert set(case.by_core(text).partition) == wanted
+
+
 def test_father_and_son_of_one_name_stay_apart() -> None:
     father = record_of("crm", {**HOME, "given_name": "george", "name_suffix": "sr"}, [phone("home")])
     son = record_of("pos", {**HOME, "given_name": "george", "name_suffix": "jr"}, [phone("home")])

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import re
 
+from fixtures.messages import decoded
 from fixtures.repository import ROOT
-from goldthread.domain.words import DigestForm, IncomingEvent, Position, Purchase, RejectionReason
-from goldthread.wire import decode_events
+from goldthread.domain.words import DigestForm, Purchase, RejectionReason
 
 TEXT = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
 EMAIL = hashlib.sha256(b"jane@shop.example").digest()
-
-
-@dataclasses.dataclass(frozen=True)
-class Message:
-    payload: bytes
-    content_type: str
-    position: Position
-
-
-def decoded(payload: bytes, content_type: str) -> IncomingEvent:
-    batch = decode_events([Message(payload, content_type, Position("t", 0, 0))], currency="USD")
-    assert batch.rejections == []
-    return batch.events[0][1]
 
 
 def example(language: str, number: int = 0) -> str:

@@ -9,6 +9,7 @@ use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, Region, get_national
 use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
 
+use super::MAX_VALUE_BYTES;
 use super::text::{is_blank, is_control, squash, trim};
 use crate::error::{CoreError, CoreResult};
 use crate::tables::{PLACEHOLDERS, Placeholders};
@@ -55,6 +56,9 @@ pub(crate) fn canonical(kind: u8, raw: &str, region: Region) -> Canonical {
     let value = trim(raw);
     if value.is_empty() {
         return Canonical::Missing;
+    }
+    if value.len() > MAX_VALUE_BYTES {
+        return Canonical::Invalid;
     }
     let table = table_of(kind);
     let squashed = squash(value);

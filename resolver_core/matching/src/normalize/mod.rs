@@ -23,6 +23,9 @@ pub const NORMALIZER_VERSION: &str = "1+libphonenumber-9.0.42";
 /// Below this many rows a second thread costs more than it saves.
 pub(crate) const PARALLEL_ROWS: usize = 1000;
 
+/// Longest raw value that is read, in bytes. Distances are quadratic in the length, so a longer one is invalid.
+pub const MAX_VALUE_BYTES: usize = 512;
+
 /// A column of optional values.
 pub type Column<'a> = &'a [Option<&'a str>];
 
@@ -38,7 +41,21 @@ pub struct CleanRows {
     pub invalid: Vec<(usize, usize)>,
 }
 
-fn clean_row(raw: &[Option<&str>; ATTRIBUTES.len()], full_name: Option<&str>, region: &str) -> (CleanRow, bool) {
+/// The value, or `None` with a mark in `invalid` if it is too long.
+fn readable<'a>(value: Option<&'a str>, position: usize, invalid: &mut Invalid) -> Option<&'a str> {
+    let short = value.filter(|text| text.len() <= MAX_VALUE_BYTES);
+    invalid[position] |= short.is_none() && value.is_some();
+    short
+}
+
+/// Whether the value of each attribute is present but invalid.
+type Invalid = [bool; ATTRIBUTES.len()];
+
+fn clean_row(raw: &[Option<&str>; ATTRIBUTES.len()], full_name: Option<&str>, region: &str) -> (CleanRow, Invalid) {
+    let mut invalid = Invalid::default();
+    let full_name = readable(full_name, FAMILY_NAME, &mut invalid);
+    let raw: [Option<&str>; ATTRIBUTES.len()] =
+        std::array::from_fn(|position| readable(raw[position], position, &mut invalid));
     let given = raw[GIVEN_NAME].map(name::clean_name).unwrap_or_default();
     let family = raw[FAMILY_NAME].map(name::clean_name).unwrap_or_default();
     let mut clean = CleanRow::default();
@@ -54,10 +71,10 @@ fn clean_row(raw: &[Option<&str>; ATTRIBUTES.len()], full_name: Option<&str>, re
         clean[MIDDLE_NAME] = clean[MIDDLE_NAME].take().or(split.middle);
         clean[NAME_SUFFIX] = clean[NAME_SUFFIX].take().or_else(|| split.suffix.map(str::to_owned));
     }
-    let birth_date = raw[BIRTH_DATE].map_or(Reading::Missing, |value| date::read_birth_date(value, region));
-    let invalid = birth_date == Reading::Invalid;
-    if let Reading::Day(day) = birth_date {
-        clean[BIRTH_DATE] = Some(day);
+    match raw[BIRTH_DATE].map_or(Reading::Missing, |value| date::read_birth_date(value, region)) {
+        Reading::Day(day) => clean[BIRTH_DATE] = Some(day),
+        Reading::Invalid => invalid[BIRTH_DATE] = true,
+        Reading::Missing => (),
     }
     clean[STREET] = raw[STREET].and_then(place::clean_street);
     clean[CITY] = raw[CITY].and_then(place::clean_city);
@@ -92,16 +109,15 @@ pub fn normalize_attributes(columns: &[(&str, Column<'_>)], region: &str) -> Cor
         let raw = placed.map(|column| column.and_then(|values| values[row]));
         clean_row(&raw, full_names.and_then(|values| values[row]), &region)
     };
-    let cleaned: Vec<(CleanRow, bool)> = if rows > PARALLEL_ROWS {
+    let cleaned: Vec<(CleanRow, Invalid)> = if rows > PARALLEL_ROWS {
         (0..rows).into_par_iter().with_min_len(256).map(clean).collect()
     } else {
         (0..rows).map(clean).collect()
     };
     let mut result = CleanRows { rows: Vec::with_capacity(rows), invalid: Vec::new() };
     for (row, (clean, invalid)) in cleaned.into_iter().enumerate() {
-        if invalid {
-            result.invalid.push((row, BIRTH_DATE));
-        }
+        let positions = (0..ATTRIBUTES.len()).filter(|&position| invalid[position]);
+        result.invalid.extend(positions.map(|position| (row, position)));
         result.rows.push(clean);
     }
     Ok(result)
@@ -167,6 +183,18 @@ mod tests {
         let clean = normalize_attributes(&columns, "US").expect("columns are valid");
         assert_eq!(clean.invalid, [(0, BIRTH_DATE)]);
         assert_eq!(clean.rows[1][BIRTH_DATE].as_deref(), Some("1980-02-28"));
+    }
+
+    #[test]
+    fn overlong_values_are_invalid() {
+        let long = "a".repeat(MAX_VALUE_BYTES + 1);
+        let columns: [(&str, Column<'_>); 2] =
+            [("city", &[Some(&long), Some(&long[1..])]), ("full_name", &[None, Some(&long)])];
+        let clean = normalize_attributes(&columns, "US").expect("columns are valid");
+        assert_eq!(clean.invalid, [(0, CITY), (1, FAMILY_NAME)]);
+        assert!(clean.rows[0][CITY].is_none() && clean.rows[1][CITY].is_some() && clean.rows[1][FAMILY_NAME].is_none());
+        let phone = canonical_identifiers(&[2], &[Some(&long)], "US").expect("columns are valid");
+        assert_eq!(phone, [Canonical::Invalid]);
     }
 }
 

@@ -23,7 +23,6 @@ from goldthread.app.generate import COLUMNS, GenerateOptions, Profile, generate_
 from goldthread.app.produce import EventSink
 from goldthread.app.produce_rows import RowDefaults, RowReader
 from goldthread.domain.words import IdentifierType, IncomingEvent
-from goldthread.matching import digest_identifiers
 from goldthread.v1.lookup_service_pb2 import LOOKUP_OUTCOME_NOT_FOUND
 from goldthread.wire import CONTENT_TYPE_PROTOBUF, encode_event
 
@@ -74,7 +73,7 @@ def probe_events(plan: LatencyPlan, *, defaults: RowDefaults) -> list[tuple[Want
         kept = {name: row[name] for name in ("given_name", "family_name", "street", "city", "postcode") if row[name]}
         rows.append((place, {"kind": "customer_change", **kept, **fresh}))
     # The path only serves rows without event ids; there are none.
-    reader = RowReader(Path(), defaults=defaults, digest=digest_identifiers)
+    reader = RowReader(Path(), defaults=defaults)
     cards = [WantedIdentifier(IdentifierType.LOYALTY_CARD, "", row["loyalty_card"]) for _, row in rows]
     return list(zip(cards, reader.events(rows), strict=True))
 
@@ -84,7 +83,7 @@ def background_events(plan: LatencyPlan, *, count: int, defaults: RowDefaults) -
     options = GenerateOptions(
         events=count, people=max(1, count // 4), seed=plan.seed + 2 * _SEEDS_APART, profile=Profile.REFERENCE
     )
-    reader = RowReader(Path(), defaults=defaults, digest=digest_identifiers)
+    reader = RowReader(Path(), defaults=defaults)
     for event in reader.events(_numbered(options)):
         yield replace(event, event_id=f"background-{event.event_id}")
 

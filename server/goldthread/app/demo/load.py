@@ -40,7 +40,7 @@ class LoadResult:
     unkeyed: int
     messages_by_set: Mapping[str, int]
     left_out: Mapping[str, int]
-    identifiers_dropped: Mapping[str, int]
+    values_dropped: Mapping[str, int]
     ingest_seconds: float
     relay_seconds: float
 
@@ -108,7 +108,7 @@ def load(
         unkeyed=unkeyed,
         messages_by_set=by_set,
         left_out=left_out,
-        identifiers_dropped=dropped,
+        values_dropped=dropped,
         ingest_seconds=consumed_at - started,
         relay_seconds=time.monotonic() - consumed_at,
     )

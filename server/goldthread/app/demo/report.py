@@ -43,7 +43,7 @@ def as_json(found: Findings, checks: Sequence[Check]) -> str:
             "messages": load.messages,
             "messages_by_set": dict(load.messages_by_set),
             "left_out": dict(load.left_out),
-            "identifiers_dropped": dict(load.identifiers_dropped),
+            "values_dropped": dict(load.values_dropped),
             "distinct": found.accounting.produced,
             "inbox": found.accounting.inbox,
             "duplicates": _duplicates(found),
@@ -70,9 +70,9 @@ def _events(found: Findings) -> Iterator[str]:
     yield f"  through Kafka      {load.messages:>10,}   {sets}{bad}"
     if left_out := sum(load.left_out.values()):
         yield f"  left out           {left_out:>10,}   rows without a usable claim, not sent"
-    if load.identifiers_dropped:
-        dropped = ", ".join(f"{what} {count:,}" for what, count in sorted(load.identifiers_dropped.items()))
-        yield f"  identifiers dropped{sum(load.identifiers_dropped.values()):>10,}   {dropped}"
+    if load.values_dropped:
+        dropped = ", ".join(f"{what} {count:,}" for what, count in sorted(load.values_dropped.items()))
+        yield f"  values dropped     {sum(load.values_dropped.values()):>10,}   {dropped}"
     yield f"  distinct           {found.accounting.produced:>10,}   by source and event id"
     yield f"  taken              {found.accounting.inbox:>10,}   in the inbox"
     yield f"  duplicates         {_duplicates(found):>10,}   taken once only"

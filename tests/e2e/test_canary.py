@@ -221,7 +221,12 @@ def rpc(service: Up) -> list[tuple[str, bytes]]:
             request = resolver_service_pb2.ResolveRequest(event=message, preview=preview)
             return resolve.Resolve(request, metadata=metadata, timeout=10)
 
-        for kind, name in (("EMAIL", "email"), ("EMAIL", "gmail"), ("LOYALTY_CARD", "loyalty_card"), ("DEVICE", "device")):
+        for kind, name in (
+            ("EMAIL", "email"),
+            ("EMAIL", "gmail"),
+            ("LOYALTY_CARD", "loyalty_card"),
+            ("DEVICE", "device"),
+        ):
             ask(kind, raw(name))
         for spelling in IDENTIFIERS["phone"]:
             ask("PHONE", spelling)
@@ -263,7 +268,12 @@ def produced_rows() -> list[dict[str, str]]:
     numbers = count(1)
 
     def row(**said: str) -> dict[str, str]:
-        head = {"source": "pos", "event_id": f"file-{next(numbers)}", "occurred_at": NOW.isoformat(), "kind": "customer_change"}
+        head = {
+            "source": "pos",
+            "event_id": f"file-{next(numbers)}",
+            "occurred_at": NOW.isoformat(),
+            "kind": "customer_change",
+        }
         return {**head, "given_name": "Jo", "family_name": ATTRIBUTES["family name"][0], **said}
 
     rows = [row(phone=spelling) for spelling in IDENTIFIERS["phone"][:3]]
@@ -282,9 +292,7 @@ def test_planted_identifiers_are_nowhere(
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
     with EventProducer(bus) as producer:
-        report = produce_file(
-            path, producer, topic=bus.events_topic, defaults=RowDefaults(region="US", currency="USD")
-        )
+        report = produce_file(path, producer, topic=bus.events_topic, defaults=RowDefaults(region="US", currency="USD"))
         assert report.events == len(rows)
         settle(ledger, service, read=len(rows))
         # Our own producer's messages: digests, never values. Names and addresses travel on purpose.
@@ -311,9 +319,17 @@ def test_planted_identifiers_are_nowhere(
     ours = [part for topic in (bus.changes_topic, bus.dead_letters_topic) for part in messages(bus.bootstrap, topic)]
     logs = list(files(service.logs))
     # What the servers themselves wrote; Kafka's segments end in .log too.
-    logs += [found for found in files(servers_dir) if found[0].endswith(".log") and not found[0].startswith("kafka/log/")]
+    logs += [
+        found for found in files(servers_dir) if found[0].endswith(".log") and not found[0].startswith("kafka/log/")
+    ]
     metrics = list(pages(service.endpoints.metrics.values()))
-    for name, places in {"ledger": ledger_rows, "cache": cached, "topics": ours, "logs": logs, "metrics": metrics}.items():
+    for name, places in {
+        "ledger": ledger_rows,
+        "cache": cached,
+        "topics": ours,
+        "logs": logs,
+        "metrics": metrics,
+    }.items():
         assert len(places) > 1, name
         assert sum(len(content) for _, content in places) > 500, name
 

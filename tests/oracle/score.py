@@ -55,7 +55,16 @@ class Comparison:
     @property
     def contradicts(self) -> bool:
         """Whether the two cannot well be one person."""
-        return "different" in (self.level("given_name"), self.level("birth_date"), self.level("name_suffix"))
+        if self.level("name_suffix") == "different":
+            return True
+        if self.level("given_name") == "different" and self.level("birth_date") not in ("exact", "near"):
+            return True
+        one_name = self.level("given_name") in ("exact", "nickname", "near") and self.level("family_name") in (
+            "exact",
+            "near",
+        )
+        identified = any(self.level(kind) in ("agree", "agree_folded") for kind in COMPARISONS[:8])
+        return self.level("birth_date") == "different" and not (one_name and identified)
 
     @property
     def comparable(self) -> bool:

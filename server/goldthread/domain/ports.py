@@ -163,7 +163,10 @@ class ProfileChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxRow:
-    """A committed change that has not been published: the encoded `ProfileChange` and every token whose answer it may have changed."""
+    """A committed change that has not been published: the encoded `ProfileChange` and every token whose answer it may have changed.
+
+    A row without a profile (empty id and change) only says that the answers of its tokens changed.
+    """
 
     outbox_id: int
     profile_id: str

@@ -33,9 +33,9 @@ def broken_rules(event: IncomingEvent, *, now: datetime, currency: str) -> list[
     return [*_head(event, now), *_claim(event), *_payload(event, currency)]
 
 
-def rejection_reason(violations: list[Violation]) -> RejectionReason:
-    """TIME_OUT_OF_BOUNDS if only the time is wrong, else INVALID_FIELD."""
-    only_time = all(violation.field == "occurred_at" for violation in violations)
+def rejection_reason(violations: list[Violation], *, has_time: bool) -> RejectionReason:
+    """TIME_OUT_OF_BOUNDS if there is a time and only it is wrong, else INVALID_FIELD."""
+    only_time = has_time and all(violation.field == "occurred_at" for violation in violations)
     return RejectionReason.TIME_OUT_OF_BOUNDS if only_time else RejectionReason.INVALID_FIELD
 
 

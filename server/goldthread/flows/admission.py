@@ -45,7 +45,12 @@ class Admission:
             if violations and unusable is not None and unusable.reason is RejectionReason.INVALID_FIELD:
                 violations.extend(unusable.violations)
             if violations:
-                results.append(Refusal(rejection_reason(violations), _prefixed(violations, prefix)))
+                results.append(
+                    Refusal(
+                        rejection_reason(violations, has_time=event.occurred_at is not None),
+                        _prefixed(violations, prefix),
+                    )
+                )
             elif isinstance(claim, Refusal):
                 results.append(Refusal(claim.reason, _prefixed(claim.violations, prefix)))
             elif event.occurred_at is not None and event.payload is not None:

@@ -109,7 +109,8 @@ class RelayFlow:
         with self._metrics.stage("relay_cache"):
             self._write_cards(list(dict.fromkeys(token for row in rows for token in row.tokens)))
         with self._metrics.stage("relay_publish"):
-            self._publisher.publish(rows)
+            # A row without a profile tells only of identifiers whose answer changed: news for the cache, none for the topic.
+            self._publisher.publish([row for row in rows if row.profile_id])
         self._ledger.outbox_done([row.outbox_id for row in rows])
         self._metrics.outbox_rows.inc(len(rows))
         return len(rows)

@@ -168,8 +168,6 @@ def killer(ledger_dsn: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
         yield connection
 
 
-
-
 def test_a_lost_connection_is_tried_again_and_counts_once(
     story: Story, killer: psycopg.Connection[tuple[object, ...]]
 ) -> None:

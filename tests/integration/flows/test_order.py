@@ -65,7 +65,9 @@ def standing(story: Story) -> dict[str, list[tuple[object, ...]]]:
     }
 
 
-def play(postgres: Postgres, model: str, events: list[IncomingEvent], *, seed: int, order: int) -> tuple[Decided, object]:
+def play(
+    postgres: Postgres, model: str, events: list[IncomingEvent], *, seed: int, order: int
+) -> tuple[Decided, object]:
     draw = random.Random(seed * 100 + order)
     shuffled = draw.sample(events, len(events)) if order else events
     dsn = postgres.clone()

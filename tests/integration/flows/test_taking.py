@@ -151,9 +151,9 @@ def test_the_latest_event_survives_not_the_latest_arrival(story: Story, newest_f
     card = story.answer("email", "m@acme.com").card
     assert card is not None
     assert card.masked_name == "Mary K."
-    assert story.rows(
-        "SELECT postcode FROM profile JOIN record ON record_id = address_record WHERE profile.live"
-    ) == [("10001",)]
+    assert story.rows("SELECT postcode FROM profile JOIN record ON record_id = address_record WHERE profile.live") == [
+        ("10001",)
+    ]
 
 
 def test_a_sighting_can_bring_an_old_claim_back_to_life(story: Story) -> None:
@@ -202,11 +202,19 @@ FUTURE = NOON + timedelta(days=367)
         (customer("e1", email="test@test.com"), RejectionReason.NO_USABLE_CLAIM, ["claim"]),
         (customer("e1", phone="12"), RejectionReason.INVALID_FIELD, ["claim.identifiers[0].raw"]),
         (customer("e1", email="not an address"), RejectionReason.INVALID_FIELD, ["claim.identifiers[0].raw"]),
-        (customer("e1", birth_date="1985-02-30", **GOOD), RejectionReason.INVALID_FIELD, ["claim.attributes.birth_date"]),
+        (
+            customer("e1", birth_date="1985-02-30", **GOOD),
+            RejectionReason.INVALID_FIELD,
+            ["claim.attributes.birth_date"],
+        ),
         (customer("e1", at=FUTURE, **GOOD), RejectionReason.TIME_OUT_OF_BOUNDS, ["occurred_at"]),
         (customer("e1", at=NOON.replace(year=1999), **GOOD), RejectionReason.TIME_OUT_OF_BOUNDS, ["occurred_at"]),
         (customer("e1", payload=Purchase(5, "EUR", ""), **GOOD), RejectionReason.INVALID_FIELD, ["purchase.currency"]),
-        (customer("e1", payload=Purchase(-5, "USD", ""), **GOOD), RejectionReason.INVALID_FIELD, ["purchase.amount_minor"]),
+        (
+            customer("e1", payload=Purchase(-5, "USD", ""), **GOOD),
+            RejectionReason.INVALID_FIELD,
+            ["purchase.amount_minor"],
+        ),
         (customer("e1", payload=None, **GOOD), RejectionReason.INVALID_FIELD, ["payload"]),
     ],
 )
@@ -257,7 +265,9 @@ def test_every_broken_field_is_named_at_once(story: Story) -> None:
 
 def test_digests_of_the_wrong_shape_are_named(story: Story) -> None:
     def digest(form: int, value: bytes, kind: int = IdentifierType.EMAIL) -> IncomingIdentifier:
-        return IncomingIdentifier(path=f"claim.identifiers[{form}].digest", type=kind, namespace="", form=form, digest=value)
+        return IncomingIdentifier(
+            path=f"claim.identifiers[{form}].digest", type=kind, namespace="", form=form, digest=value
+        )
 
     event = replace(
         customer("e1", given_name="Mary"),

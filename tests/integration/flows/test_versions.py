@@ -38,7 +38,9 @@ def profiles(story: Story) -> dict[UUID, tuple[object, ...]]:
     return {row[0]: row[1:] for row in rows}  # type: ignore[misc]
 
 
-@pytest.mark.parametrize(("seed", "model"), [(1, shipped()), (2, small_limits(max_block=3, max_component=6, generic=1))])
+@pytest.mark.parametrize(
+    ("seed", "model"), [(1, shipped()), (2, small_limits(max_block=3, max_component=6, generic=1))]
+)
 def test_versions_grow_with_every_change(
     ledger: Ledger, ledger_dsn: str, metrics: Metrics, seed: int, model: str
 ) -> None:

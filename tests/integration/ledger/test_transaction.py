@@ -28,7 +28,9 @@ from goldthread.telemetry.metrics import Metrics
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def sighting(address: bytes, *, birth_id: UUID | None = None, at: datetime = NOON, totals: Totals | None = None) -> RecordSighting:
+def sighting(
+    address: bytes, *, birth_id: UUID | None = None, at: datetime = NOON, totals: Totals | None = None
+) -> RecordSighting:
     return RecordSighting(
         address=address,
         birth_id=birth_id or uuid4(),

@@ -8,6 +8,9 @@ pub(crate) const AGREE: u8 = 1;
 /// Level at which two records share a folded e-mail address.
 pub(crate) const AGREE_FOLDED: u8 = 2;
 
+/// Number of the e-mail comparison, the only one with a folded level.
+pub(crate) const EMAIL_INDEX: usize = 0;
+
 /// Level at which two records have different identifiers of type number `kind`.
 pub(crate) fn differ_level(kind: u8) -> u8 {
     if kind == EMAIL { 3 } else { 2 }

@@ -7,7 +7,9 @@ mod reader;
 use rustc_hash::FxHashMap;
 
 pub use self::levels::level_names;
-pub(crate) use self::levels::{ADDRESS, AGREE, AGREE_FOLDED, BIRTH_DATE, FAMILY, GIVEN, MIDDLE, SUFFIX, differ_level};
+pub(crate) use self::levels::{
+    ADDRESS, AGREE, AGREE_FOLDED, BIRTH_DATE, EMAIL_INDEX, FAMILY, GIVEN, MIDDLE, SUFFIX, differ_level,
+};
 use crate::error::{CoreError, CoreResult};
 use crate::words::COMPARISONS;
 

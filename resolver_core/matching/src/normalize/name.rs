@@ -109,7 +109,8 @@ pub(crate) fn split_full_name(value: &str) -> SplitName {
     if let Some((left, right)) = value.split_once(',') {
         let (family, left_suffix) = name_words(left, true);
         let (others, right_suffix) = name_words(right, true);
-        let only_suffix = others.iter().all(|word| SUFFIXES.contains_key(word.as_str()));
+        let suffixes = |words: &[String]| words.iter().all(|word| SUFFIXES.contains_key(word.as_str()));
+        let only_suffix = suffixes(&others) || suffixes(&raw_words(right));
         if let (false, Some((given, middle))) = (family.is_empty() || only_suffix, others.split_first()) {
             return SplitName {
                 given: unless_placeholder(std::slice::from_ref(given)),
@@ -171,6 +172,8 @@ mod tests {
         assert_eq!(parts("Beethoven, Ludwig van"), "ludwig|van|beethoven");
         assert_eq!(parts("Dr. John Q. Public Jr."), "john|q|public");
         assert_eq!(parts("John Smith, Jr"), "john||smith");
+        assert_eq!(parts("Sir John Smith, 3rd"), "john||smith");
+        assert_eq!(split_full_name("John Smith, 3rd").suffix, Some("iii"));
         assert_eq!(parts("Madonna"), "||madonna");
         assert_eq!(parts("van Beethoven"), "van||beethoven");
         assert_eq!(parts(" , "), "||");

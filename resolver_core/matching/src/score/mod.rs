@@ -6,7 +6,7 @@ mod identifiers;
 use rayon::prelude::*;
 
 use crate::error::{CoreError, CoreResult, same_length};
-use crate::model::{ADDRESS, BIRTH_DATE, FAMILY, GIVEN, MIDDLE, Model, SUFFIX};
+use crate::model::{ADDRESS, AGREE, AGREE_FOLDED, BIRTH_DATE, EMAIL_INDEX, FAMILY, GIVEN, MIDDLE, Model, SUFFIX};
 use crate::record::{MISSING, Records, Slots};
 use crate::words::COMPARISONS;
 
@@ -25,12 +25,22 @@ pub struct PairScore {
 }
 
 impl PairScore {
-    /// Whether the pair has evidence that only different persons should have.
+    /// Whether the pair has evidence that only different persons should have, with nothing as personal beside it that says otherwise.
     #[must_use]
     pub fn contradicts(&self) -> bool {
-        self.levels[GIVEN::INDEX] == GIVEN::DIFFERENT
-            || self.levels[BIRTH_DATE::INDEX] == BIRTH_DATE::DIFFERENT
-            || self.levels[SUFFIX::INDEX] == SUFFIX::DIFFERENT
+        let born = self.levels[BIRTH_DATE::INDEX];
+        let given = self.levels[GIVEN::INDEX];
+        let same_birth = matches!(born, BIRTH_DATE::EXACT | BIRTH_DATE::NEAR);
+        let same_name = matches!(given, GIVEN::EXACT | GIVEN::NICKNAME | GIVEN::NEAR)
+            && matches!(self.levels[FAMILY::INDEX], FAMILY::EXACT | FAMILY::NEAR);
+        self.levels[SUFFIX::INDEX] == SUFFIX::DIFFERENT
+            || (given == GIVEN::DIFFERENT && !same_birth)
+            || (born == BIRTH_DATE::DIFFERENT && !(same_name && self.identified()))
+    }
+
+    /// Whether an identifier agrees.
+    fn identified(&self) -> bool {
+        self.levels[..GIVEN::INDEX].contains(&AGREE) || self.levels[EMAIL_INDEX] == AGREE_FOLDED
     }
 
     /// Whether the pair could have contradicted.

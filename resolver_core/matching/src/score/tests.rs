@@ -122,6 +122,17 @@ fn contradictions() {
 }
 
 #[test]
+fn something_as_personal_outweighs_a_contradiction() {
+    let born = |given, birth| [Some(given), None, Some("zimmer"), None, Some(birth), None, None, None];
+    let card: &[(i64, i64, &str)] = &[(3, 1, "card")];
+    let otto: Sample<'_> = (born("otto", "1980-05-12"), card);
+    assert!(!pair(otto, (born("zebulon", "1980-05-12"), &[])).contradicts());
+    assert!(pair(otto, (born("zebulon", "1951-11-30"), card)).contradicts());
+    assert!(!pair(otto, (born("otto", "1951-11-30"), card)).contradicts());
+    assert!(pair(otto, (born("otto", "1951-11-30"), &[])).contradicts());
+}
+
+#[test]
 fn rows_are_checked() {
     let records = batch(&["a"], &[named("otto", "zimmer")]);
     let refused = |left: &[i64], right: &[i64]| match score_pairs(&records, left, right, &shipped(), None) {

@@ -20,6 +20,7 @@ from fixtures.door import (
     RESOLVE,
     Door,
     ResolverTwin,
+    assert_set,
     lookup_request,
     reason,
     refused,

@@ -15,11 +15,12 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from fixtures.door import assert_set, (
+from fixtures.door import (
     CODES,
     LOOKUP,
     Door,
     ResolverTwin,
+    assert_set,
     lookup_request,
     refused,
     run,

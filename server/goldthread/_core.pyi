@@ -101,7 +101,8 @@ def normalize_attributes(
 ) -> tuple[dict[str, list[str | None]], list[tuple[int, str]]]:
     """Clean forms of the eight attributes, and `(row, attribute)` of every value that is present but invalid.
 
-    `columns` may hold any of `ATTRIBUTES` and `full_name`. An invalid value becomes missing. `region` is an ISO 3166 code.
+    `columns` may hold any of `ATTRIBUTES` and `full_name`. An invalid value (an impossible date, or more than 512 bytes) becomes missing; an
+    overlong full name is reported as `family_name`. `region` is an ISO 3166 code.
     """
 
 def normalize_identifiers(

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -199,22 +200,25 @@ def refusal(work: Callable[[], object]) -> list[tuple[str, bytes]]:
     with pytest.raises(grpc.RpcError) as caught:
         work()
     error = caught.value
-    assert error.code() in {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.ALREADY_EXISTS}, error.code()  # type: ignore[attr-defined]
-    told = [str(error.details()).encode()]  # type: ignore[attr-defined]
-    told += [value if isinstance(value, bytes) else value.encode() for _, value in error.trailing_metadata()]  # type: ignore[attr-defined]
+    assert error.code() in {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.ALREADY_EXISTS}, error.code()
+    told = [str(error.details()).encode()]
+    told += [
+        repr(tuple(item)).encode() + bytes(item[1] if isinstance(item[1], bytes) else b"")
+        for item in error.trailing_metadata()
+    ]
     return [("rpc error", part) for part in told]
 
 
 def rpc(service: Up) -> list[tuple[str, bytes]]:
     """Calls Lookup and Resolve with planted identifiers, good and bad; returns what the errors said."""
-    metadata = [("x-request-id", raw("misplaced email")), ("user-agent", raw("phone"))]
+    metadata = (("x-request-id", raw("misplaced email")), ("user-agent", raw("phone")))
     told: list[tuple[str, bytes]] = []
     with grpc.insecure_channel(service.endpoints.grpc) as channel:
         lookup, resolve = LookupServiceStub(channel), ResolverServiceStub(channel)
 
         def ask(kind: str, value: str, namespace: str = "") -> object:
             number = TYPES.Value(f"IDENTIFIER_TYPE_{kind}") if kind else 99
-            asked = identity_pb2.Identifier(type=number, namespace=namespace, raw=value)  # type: ignore[arg-type]
+            asked = identity_pb2.Identifier(type=number, namespace=namespace, raw=value)
             return lookup.Lookup(lookup_service_pb2.LookupRequest(identifier=asked), metadata=metadata, timeout=10)
 
         def tell(message: event_pb2.CustomerEvent, *, preview: bool = False) -> object:
@@ -242,7 +246,7 @@ def rpc(service: Up) -> list[tuple[str, bytes]]:
         ):
             told += refusal(attempt)
         for broken in broken_events():
-            told += refusal(lambda broken=broken: tell(broken))  # type: ignore[misc]
+            told += refusal(partial(tell, broken))
         conflicting = event("rpc-1")
         conflicting.purchase.amount_minor = 5
         told += refusal(lambda: tell(conflicting))
@@ -286,8 +290,9 @@ def produced_rows() -> list[dict[str, str]]:
 
 @pytest.mark.timeout(240)
 def test_planted_identifiers_are_nowhere(
-    service: Up, ledger: Ledger, ledger_dsn: str, bus: BusSettings, tmp_path: Path, servers_dir: Path
+    service: Up, ledger: Ledger, bus: BusSettings, tmp_path: Path, servers_dir: Path
 ) -> None:
+    ledger_dsn = service.endpoints.postgres_dsn
     rows = produced_rows()
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def sizes(draw: random.Random, order: int) -> Iterator[int]:
         yield (EVENTS, 1, draw.randint(1, 25), draw.randint(1, 200))[order]
 
 
-def standing(story: Story) -> dict[str, list[tuple[object, ...]]]:
+def standing(story: Story) -> dict[str, list[tuple[Any, ...]]]:
     """Everything else that must not depend on the order, named by addresses: pairs, key states, totals and survivors."""
     return {
         "pairs": story.rows(

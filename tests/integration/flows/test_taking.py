@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -26,10 +27,16 @@ from goldthread.domain.words import (
     profile_public_id,
 )
 
-MARY = {"given_name": "Mary", "family_name": "Kowalczyk", "street": "12 Oak St", "city": "Austin", "postcode": "78701"}
+MARY: dict[str, Any] = {
+    "given_name": "Mary",
+    "family_name": "Kowalczyk",
+    "street": "12 Oak St",
+    "city": "Austin",
+    "postcode": "78701",
+}
 
 
-def totals(story: Story) -> list[tuple[object, ...]]:
+def totals(story: Story) -> list[tuple[Any, ...]]:
     return story.rows(
         "SELECT purchase_count, purchase_total_minor, last_purchase_at, last_purchase_store FROM profile WHERE live"
     )
@@ -186,7 +193,7 @@ def test_clicks_and_consents_are_taken(story: Story) -> None:
     assert story.ledger.counts().records == 1
 
 
-GOOD = {"email": "m@acme.com", "given_name": "Mary"}
+GOOD: dict[str, Any] = {"email": "m@acme.com", "given_name": "Mary"}
 FUTURE = NOON + timedelta(days=367)
 
 

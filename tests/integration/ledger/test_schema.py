@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from importlib import resources
+from typing import Any
 
 import psycopg
 import pytest
@@ -56,7 +57,7 @@ def _names() -> list[str]:
     return sorted(name for text in texts for name in _NAME.findall(text) if name != "create_migration_table")
 
 
-def _prepare(connection: Connection[tuple[object, ...]], name: str) -> int:
+def _prepare(connection: Connection[Any], name: str) -> int:
     """Prepares a query under its own name and returns its number of parameters."""
     numbers: dict[str, int] = {}
 
@@ -68,18 +69,18 @@ def _prepare(connection: Connection[tuple[object, ...]], name: str) -> int:
         return f"${number}::{kind}" if kind else f"${number}"
 
     text = _PARAMETER.sub(positional, query(name)).rstrip(";")
-    connection.execute(sql.SQL("PREPARE {} AS {}").format(sql.Identifier(name), sql.SQL(text)))  # type: ignore[arg-type]
+    connection.execute(sql.SQL("PREPARE {} AS {}").format(sql.Identifier(name), sql.SQL(text)))
     return len(numbers)
 
 
 @pytest.fixture
-def admin(ledger_dsn: str) -> Iterator[Connection[tuple[object, ...]]]:
+def admin(ledger_dsn: str) -> Iterator[Connection[Any]]:
     """A plain connection to the test's ledger."""
     with psycopg.connect(ledger_dsn, autocommit=True) as connection:
         yield connection
 
 
-def test_every_column_says_whether_it_is_personal(admin: Connection[tuple[object, ...]]) -> None:
+def test_every_column_says_whether_it_is_personal(admin: Connection[Any]) -> None:
     rows = admin.execute(
         "SELECT c.relname, a.attname, coalesce(col_description(c.oid, a.attnum), '') FROM pg_class c "
         "JOIN pg_attribute a ON a.attrelid = c.oid "
@@ -91,7 +92,7 @@ def test_every_column_says_whether_it_is_personal(admin: Connection[tuple[object
     assert untagged == []
 
 
-def test_migrating_twice_changes_nothing(ledger: Ledger, admin: Connection[tuple[object, ...]]) -> None:
+def test_migrating_twice_changes_nothing(ledger: Ledger, admin: Connection[Any]) -> None:
     before = admin.execute("SELECT number, sha256, applied_at FROM schema_migration ORDER BY number").fetchall()
     assert before
     assert ledger.migrate() == []
@@ -100,7 +101,7 @@ def test_migrating_twice_changes_nothing(ledger: Ledger, admin: Connection[tuple
 
 
 def test_an_empty_database_has_no_schema_until_it_is_migrated(postgres: Postgres) -> None:
-    postgres.run(sql.SQL("CREATE DATABASE bare"))
+    postgres.run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier("bare")))
     dsn = psycopg.conninfo.make_conninfo(postgres.dsn, dbname="bare")
     try:
         with psycopg.connect(dsn, autocommit=True) as connection:
@@ -121,16 +122,14 @@ def test_an_empty_database_has_no_schema_until_it_is_migrated(postgres: Postgres
     ],
     ids=["edited", "missing", "newer"],
 )
-def test_a_schema_of_another_version_is_refused(
-    ledger: Ledger, admin: Connection[tuple[object, ...]], change: str
-) -> None:
+def test_a_schema_of_another_version_is_refused(ledger: Ledger, admin: Connection[Any], change: str) -> None:
     ledger.check_schema()
     admin.execute(change.encode())
     with pytest.raises(SchemaVersionError):
         ledger.check_schema()
 
 
-def test_an_edited_migration_is_not_applied_over(ledger: Ledger, admin: Connection[tuple[object, ...]]) -> None:
+def test_an_edited_migration_is_not_applied_over(ledger: Ledger, admin: Connection[Any]) -> None:
     admin.execute("UPDATE schema_migration SET sha256 = decode(repeat('00', 32), 'hex') WHERE number = 1")
     with pytest.raises(SchemaVersionError) as caught:
         ledger.migrate()
@@ -142,49 +141,61 @@ def test_migrations_are_numbered_without_gaps() -> None:
 
 
 @pytest.mark.parametrize("name", _names())
-def test_every_query_fits_the_schema(admin: Connection[tuple[object, ...]], name: str) -> None:
+def test_every_query_fits_the_schema(admin: Connection[Any], name: str) -> None:
     _prepare(admin, name)
     prepared = admin.execute("SELECT name, array_length(parameter_types, 1) FROM pg_prepared_statements").fetchall()
     asked_for = len({found[0] for found in _PARAMETER.findall(query(name))})
     assert prepared == [(name, asked_for or None)]
 
 
-def _fill(admin: Connection[tuple[object, ...]]) -> None:
+def _fill(admin: Connection[Any]) -> None:
     """20,000 records on as many profiles with tokens, blocks and pairs, so that the planner has something to lose."""
     for statement in (
         "INSERT INTO match_model (version, sha256, body) VALUES ('m', '', '')",
-        "INSERT INTO profile (profile_id, version, live) "
-        "SELECT md5(n::text)::uuid, n, true FROM generate_series(1, 20000) AS n",
-        "INSERT INTO record (address, birth_id, source, profile_id, first_seen, last_seen, sightings) "
-        "SELECT sha256(n::text::bytea), md5(n::text)::uuid, 'pos', md5(n::text)::uuid, now(), now(), 1 "
-        "FROM generate_series(1, 20000) AS n",
-        "INSERT INTO token (token, type, namespace, form, key_version, normalizer_version) "
-        "SELECT sha256(n::text::bytea), 1, '', 1, 1, 'n' FROM generate_series(1, 20000) AS n",
+        (
+            "INSERT INTO profile (profile_id, version, live) "
+            "SELECT md5(n::text)::uuid, n, true FROM generate_series(1, 20000) AS n"
+        ),
+        (
+            "INSERT INTO record (address, birth_id, source, profile_id, first_seen, last_seen, sightings) "
+            "SELECT sha256(n::text::bytea), md5(n::text)::uuid, 'pos', md5(n::text)::uuid, now(), now(), 1 "
+            "FROM generate_series(1, 20000) AS n"
+        ),
+        (
+            "INSERT INTO token (token, type, namespace, form, key_version, normalizer_version) "
+            "SELECT sha256(n::text::bytea), 1, '', 1, 1, 'n' FROM generate_series(1, 20000) AS n"
+        ),
         "INSERT INTO record_token SELECT n, n, now(), now(), 1 FROM generate_series(1, 20000) AS n",
         "INSERT INTO record_token SELECT n, n + 1, now(), now(), 1 FROM generate_series(1, 19999) AS n",
         "INSERT INTO block SELECT n, 0, 0, 2, false FROM generate_series(1, 20000) AS n",
         "INSERT INTO record_block SELECT n / 2 + 1, n FROM generate_series(1, 20000) AS n",
         "INSERT INTO pair SELECT n, n + 1, 5000, '', '{}', 1 FROM generate_series(1, 19999, 2) AS n",
-        "INSERT INTO inbox (source, event_id, payload_digest, record_id, kind, occurred_at) "
-        "SELECT 'pos', n::text, '', n, 'purchase', now() FROM generate_series(1, 20000) AS n",
-        "INSERT INTO review (low_profile, high_profile, low_record, high_record, strength, model_id) "
-        "SELECT least(md5(n::text)::uuid, md5((n + 1)::text)::uuid), greatest(md5(n::text)::uuid, md5((n + 1)::text)::uuid), "
-        "n, n + 1, 1000, 1 FROM generate_series(1, 9999) AS n",
-        "INSERT INTO assertion (low, high, same, actor, actor_rank, reason) "
-        "SELECT n, n + 1, true, 'steward', 1, 'r' FROM generate_series(2, 9999) AS n",
+        (
+            "INSERT INTO inbox (source, event_id, payload_digest, record_id, kind, occurred_at) "
+            "SELECT 'pos', n::text, '', n, 'purchase', now() FROM generate_series(1, 20000) AS n"
+        ),
+        (
+            "INSERT INTO review (low_profile, high_profile, low_record, high_record, strength, model_id) "
+            "SELECT least(md5(n::text)::uuid, md5((n + 1)::text)::uuid), greatest(md5(n::text)::uuid, md5((n + 1)::text)::uuid), "
+            "n, n + 1, 1000, 1 FROM generate_series(1, 9999) AS n"
+        ),
+        (
+            "INSERT INTO assertion (low, high, same, actor, actor_rank, reason) "
+            "SELECT n, n + 1, true, 'steward', 1, 'r' FROM generate_series(2, 9999) AS n"
+        ),
         "ANALYZE",
     ):
         admin.execute(statement.encode())
 
 
-def _scanned(admin: Connection[tuple[object, ...]], name: str) -> set[str]:
+def _scanned(admin: Connection[Any], name: str) -> set[str]:
     """Tables that the query reads from end to end, as planned for arguments that are not known yet."""
     nulls = sql.SQL(", ").join([sql.NULL] * _prepare(admin, name))
     rows = admin.execute(sql.SQL("EXPLAIN EXECUTE {} ({})").format(sql.Identifier(name), nulls)).fetchall()
     return set(re.findall(r"Seq Scan on (\w+)", "\n".join(str(row[0]) for row in rows)))
 
 
-def test_hot_queries_keep_their_indexes(admin: Connection[tuple[object, ...]]) -> None:
+def test_hot_queries_keep_their_indexes(admin: Connection[Any]) -> None:
     _fill(admin)
     admin.execute("SET plan_cache_mode = force_generic_plan")
     scans = {name: _scanned(admin, name) - allowed for name, allowed in _HOT.items()}

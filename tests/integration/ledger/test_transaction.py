@@ -100,9 +100,13 @@ def test_an_event_is_taken_once(ledger: Ledger) -> None:
 
 
 def test_a_failed_transaction_leaves_nothing(ledger: Ledger) -> None:
-    with pytest.raises(RuntimeError, match="midway"), ledger.transaction() as tx:
-        tx.insert_inbox([inbox_row(keep(tx, bytes(32)).record_id)])
-        raise RuntimeError("midway")
+    def fail_midway() -> None:
+        with ledger.transaction() as tx:
+            tx.insert_inbox([inbox_row(keep(tx, bytes(32)).record_id)])
+            raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"):
+        fail_midway()
     assert (ledger.counts().records, ledger.counts().inbox, ledger.counts().profiles) == (0, 0, 0)
 
 

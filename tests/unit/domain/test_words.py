@@ -37,10 +37,10 @@ def test_numbers_are_those_of_the_protos(ours: type[IntEnum], theirs: object, pr
 
 
 def test_attributes_are_in_the_order_of_the_address() -> None:
-    assert words.ATTRIBUTE_NAMES == (
+    assert (
         *("given_name", "middle_name", "family_name", "name_suffix"),
         *("birth_date", "street", "city", "postcode"),
-    )
+    ) == words.ATTRIBUTE_NAMES
 
 
 def test_a_repr_shows_no_personal_value() -> None:

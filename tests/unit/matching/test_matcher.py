@@ -106,7 +106,9 @@ def test_gmail_addresses_have_a_second_form_that_the_address_passes_over() -> No
 
 def test_an_anchor_never_meets_our_own_digest() -> None:
     digest = sha("ann@acme.com")
-    ours, theirs = (claim_of(event(ready(IdentifierType.EMAIL, digest, form))) for form in (DigestForm(1), DigestForm(3)))
+    ours, theirs = (
+        claim_of(event(ready(IdentifierType.EMAIL, digest, form))) for form in (DigestForm(1), DigestForm(3))
+    )
     assert MATCHER.addresses([ours]) != MATCHER.addresses([theirs])
     assert MATCHER.tokens([ours])[0][0][3] != MATCHER.tokens([theirs])[0][0][3]
 
@@ -228,11 +230,17 @@ def test_scores_below_the_floor_are_left_out_and_contributions_add_up() -> None:
 
 
 def test_assertions_rule_over_scores() -> None:
-    records = [matchable(1, given_name="ann"), matchable(2, given_name="ann"), matchable(3, given_name="bob")]
-    joined = MATCHER.partition(records, [(0, 1, 30_000)], same=[(1, 2)], different=[])
-    assert joined.clusters == [0, 0, 0]
-    parted = MATCHER.partition(records, [(0, 1, 30_000)], same=[], different=[(0, 1)])
-    assert parted.clusters == [0, 1, 2]
+    email = (1, "", 1, bytes(32))
+    records = [
+        matchable(1, email, given_name="ann"),
+        matchable(2, email, given_name="ann"),
+        matchable(3, city="austin"),
+    ]
+    [pair] = MATCHER.score(records, [(0, 1)])
+    kept = [(0, 1, pair.score)]
+    assert MATCHER.partition(records, kept, same=[], different=[]).clusters == [0, 0, 2]
+    assert MATCHER.partition(records, kept, same=[(1, 2)], different=[]).clusters == [0, 0, 0]
+    assert MATCHER.partition(records, kept, same=[], different=[(0, 1)]).clusters == [0, 1, 2]
 
 
 def test_name_keys_and_blocking_keys_are_parallel_to_the_records() -> None:

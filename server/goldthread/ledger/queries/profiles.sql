@@ -79,10 +79,6 @@ FROM unnest(%(review_ids)s::bigint[], %(low_records)s::bigint[], %(high_records)
     AS new (review_id, low_record, high_record, strength)
 WHERE review.review_id = new.review_id;
 
--- name: contenders_of
--- Contenders of ambiguous profiles.
-SELECT profile_id, contender_id FROM contender WHERE profile_id = ANY(%(profile_ids)s);
-
 -- name: delete_contenders
 -- Forgets the contenders of profiles about to be written again.
 DELETE FROM contender WHERE profile_id = ANY(%(profile_ids)s);

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import cast
 
 import grpc
 import psycopg
@@ -202,10 +203,8 @@ def refusal(work: Callable[[], object]) -> list[tuple[str, bytes]]:
     error = caught.value
     assert error.code() in {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.ALREADY_EXISTS}, error.code()
     told = [str(error.details()).encode()]
-    told += [
-        repr(tuple(item)).encode() + bytes(item[1] if isinstance(item[1], bytes) else b"")
-        for item in error.trailing_metadata()
-    ]
+    for key, value in cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata()):
+        told += [key.encode(), value if isinstance(value, bytes) else value.encode()]
     return [("rpc error", part) for part in told]
 
 
@@ -217,7 +216,7 @@ def rpc(service: Up) -> list[tuple[str, bytes]]:
         lookup, resolve = LookupServiceStub(channel), ResolverServiceStub(channel)
 
         def ask(kind: str, value: str, namespace: str = "") -> object:
-            number = TYPES.Value(f"IDENTIFIER_TYPE_{kind}") if kind else 99
+            number = TYPES.Value(f"IDENTIFIER_TYPE_{kind or 'UNSPECIFIED'}")
             asked = identity_pb2.Identifier(type=number, namespace=namespace, raw=value)
             return lookup.Lookup(lookup_service_pb2.LookupRequest(identifier=asked), metadata=metadata, timeout=10)
 

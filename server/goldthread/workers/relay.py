@@ -21,8 +21,8 @@ _log = get_logger(__name__)
 class RelaySettings:
     """Waits of the relay's loop in milliseconds: between empty steps (doubling from min to max), and after failures (likewise, with jitter)."""
 
-    idle_min_ms: int = 20
-    idle_max_ms: int = 100
+    idle_min_ms: int = 5
+    idle_max_ms: int = 25
     retry_min_ms: int = 50
     retry_max_ms: int = 5_000
 

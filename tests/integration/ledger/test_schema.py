@@ -36,7 +36,9 @@ _HOT = {
     "block_carriers": set(),
     "candidates": set(),
     "component": set(),
+    "find_tokens": set(),
     "insert_inbox": set(),
+    "insert_tokens": set(),
     "load_records": set(),
     "load_tokens": set(),
     "pairs_of": set(),
@@ -45,7 +47,6 @@ _HOT = {
     "token_carriers": set(),
     "tokens_of_profiles": set(),
     "upsert_records": set(),
-    "upsert_tokens": set(),
 }
 """Queries on the path of every event or register, and tables of one row that they may scan."""
 

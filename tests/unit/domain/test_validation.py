@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from goldthread.domain.policy import EARLIEST_EVENT, FUTURE_ALLOWANCE
-from goldthread.domain.validation import MAX_IDENTIFIERS, broken_rules
+from goldthread.domain.validation import MAX_IDENTIFIERS, broken_rules, rejection_reason
 from goldthread.domain.words import (
     Click,
     ConsentChange,
@@ -18,6 +18,7 @@ from goldthread.domain.words import (
     IncomingIdentifier,
     Payload,
     Purchase,
+    RejectionReason,
 )
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -134,3 +135,16 @@ def test_no_description_repeats_a_value() -> None:
     broken = broken_rules(event, now=NOW, currency="USD")
     assert len(broken) == 6
     assert not any("secret" in f"{violation.field} {violation.description}".lower() for violation in broken)
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (replace(GOOD, occurred_at=NOW.replace(year=1999)), RejectionReason.TIME_OUT_OF_BOUNDS),
+        (replace(GOOD, occurred_at=NOW.replace(year=1999), source=""), RejectionReason.INVALID_FIELD),
+        (replace(GOOD, occurred_at=None), RejectionReason.INVALID_FIELD),
+        (replace(GOOD, payload=None), RejectionReason.INVALID_FIELD),
+    ],
+)
+def test_only_a_wrong_time_alone_is_out_of_bounds(event: IncomingEvent, reason: RejectionReason) -> None:
+    assert rejection_reason(broken_rules(event, now=NOW, currency="USD")) is reason

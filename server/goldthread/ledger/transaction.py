@@ -189,8 +189,12 @@ class LedgerTransaction(EvidenceStatements, ProfileStatements):
 
     def model_id(self, *, version: str, sha256: bytes, body: str) -> int:
         """Surrogate of the match model, registering it; `ModelFileError` if the version was used with another content."""
-        self._run("register_model", version=version, sha256=sha256, body=body)
-        [(model_id, stored)] = self._rows("find_model", version=version)
+        found = self._rows("find_model", version=version)
+        if not found:
+            # Only then: an insert that finds a conflict still draws from the identity's sequence, in every transaction for ever.
+            self._run("register_model", version=version, sha256=sha256, body=body)
+            found = self._rows("find_model", version=version)
+        [(model_id, stored)] = found
         if bytes(stored) != sha256:
             raise ModelFileError(
                 "the ledger knows this model version with another content", metadata={"version": version}

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from goldthread.domain.errors import LedgerUnavailableError, ModelFileError, OffsetFencedError
@@ -271,3 +272,14 @@ def test_no_message_of_the_server_is_passed_on(ledger: Ledger) -> None:
         tx.insert_inbox([inbox_row(record, "secret-event")])
     assert "secret-event" not in f"{caught.value} {caught.value.metadata} {caught.value.__cause__}"
     assert caught.value.__suppress_context__
+
+
+def test_asking_for_a_known_model_draws_nothing_from_its_sequence(ledger: Ledger, ledger_dsn: str) -> None:
+    for _ in range(5):
+        with ledger.transaction() as tx:
+            assert tx.model_id(version="m", sha256=bytes(32), body="text") == 1
+    with psycopg.connect(ledger_dsn) as connection:
+        row = connection.execute(
+            "SELECT pg_sequence_last_value(pg_get_serial_sequence('match_model', 'model_id'))"
+        ).fetchone()
+    assert row == (1,)

@@ -147,4 +147,5 @@ def test_no_description_repeats_a_value() -> None:
     ],
 )
 def test_only_a_wrong_time_alone_is_out_of_bounds(event: IncomingEvent, reason: RejectionReason) -> None:
-    assert rejection_reason(broken_rules(event, now=NOW, currency="USD")) is reason
+    broken = broken_rules(event, now=NOW, currency="USD")
+    assert rejection_reason(broken, has_time=event.occurred_at is not None) is reason

@@ -38,7 +38,7 @@ class Steps:
 
 
 def test_works_without_waiting_and_idles_ever_longer() -> None:
-    assert Steps(5, 500, 0, 0, 0, 0, 0, 3, 0, 1).run(Metrics()) == [20, 40, 80, 100, 100, 20]
+    assert Steps(5, 500, 0, 0, 0, 0, 0, 3, 0, 1).run(Metrics()) == [5, 10, 20, 25, 25, 5]
 
 
 def test_transient_failures_are_retried_ever_more_slowly_and_counted() -> None:

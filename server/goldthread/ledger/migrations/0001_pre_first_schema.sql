@@ -6,7 +6,7 @@ CREATE SEQUENCE ledger_version AS bigint;
 COMMENT ON SEQUENCE ledger_version IS 'Versions of profiles and of identifiers; drawn after the locks are held.';
 
 CREATE TABLE match_model (
-    model_id smallint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    model_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     version text NOT NULL CONSTRAINT match_model_version_key UNIQUE,
     sha256 bytea NOT NULL,
     body text NOT NULL,
@@ -172,7 +172,7 @@ CREATE TABLE pair (
     score integer NOT NULL,
     levels bytea NOT NULL,
     weights integer[] NOT NULL,
-    model_id smallint NOT NULL CONSTRAINT pair_model_fkey REFERENCES match_model,
+    model_id integer NOT NULL CONSTRAINT pair_model_fkey REFERENCES match_model,
     PRIMARY KEY (low, high),
     CONSTRAINT pair_ordered CHECK (low < high)
 );
@@ -216,7 +216,7 @@ CREATE TABLE review (
     low_record bigint NOT NULL,
     high_record bigint NOT NULL,
     strength integer NOT NULL,
-    model_id smallint NOT NULL CONSTRAINT review_model_fkey REFERENCES match_model,
+    model_id integer NOT NULL CONSTRAINT review_model_fkey REFERENCES match_model,
     opened_at timestamptz NOT NULL DEFAULT now(),
     closed_at timestamptz,
     CONSTRAINT review_ordered CHECK (low_profile < high_profile)
@@ -335,7 +335,7 @@ CREATE TABLE journal (
     actor text NOT NULL,
     source text NOT NULL DEFAULT '',
     event_id text NOT NULL DEFAULT '',
-    model_id smallint NOT NULL CONSTRAINT journal_model_fkey REFERENCES match_model,
+    model_id integer NOT NULL CONSTRAINT journal_model_fkey REFERENCES match_model,
     written_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE journal IS 'Every change of a profile: before, after, cause, actor, model.';

@@ -13,7 +13,11 @@ _HEAD = """\
 # Settings
 
 Every setting is an environment key; commands offer the usual ones as options too, which win. A key with our prefix that is not on this page
-is refused. Secrets never show in logs or errors. Written by `tools/settings_page.py`.
+is refused. Secrets never show in logs or errors. `goldthread up` takes free ports unless an option or the environment names one. Written by
+`tools/settings_page.py`.
+
+Exit codes: 0 done, 1 failed (starting again may help), 2 wrong usage or settings, 3 stopped until somebody has looked (POISON_LIMIT,
+OFFSET_GAP, SCHEMA_VERSION), 130 interrupted.
 
 | key | default | meaning |
 |---|---|---|

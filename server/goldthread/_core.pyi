@@ -89,6 +89,9 @@ class Model:
     @property
     def block_depth(self) -> int:
         """Largest number of refinements of any blocking rule."""
+    @property
+    def generic_records(self) -> int:
+        """More records than this make a token of any type generic."""
     def generic_limit(self, identifier_type: int) -> int:
         """More distinct name keys than this make a token of the type generic."""
     def level_names(self, comparison: str) -> list[str]:
@@ -129,7 +132,7 @@ def address_records(
     attributes: Mapping[str, Sequence[str | None]],
     epochs: Sequence[int],
 ) -> list[bytes]:
-    """Record addresses. Record i owns identifiers `offsets[i]:offsets[i + 1]`; form-2 identifiers are passed over."""
+    """Record addresses. Record i owns identifiers `offsets[i]:offsets[i + 1]`."""
 
 def payload_digests(payloads: Sequence[bytes]) -> list[bytes]:
     """SHA-256 of each payload."""

@@ -162,7 +162,7 @@ def test_bad_messages_are_kept_counted_and_passed_by(service: Up, ledger: Ledger
         if one.payload is None or len(one.payload) > 2**20:
             assert letter.sealed_payload == b"", one.name
         else:
-            context = f"Position(topic={letter.topic!r}, partition={letter.partition}, offset={letter.offset})".encode()
+            context = b"\x00".join(str(part).encode() for part in (letter.topic, letter.partition, letter.offset))
             assert matcher.unseal([context], [letter.sealed_payload]) == [one.payload], one.name
 
     with urllib.request.urlopen(service.endpoints.metrics["consume"], timeout=10) as found:

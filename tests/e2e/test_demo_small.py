@@ -65,6 +65,8 @@ def test_generated_customers(temporary: Path, tmp_path: Path) -> None:
     assert report["quality"]["retail"]["rows"] == 2_475
     assert report["quality"]["retail"]["precision"] > 0.9
     assert report["lookups"]["equal"] == report["lookups"]["identifiers"] > 1_000
+    assert report["lookups"]["found"] > 1_000
+    assert report["lookups"]["cached_share"] >= 0.99
     assert report["event_to_card"]["timing"]["count"] == 15
     assert report["transcript"]["same"] is True
     assert 'raw: "(masked)"' in out

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -21,9 +22,17 @@ import psycopg
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from goldthread.app.settings import process_environment
+from goldthread.app.settings import Settings, process_environment
+from goldthread.bus import BusSettings, EventProducer
 
 STOP_SECONDS = 30
+SAMPLES = {
+    "serve": 'goldthread_rpc_seconds_count{code="OK",method="/grpc.health.v1.Health/Check"}',
+    "consume": "goldthread_batch_events_count",
+    "relay": "goldthread_outbox_rows_total",
+}
+"""What each process's page must show."""
+BAD_MESSAGES = 6_000
 
 
 @pytest.fixture
@@ -34,13 +43,13 @@ def data_dir() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def start(data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(data_dir: Path, *arguments: str, environ: dict[str, str] | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "goldthread.app.cli", "up", "--data-dir", str(data_dir), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=process_environment(),
+        env=process_environment() | (environ or {}),
     )
 
 
@@ -111,9 +120,9 @@ def test_up_serves_heals_stops_in_order_and_comes_back(data_dir: Path) -> None:
 
     assert health_of(found["grpc"]) == health_pb2.HealthCheckResponse.SERVING
     assert set(found["metrics"]) == {"serve", "consume", "relay"}
-    for url in found["metrics"].values():
+    for name, url in found["metrics"].items():
         with urllib.request.urlopen(url, timeout=10) as page:
-            assert b"goldthread_events_total" in page.read() or b"goldthread_" in page.read()
+            assert SAMPLES[name] in page.read().decode()
     assert set(found["pids"]) == {"postgres", "redis", "kafka", "serve", "consume", "relay"}
 
     # Any child may be killed; it comes back where it was.
@@ -165,6 +174,32 @@ def test_a_killed_parent_leaves_no_children(data_dir: Path) -> None:
     assert not any(alive(pid) for pid in pids.values())
 
 
+def test_too_many_bad_messages_stop_everything_until_somebody_has_looked(data_dir: Path) -> None:
+    """The worker's limit holds although `up` starts whatever ends; ports of the environment are honoured on the way."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    process = start(data_dir, environ={"GOLDTHREAD_GRPC_PORT": str(port)})
+    lines_until_ready(process)
+    found = endpoints(data_dir)
+    assert found["grpc"] == f"127.0.0.1:{port}"
+    with EventProducer(BusSettings(bootstrap=found["kafka_bootstrap"])) as producer:
+        for _ in range(BAD_MESSAGES):
+            producer.send(Settings().events_topic, key=b"till", value=b"\xff", headers={})
+        producer.flush()
+    _, errors = process.communicate(timeout=90)
+    assert process.returncode == 3
+    last = errors.splitlines()[-1]
+    assert last.startswith(
+        "Error: consume ended with exit code 3 and is not started again: POISON_LIMIT: too many bad messages"
+    )
+    log = (data_dir / "logs" / "consume.log").read_text(encoding="utf-8")
+    assert log.count('"event": "consumer_started"') == 1
+    streak = int(log.split("(bad=")[1].split()[0])
+    assert 1_000 <= streak < BAD_MESSAGES
+    assert not any(alive(pid) for pid in found["pids"].values())
+
+
 def test_a_stop_during_the_start_is_obeyed(data_dir: Path) -> None:
     process = start(data_dir)
     until((data_dir / "postgres").exists)
@@ -172,10 +207,13 @@ def test_a_stop_during_the_start_is_obeyed(data_dir: Path) -> None:
     assert not (data_dir / "endpoints.json").exists()
 
 
-def test_wrong_settings_are_one_line(data_dir: Path) -> None:
+@pytest.mark.parametrize(
+    ("region", "why"), [("Utopia", "2 letters"), ("UK", "a known ISO 3166 country code, such as US or GB")]
+)
+def test_wrong_settings_are_one_line(data_dir: Path, region: str, why: str) -> None:
     process = subprocess.run(
         [sys.executable, "-m", "goldthread.app.cli", "up", "--data-dir", str(data_dir)],
-        env={**process_environment(), "GOLDTHREAD_REGION": "Utopia"},
+        env={**process_environment(), "GOLDTHREAD_REGION": region},
         capture_output=True,
         text=True,
         check=False,
@@ -183,5 +221,5 @@ def test_wrong_settings_are_one_line(data_dir: Path) -> None:
     )
     assert process.returncode == 2
     assert process.stderr == (
-        "goldthread: INVALID_SETTING: GOLDTHREAD_REGION: must be 2 letters (key=GOLDTHREAD_REGION)\n"
+        f"goldthread: INVALID_SETTING: GOLDTHREAD_REGION: must be {why} (key=GOLDTHREAD_REGION)\n"
     )

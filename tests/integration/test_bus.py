@@ -268,7 +268,7 @@ def test_changes_are_keyed_by_profile_and_a_dead_one_ends_in_a_tombstone(setting
     ]
     letter = DeadLetterRow(
         dead_letter_id=1, position=Position("t", 1, 7), reason=RejectionReason.MALFORMED, violations=(), source="",
-        event_id="", payload_sha256=b"", payload_size=0, sealed_payload=b"", rejected_at=now,
+        event_id="", payload_sha256=b"", payload_size=0, sealed_payload=b"", key_version=1, rejected_at=now,
     )  # fmt: skip
     with EventProducer(settings) as producer:
         publisher = KafkaChangePublisher(producer, settings, encode_dead_letter=lambda row: row.reason.name.encode())

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
+from time import monotonic
+
+import pytest
 
 from goldthread.app.produce import produce_file
 from goldthread.app.produce_rows import RowDefaults
@@ -85,3 +91,46 @@ def test_every_row_takes_effect_once_and_every_bad_message_is_a_rejection(tmp_pa
     assert sorted(ledger.dead) == [RejectionReason.MALFORMED, RejectionReason.NOT_UTF8, RejectionReason.TOO_LARGE]
     assert sum(ledger.offsets.values()) == ROWS + len(BAD)
     assert metrics.registry.get_sample_value("goldthread_retries_total", {"operation": "fenced"})
+
+
+def run_produce(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "goldthread.app.cli", "produce", str(path), *options],
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "code"), [((), 0), (("--strict",), 1)])
+def test_rows_that_would_be_dead_letters_are_listed_and_not_sent(
+    tmp_path: Path, bus: BusSettings, options: tuple[str, ...], code: int
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(
+        "source,event_id,occurred_at,email,amount_minor,currency\n"
+        "crm,e-1,2026-01-01T00:00:00Z,jane@shop.org,5,USD\n"
+        "CRM West,e-2,1999-01-01T00:00:00Z,john@shop.org,-5,EUR\n"
+    )
+    done = run_produce(path, "--kafka-bootstrap", bus.bootstrap, "--events-topic", bus.events_topic, *options)
+    assert done.returncode == code, done.stderr
+    summary, left_out, _ = done.stderr.splitlines()
+    assert summary == "2 rows, 1 events sent, 1 rows left out"
+    assert left_out.startswith("  1 rows left out: source: ")
+    assert left_out.endswith(" (lines 3)")
+    for column in ("occurred_at", "amount_minor", "currency"):
+        assert f"; {column}: " in left_out
+
+
+def test_a_broker_that_does_not_answer_is_one_error_within_seconds(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("source,event_id,occurred_at,email\n" + "crm,e,2026-01-01T00:00:00Z,jane@shop.org\n")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        began = monotonic()
+        done = run_produce(path, "--kafka-bootstrap", address)
+    assert monotonic() - began < 15
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        f"goldthread: BUS_UNAVAILABLE: Kafka does not answer at {address} (bootstrap={address} code=_TRANSPORT)"
+    ]

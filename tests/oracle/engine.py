@@ -22,14 +22,17 @@ Key = tuple[str, int, tuple[str, ...]]
 
 
 def generic_tokens(records: Iterable[Record], model: Model) -> set[bytes]:
-    """Tokens whose carriers have more distinct name keys than the model allows their type."""
+    """Tokens whose carriers have more distinct name keys than the model allows their type, or are too many."""
     names: dict[tuple[int, bytes], set[str]] = defaultdict(set)
+    carriers: Counter[bytes] = Counter()
     for record in records:
         name_key = prepare(record).name_key
+        carriers.update({one.token for one in record.identifiers})
         for one in record.identifiers:
             if name_key is not None:
                 names[one.type, one.token].add(name_key)
-    return {token for (kind, token), keys in names.items() if len(keys) > model.generic_limit(kind)}
+    many_names = {token for (kind, token), keys in names.items() if len(keys) > model.generic_limit(kind)}
+    return many_names | {token for token, count in carriers.items() if count > model.generic_records}
 
 
 def keys_of(forms: Forms, rule: BlockingRule) -> list[Key]:

@@ -33,9 +33,9 @@ def token_of(key: bytes, identifier: Digest) -> bytes:
 def address_of(
     key: bytes, source: str, identifiers: Iterable[Digest], attributes: Mapping[str, str | None], epoch: int
 ) -> bytes:
-    """Record address of 32 bytes; form-2 identifiers are passed over."""
+    """Record address of 32 bytes."""
     lines = [
-        f"{one.type}:{one.namespace}:{one.form}:{one.digest.hex()}" for one in sorted(set(identifiers)) if one.form != 2
+        f"{one.type}:{one.namespace}:{one.form}:{one.digest.hex()}" for one in sorted(set(identifiers))
     ]
     lines += [f"{name}={attributes[name]}" for name in ATTRIBUTES if attributes.get(name)]
     return _keyed(key, source.encode(), "\n".join(lines).encode(), str(epoch).encode())

@@ -46,6 +46,7 @@ class Model:
     max_block: int
     rules: tuple[BlockingRule, ...]
     generic: tuple[int, ...]
+    generic_records: int
     corroboration: int
     levels: tuple[tuple[str, ...], ...]
     weights: tuple[Mapping[str, int], ...]
@@ -77,6 +78,7 @@ class Model:
                 for rule in blocking["rules"]
             ),
             generic=tuple(document["generic"][name] for name in IDENTIFIER_TYPES),
+            generic_records=document["generic"]["records"],
             corroboration=document["identifiers"]["corroboration"],
             levels=tuple(("missing", *_LEVELS[name]) for name in COMPARISONS),
             weights=tuple({"missing": 0, **table} for table in weights),

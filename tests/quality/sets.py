@@ -62,16 +62,16 @@ class Measured:
 
 
 SETS = (
-    LabelledSet("febrl1", "full", "febrl", "AU", Floors(0.99, 0.82, 0.94)),
-    LabelledSet("febrl1", "retail", "febrl_retail", "AU", Floors(0.99, 0.67, 0.9)),
-    LabelledSet("febrl2", "full", "febrl", "AU", Floors(0.99, 0.74, 0.965)),
-    LabelledSet("febrl2", "retail", "febrl_retail", "AU", Floors(0.985, 0.56, 0.945)),
-    LabelledSet("febrl_dsgen_c", "full", "febrl_phone", "AU", Floors(0.99, 0.54, 0.9)),
-    LabelledSet("febrl_dsgen_c", "retail", "febrl_phone_retail", "AU", Floors(0.99, 0.35, 0.85)),
-    LabelledSet("fake1000", "full", "fake1000", "GB", Floors(0.99, 0.33, 0.67)),
-    LabelledSet("rldata500", "full", "rldata500", "DE", Floors(0.98, 0.88, 0.98)),
-    LabelledSet("historical_dev", "full", "historical", "GB", Floors(0.985, 0.38, 0.62)),
-    LabelledSet("retail_us_dev", "full", "retail_us", "US", Floors(0.955, 0.85, 0.935)),
+    LabelledSet("febrl1", "full", "febrl", "AU", Floors(0.99, 0.94, 0.97)),
+    LabelledSet("febrl1", "retail", "febrl_retail", "AU", Floors(0.99, 0.675, 0.9)),
+    LabelledSet("febrl2", "full", "febrl", "AU", Floors(0.99, 0.925, 0.975)),
+    LabelledSet("febrl2", "retail", "febrl_retail", "AU", Floors(0.985, 0.57, 0.945)),
+    LabelledSet("febrl_dsgen_c", "full", "febrl_phone", "AU", Floors(0.99, 0.585, 0.9)),
+    LabelledSet("febrl_dsgen_c", "retail", "febrl_phone_retail", "AU", Floors(0.99, 0.355, 0.85)),
+    LabelledSet("fake1000", "full", "fake1000", "GB", Floors(0.99, 0.39, 0.7)),
+    LabelledSet("rldata500", "full", "rldata500", "DE", Floors(0.98, 0.9, 0.98)),
+    LabelledSet("historical_dev", "full", "historical", "GB", Floors(0.985, 0.4, 0.635)),
+    LabelledSet("retail_us_dev", "full", "retail_us", "US", Floors(0.955, 0.855, 0.935)),
 )
 
 

@@ -20,7 +20,7 @@ pub struct Counts {
     pub components: usize,
     /// Records of the largest component.
     pub largest_component: usize,
-    /// Tokens that too many different names carry.
+    /// Tokens that too many different names, or too many records, carry.
     pub generic_tokens: usize,
     /// Blocking keys that too many records carry, at any depth.
     pub crowded_keys: usize,
@@ -77,7 +77,21 @@ fn row_number(record: usize) -> u32 {
     u32::try_from(record).unwrap_or(u32::MAX)
 }
 
-/// Marks the tokens that more distinct name keys carry than their type allows. O(slots · log slots).
+/// Number of records that carry each token; one that holds it in several slots counts once. O(slots).
+fn carriers(slots: &Slots, records: usize) -> Vec<usize> {
+    let mut counts = vec![0; slots.tokens()];
+    let mut last = vec![u32::MAX; slots.tokens()];
+    for record in 0..row_number(records) {
+        for slot in slots.of(record as usize) {
+            if std::mem::replace(&mut last[slot.token as usize], record) != record {
+                counts[slot.token as usize] += 1;
+            }
+        }
+    }
+    counts
+}
+
+/// Marks the tokens that more distinct name keys carry than their type allows, or more records than the model does. O(slots · log slots).
 fn generic_tokens(records: &Records, model: &Model) -> CoreResult<Vec<bool>> {
     let slots = records.slots();
     let mut seen: Vec<(u32, [u8; 5], u8)> = Vec::new();
@@ -88,7 +102,8 @@ fn generic_tokens(records: &Records, model: &Model) -> CoreResult<Vec<bool>> {
     }
     seen.par_sort_unstable();
     seen.dedup();
-    let mut generic = vec![false; slots.tokens()];
+    let mut generic: Vec<bool> =
+        carriers(slots, records.len()).iter().map(|count| *count > model.generic_records()).collect();
     for run in seen.chunk_by(|a, b| a.0 == b.0) {
         if run.len() > model.generic_limit(i64::from(run[0].2))? {
             generic[run[0].0 as usize] = true;

@@ -100,7 +100,7 @@ pub(crate) fn check_offsets(offsets: &[i64], rows: usize, total: usize) -> CoreR
 /// Attribute columns in the order of [`ATTRIBUTES`]; an absent one is missing in every row.
 pub type AttributeColumns<'a> = [Option<Column<'a>>; ATTRIBUTES.len()];
 
-/// Addresses of records; form-2 identifiers are passed over. O(total bytes).
+/// Addresses of records. O(total bytes).
 ///
 /// # Errors
 /// `Input` for a short key, columns of different lengths, unknown types or forms, digests that are not 32 bytes, and wrong offsets.
@@ -122,7 +122,6 @@ pub fn address_records(
     let address = |row: usize| {
         let mut lines: Vec<(u8, &str, u8, &Digest32)> = (offsets[row]..offsets[row + 1])
             .map(|index| (owned[index].0, identifiers.namespaces[index], owned[index].1, &owned[index].2))
-            .filter(|line| line.2 != FORM_FOLDED)
             .collect();
         lines.sort_unstable();
         lines.dedup();
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn address_ignores_order_repeats_and_folded_forms() {
+    fn address_ignores_order_and_repeats() {
         let (one, two) = (sha256("1"), sha256("2"));
         let attributes: AttributeColumns<'_> = [None; 8];
         let address = |forms: &[i64], digests: &[&[u8]]| {
@@ -189,7 +188,8 @@ mod tests {
             address_records(KEY, &["crm"], &[0, end], &owned, &attributes, &[0]).expect("valid")[0]
         };
         let plain = address(&[1, 1], &[&one, &two]);
-        assert_eq!(plain, address(&[1, 1, 1, 2], &[&two, &one, &two, &one]));
+        assert_eq!(plain, address(&[1, 1, 1], &[&two, &one, &two]));
+        assert_ne!(plain, address(&[1, 1, 2], &[&one, &two, &one]));
         assert_ne!(plain, address(&[1], &[&one]));
     }
 

@@ -1,4 +1,5 @@
-//! Python binding of the matching core. Without the `python` feature this crate is empty; the core is `goldthread-matching`.
+//! Python binding of the matching core. Without the `python` feature this crate only knows what a panic shows; the core is `goldthread-matching`.
 
+pub mod panics;
 #[cfg(feature = "python")]
 mod py;

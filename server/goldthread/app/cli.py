@@ -7,7 +7,16 @@ import sys
 
 import click
 
-from goldthread.domain.errors import GoldthreadError, InvalidArgumentError, ModelFileError, SettingsError
+from goldthread.app.exits import DONE, FAILED, INTERRUPTED, MUST_BE_SEEN_TO, WRONG_USAGE
+from goldthread.domain.errors import (
+    GoldthreadError,
+    InvalidArgumentError,
+    ModelFileError,
+    OffsetGapError,
+    PoisonLimitError,
+    SchemaVersionError,
+    SettingsError,
+)
 
 __all__ = ["COMMANDS", "cli", "main"]
 
@@ -23,9 +32,6 @@ COMMANDS = {
     "demo": ("goldthread.app.demo:command", "Run the whole line on real servers and report."),
 }
 """Name: module and attribute, and the line shown in the list."""
-
-_USAGE = 2
-_INTERRUPTED = 130
 
 
 class _Commands(click.Group):
@@ -61,9 +67,10 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command and returns the exit code: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted.
+    """Runs a command and returns its exit code (`goldthread.app.exits`).
 
-    Errors raised on purpose become one line on standard error.
+    Errors raised on purpose become one line on standard error; any other one becomes one JSON line with its type and places, and never its
+    text, which may quote what it was working on.
     """
     try:
         result = cli.main(args=arguments, prog_name="goldthread", standalone_mode=False)
@@ -72,12 +79,27 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except click.Abort:
         click.echo("goldthread: interrupted", err=True)
-        return _INTERRUPTED
+        return INTERRUPTED
     except GoldthreadError as error:
         details = " ".join(f"{name}={value}" for name, value in sorted(error.metadata.items()))
         click.echo(f"goldthread: {error.reason}: {error.message}{f' ({details})' if details else ''}", err=True)
-        return _USAGE if isinstance(error, SettingsError | ModelFileError | InvalidArgumentError) else 1
-    return result if isinstance(result, int) else 0
+        return _code_of(error)
+    except Exception as error:  # noqa: BLE001 (the last stop before the interpreter, which would print the text)
+        from goldthread.telemetry.logs import log_crash
+
+        log_crash(error)
+        return FAILED
+    return result if isinstance(result, int) else DONE
+
+
+def _code_of(error: GoldthreadError) -> int:
+    match error:
+        case SettingsError() | ModelFileError() | InvalidArgumentError():
+            return WRONG_USAGE
+        case PoisonLimitError() | OffsetGapError() | SchemaVersionError():
+            return MUST_BE_SEEN_TO
+        case _:
+            return FAILED
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import click
 
+from goldthread.app.exits import DONE, FAILED
 from goldthread.app.leave import Leave
 from goldthread.app.settings import Settings
 
@@ -99,18 +100,24 @@ def migrate(*, topics: bool, **overrides: object) -> None:
     help="Where the servers keep their data, the master key and the logs.",
 )
 @_options(_postgres, _redis, _kafka)
-@click.option("--grpc-port", type=_port, default=0, help="Port of gRPC.  [default: a free one]")
-@click.option("--metrics-port", type=_port, default=0, help="First port of /metrics.  [default: free ones]")
+@click.option("--grpc-port", type=_port, help="Port of gRPC.  [default: a free one]")
+@click.option("--metrics-port", type=_port, help="First port of /metrics.  [default: free ones]")
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Consumer processes.")
-def up(*, data_dir: Path, grpc_port: int, metrics_port: int, workers: int, **overrides: object) -> None:
-    """Run everything on this machine until SIGTERM or Ctrl-C; servers whose address is given are used, others embedded."""
+def up(*, data_dir: Path, workers: int, **overrides: object) -> int:
+    """Run everything on this machine until SIGTERM or Ctrl-C; servers whose address is given are used, others embedded.
+
+    Ends with 3 if a process stopped because somebody has to look first, such as the consumer after too many bad messages.
+    """
     leave = _listen()
     from goldthread.app.embedded import EmbeddedServerError, redact
     from goldthread.app.supervise import SupervisorError
     from goldthread.app.up import Up, UpOptions
 
-    options = UpOptions(data_dir=data_dir, grpc_port=grpc_port, metrics_port=metrics_port, workers=workers)
-    service = Up(options, settings=Settings.read(overrides=overrides), log=lambda line: click.echo(line, err=True))
+    settings = Settings.read(overrides=overrides, defaults={"grpc_port": 0, "metrics_port": 0})
+    options = UpOptions(
+        data_dir=data_dir, grpc_port=settings.grpc_port, metrics_port=settings.metrics_port, workers=workers
+    )
+    service = Up(options, settings=settings, log=lambda line: click.echo(line, err=True))
 
     leave.on_leave(service.cancel)
     try:
@@ -130,4 +137,6 @@ def up(*, data_dir: Path, grpc_port: int, metrics_port: int, workers: int, **ove
             service.watch(leave.event)
     except (EmbeddedServerError, SupervisorError) as error:
         if not leave.event.is_set():
-            raise click.ClickException(str(error)) from error
+            click.echo(f"Error: {error}", err=True)
+            return error.exit_code if isinstance(error, SupervisorError) else FAILED
+    return DONE

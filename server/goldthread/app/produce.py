@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,16 +73,17 @@ def _flat_rows(path: Path, mapping: ColumnMapping, *, progress: bool) -> Iterato
 
 
 def summary_lines(report: ProduceReport) -> Iterator[str]:
-    """The report in words: counts, what was dropped, and the first lines that were left out. Holds no value of the file."""
+    """The report in words: counts, what was dropped, and for every reason the first lines left out. Holds no value of the file."""
     yield f"{report.rows} rows, {report.events} events sent, {len(report.unusable)} rows left out"
     for (column, status), count in sorted(report.dropped.items()):
         yield f"  {count} × {column}: {status}, not sent"
-    for reason, count in Counter(reason for _, reason in report.unusable).most_common():
-        yield f"  {count} rows left out: {reason}"
-    shown = report.unusable[:_SHOWN_LINES]
-    if shown:
-        more = len(report.unusable) - len(shown)
-        yield "  lines " + ", ".join(str(line) for line, _ in shown) + (f" and {more} more" if more else "")
+    lines_of: defaultdict[str, list[int]] = defaultdict(list)
+    for line, reason in report.unusable:
+        lines_of[reason].append(line)
+    for reason, lines in sorted(lines_of.items(), key=lambda item: (-len(item[1]), item[1])):
+        more = len(lines) - _SHOWN_LINES
+        shown = ", ".join(map(str, lines[:_SHOWN_LINES])) + (f" and {more} more" if more > 0 else "")
+        yield f"  {len(lines)} rows left out: {reason} (lines {shown})"
 
 
 @click.command("produce")
@@ -99,7 +100,7 @@ def summary_lines(report: ProduceReport) -> Iterator[str]:
 @click.option("--occurred-at", help="Time of rows that have none, RFC 3339.")
 @click.option("--region", help="Country of phone numbers written without one.")
 @click.option("--currency", help="Currency of purchases that name none.")
-@click.option("--strict", is_flag=True, help="Leave out rows with an invalid value, and fail if there are any.")
+@click.option("--strict", is_flag=True, help="Leave out rows with any invalid value, and fail if a row is left out.")
 def command(
     *,
     file: Path,
@@ -114,9 +115,11 @@ def command(
 ) -> None:
     """Send the rows of FILE (CSV, JSON lines or Parquet) to Kafka as customer events.
 
-    Identifiers leave this process as digests only. Rows without event ids get ids of the file's digest and their line.
+    Identifiers leave this process as digests only. Rows without event ids get ids of the file's digest and their line. Rows that the service
+    would refuse are left out and listed by line.
     """
-    configure_logs(level="error")
+    # What Kafka's client library has to say of an unreachable broker, it says many times a second; the error raised says it once.
+    configure_logs(level="critical")
     settings = Settings.read(
         overrides={
             "kafka_bootstrap": kafka_bootstrap,
@@ -136,6 +139,7 @@ def command(
     mapping = ColumnMapping.read(mapping_file) if mapping_file is not None else None
     started = perf_counter()
     with EventProducer(bus) as producer:
+        producer.check()
         report = produce_file(
             file,
             producer,

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from goldthread.domain.validation import broken_rules
 from goldthread.domain.words import (
     ATTRIBUTE_NAMES,
     Click,
@@ -24,9 +25,11 @@ from goldthread.domain.words import (
     IncomingIdentifier,
     Payload,
     Purchase,
+    Violation,
 )
 from goldthread.matching import digest_identifiers
 from goldthread.matching.attributes import check_attributes
+from goldthread.wire import event_violations
 
 __all__ = [
     "CheckAttributes",
@@ -97,7 +100,10 @@ class CheckAttributes(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowDefaults:
-    """What holds for rows that do not say otherwise. Without a default, a row that lacks source or time is unusable."""
+    """What holds for rows that do not say otherwise. Without a default, a row that lacks source or time is unusable.
+
+    `currency` is the deployment's: a purchase in another one is unusable.
+    """
 
     region: str
     currency: str
@@ -117,6 +123,10 @@ class ProduceReport:
     dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
+def _present() -> datetime:
+    return datetime.now(UTC)
+
+
 class _UnusableRowError(Exception):
     """Why a row cannot be an event; never shows a value."""
 
@@ -125,6 +135,7 @@ class RowReader:
     """Makes events of flat rows, a thousand at a time, and counts in `report` what it had to leave out.
 
     A row without an event id gets one of the file's own digest and its line, so producing the same file again repeats the same events.
+    Rows that break a rule of events are left out here as the service would refuse them; `now` bounds their times.
     """
 
     def __init__(
@@ -134,11 +145,13 @@ class RowReader:
         defaults: RowDefaults,
         digest: DigestValues = digest_identifiers,
         check: CheckAttributes = check_attributes,
+        now: Callable[[], datetime] = _present,
     ) -> None:
         self._path = path
         self._defaults = defaults
         self._digest = digest
         self._check = check
+        self._now = now
         self.report = ProduceReport()
 
     def events(self, rows: Iterable[tuple[int, dict[str, str]]]) -> Iterator[IncomingEvent]:
@@ -185,7 +198,7 @@ class RowReader:
         valid = self._valid(*attributes)
         if not kept and not attributes[1].usable:
             raise _UnusableRowError("no usable identifier and no attribute")
-        return IncomingEvent(
+        event = IncomingEvent(
             source=source,
             event_id=row.get("event_id") or f"{self._file_digest}-{line}",
             occurred_at=self._moment(row.get("occurred_at", "")),
@@ -193,6 +206,13 @@ class RowReader:
             attributes=valid,
             payload=_payload(row, self._defaults.currency),
         )
+        violations = [
+            *event_violations(event),
+            *broken_rules(event, now=self._now(), currency=self._defaults.currency),
+        ]
+        if violations:
+            raise _UnusableRowError(_broken_columns(violations))
+        return event
 
     def _identifiers(
         self, identifiers: Sequence[tuple[IdentifierType, Digested]], source: str
@@ -235,6 +255,14 @@ class RowReader:
     def _file_digest(self) -> str:
         with self._path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+
+
+def _broken_columns(violations: Sequence[Violation]) -> str:
+    """Every broken column once, with its rule; never a value."""
+    rules: dict[str, str] = {}
+    for violation in violations:
+        rules.setdefault(violation.field.rpartition(".")[2], violation.description)
+    return "; ".join(f"{column}: {rule}" for column, rule in rules.items())
 
 
 def _payload(row: dict[str, str], currency: str) -> Payload:

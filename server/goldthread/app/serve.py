@@ -15,7 +15,7 @@ from goldthread.app import wiring
 from goldthread.app.leave import Leave
 from goldthread.app.settings import Settings
 from goldthread.app.status import Status, write_status
-from goldthread.telemetry.logs import configure_logs, get_logger
+from goldthread.telemetry.logs import configure_logs, get_logger, log_crashes
 
 __all__ = ["run_consumer", "run_relay", "run_server"]
 
@@ -24,7 +24,7 @@ _log = get_logger(__name__)
 
 def run_consumer(settings: Settings, *, status_file: Path | None, leave: Leave) -> None:
     """Reads customer events until told to stop. Raises what the worker gives up on, such as `PoisonLimitError`."""
-    configure_logs(level=settings.log_level)
+    _log_everything(settings)
     with ExitStack() as stack:
         metrics, port = wiring.open_metrics(stack, settings)
         worker = wiring.open_consumer(stack, settings, metrics)
@@ -35,7 +35,7 @@ def run_consumer(settings: Settings, *, status_file: Path | None, leave: Leave) 
 
 def run_relay(settings: Settings, *, status_file: Path | None, leave: Leave) -> None:
     """Publishes committed changes and dead letters until told to stop."""
-    configure_logs(level=settings.log_level)
+    _log_everything(settings)
     with ExitStack() as stack:
         metrics, port = wiring.open_metrics(stack, settings)
         worker = wiring.open_relay(stack, settings, metrics)
@@ -46,7 +46,7 @@ def run_relay(settings: Settings, *, status_file: Path | None, leave: Leave) -> 
 
 def run_server(settings: Settings, *, status_file: Path | None, leave: Leave) -> None:
     """Answers gRPC calls until told to stop; then drains them."""
-    configure_logs(level=settings.log_level)
+    _log_everything(settings)
     asyncio.run(_serve(settings, status_file=status_file, leave=leave))
     _log.info("stopped", process="serve")
 
@@ -61,6 +61,11 @@ async def _serve(settings: Settings, *, status_file: Path | None, leave: Leave) 
             grpc_port = await server.start()
             _ready("serve", status_file, grpc=grpc_port, metrics=port)
             await left.wait()
+
+
+def _log_everything(settings: Settings) -> None:
+    configure_logs(level=settings.log_level)
+    log_crashes()
 
 
 def _ready(process: str, status_file: Path | None, **ports: int) -> None:

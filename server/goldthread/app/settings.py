@@ -72,6 +72,18 @@ def _code(length: int) -> Callable[[str], str]:
     return parse
 
 
+def _region(value: str) -> str:
+    code = _code(2)(value)
+    # Loaded only when a region is given: the core takes longer to load than a command may take to listen for signals.
+    from goldthread.matching import check_region
+
+    try:
+        check_region(code)
+    except SettingsError:
+        raise ValueError("must be a known ISO 3166 country code, such as US or GB") from None
+    return code
+
+
 def _one_of(*names: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         name = value.strip().lower()
@@ -123,16 +135,23 @@ class Settings:
     master_key: str | None = _setting(_text, None, "secret of which every key is derived, 64 hex digits", secret=True)
     master_key_file: Path | None = _setting(_path, None, "file that holds the master key instead")
     key_version: int = _setting(_number(1, 255), 1, "version written beside every token")
-    region: str = _setting(_code(2), "US", "country of phone numbers and dates written without one")
+    region: str = _setting(_region, "US", "country (ISO 3166, such as US or GB) of phone numbers and dates written without one")
     currency: str = _setting(_code(3), "USD", "currency of totals; purchases in another one are dead letters")
     model: Path | None = _setting(_path, None, "match model file; the shipped one if absent")
     log_level: str = _setting(_one_of("debug", "info", "warning", "error"), "info", "least severe event that is logged")
 
     @classmethod
-    def read(cls, environ: Mapping[str, str] | None = None, overrides: Mapping[str, object] | None = None) -> Self:
+    def read(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        overrides: Mapping[str, object] | None = None,
+        *,
+        defaults: Mapping[str, object] | None = None,
+    ) -> Self:
         """Settings of the environment (the process's own if None), with overrides that are not None taken instead.
 
-        Raises `SettingsError` naming the first unknown or invalid key.
+        `defaults` replace those of the class. A master key file among the overrides wins over a master key in the environment. Raises
+        `SettingsError` naming the first unknown or invalid key.
         """
         source = os.environ if environ is None else environ
         fields = {spec.name: spec for spec in dataclasses.fields(cls)}
@@ -142,12 +161,15 @@ class Settings:
             if key not in known:
                 raise SettingsError(key, "there is no such setting")
         texts = {name: given[key_of(name)] for name in fields if key_of(name) in given}
+        if (overrides or {}).get("master_key_file") is not None:
+            texts.pop("master_key", None)
         for name, value in (overrides or {}).items():
             if name not in fields:
                 raise SettingsError(key_of(name), "there is no such setting")
             if value is not None:
                 texts[name] = str(value)
-        values: dict[str, Any] = {name: _parsed(fields[name], text) for name, text in texts.items()}
+        values: dict[str, Any] = dict(defaults or {})
+        values.update((name, _parsed(fields[name], text)) for name, text in texts.items())
         return cls(**values)
 
     def need(self, name: str) -> str:

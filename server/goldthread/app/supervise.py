@@ -1,8 +1,9 @@
 """Keeps child processes running: starts them, starts them again when they end, and stops them in order.
 
 A child says that it is ready through a status file (`goldthread.app.status`) and keeps the ports it bound first over its restarts. It is
-started again after a wait that doubles while its lives stay short. One that ends before it was ever ready too often in a row, or that
-complains about its settings, is given up: the supervisor then reports a failure and starts nothing more of it.
+started again after a wait that doubles while its lives stay short. One whose lives are short too often in a row, that complains about its
+settings, or that says by its exit code that somebody has to look first (`goldthread.app.exits`), is given up: the supervisor then reports
+a failure and starts nothing more of it. Each end that nobody asked for is told through `log`.
 
 A child's standard input is a pipe that we hold and never write to. It ends when we do, however we end, and children take that as a request
 to stop, so a killed parent leaves no orphans.
@@ -11,12 +12,14 @@ to stop, so a killed parent leaves no orphans.
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from goldthread.app.exits import FAILED, MUST_BE_SEEN_TO, WRONG_USAGE
 from goldthread.app.status import Status, read_status
 
 __all__ = ["Child", "Supervisor", "SupervisorError"]
@@ -27,16 +30,25 @@ _STEADY_SECONDS = 5.0
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 2.0
 _FALSE_STARTS = 8
-_SETTINGS_EXIT = 2
+_SHORT_LIVES = 10
 _KILL_SECONDS = 5.0
+_LOG_TAIL_BYTES = 4_096
+_OUR_LINE = "goldthread: "
 
 
 class SupervisorError(RuntimeError):
-    """A child could not be started; names it, its last exit code and its log file."""
+    """A child was given up; names it, how it ended, what it said of that, and its log file. `exit_code` is what the parent should end with."""
+
+    def __init__(self, message: str, *, exit_code: int = FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class Child:
-    """One child process over its lives. `environ(ports)` gives its environment, `ports` being those it bound before."""
+    """One child process over its lives.
+
+    `environ(ports)` gives its environment, `ports` being those it bound before; `log` hears of every end that nobody asked for.
+    """
 
     def __init__(
         self,
@@ -45,12 +57,14 @@ class Child:
         command: Sequence[str],
         environ: Callable[[Mapping[str, int]], Mapping[str, str]],
         folder: Path,
+        log: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.name = name
         self.log_path = folder / f"{name}.log"
         self._status_path = folder / f"{name}.status"
         self._command = [*command, "--status-file", str(self._status_path), "--until-eof"]
         self._environ = environ
+        self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._status: Status | None = None
         self._ports: Mapping[str, int] = {}
@@ -58,8 +72,8 @@ class Child:
         self._due_at = 0.0
         self._short_lives = 0
         self._false_starts = 0
-        self._ever_ready = False
-        self.failure: str | None = None
+        self._log_start = 0
+        self.failure: SupervisorError | None = None
 
     @property
     def pid(self) -> int | None:
@@ -115,6 +129,7 @@ class Child:
         self._status = None
         with self.log_path.open("ab") as log:
             self.log_path.chmod(0o600)
+            self._log_start = log.tell()
             # Its own session: Ctrl-C on a terminal reaches us alone, and we stop the children in order.
             self._process = subprocess.Popen(
                 self._command,
@@ -133,7 +148,6 @@ class Child:
             return False
         self._status = found
         self._ports = found.ports
-        self._ever_ready = True
         self._false_starts = 0
         return True
 
@@ -145,14 +159,43 @@ class Child:
         self._process = self._status = None
         self._short_lives += 1
         self._false_starts += not was_ready
-        if (code == _SETTINGS_EXIT and not self._ever_ready) or self._false_starts >= _FALSE_STARTS:
-            self.failure = f"{self.name} does not start: exit code {code}, see {self.log_path}"
+        how, where = _ending(code), f"see {self.log_path}"
+        # With ports of an earlier life the complaint may be that one was taken meanwhile; without any it is about the settings themselves.
+        if code == MUST_BE_SEEN_TO or (code == WRONG_USAGE and (was_ready or not self._ports)):
+            said = self._last_words()
+            self.failure = SupervisorError(
+                f"{self.name} {how} and is not started again: {f'{said}, {where}' if said else where}", exit_code=code
+            )
             return
+        if self._false_starts >= _FALSE_STARTS or self._short_lives >= _SHORT_LIVES:
+            again = (
+                f"does not start: {how}" if not was_ready else f"{how}, {self._short_lives} times soon after its start"
+            )
+            self.failure = SupervisorError(f"{self.name} {again}, {where}")
+            return
+        self._log(f"{self.name}: {how}, starting it again ({where})")
         # A port may have been taken meanwhile: after a false start let the process choose again.
         if not was_ready:
             self._ports = {}
         wait = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2 ** min(self._short_lives - 1, 10))
         self._due_at = now + wait * random.uniform(0.5, 1.0)  # noqa: S311 (spreads restarts; nothing secret)
+
+    def _last_words(self) -> str:
+        """The line with which this life explained its end (`goldthread.app.cli`), without personal data; empty if there is none."""
+        with self.log_path.open("rb") as log:
+            end = log.seek(0, 2)
+            log.seek(max(self._log_start, end - _LOG_TAIL_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+        return next((line.removeprefix(_OUR_LINE) for line in reversed(lines) if line.startswith(_OUR_LINE)), "")
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
 
 
 class Supervisor:
@@ -187,7 +230,7 @@ class Supervisor:
         """Raises `SupervisorError` if a child was given up."""
         for child in self._children:
             if child.failure is not None:
-                raise SupervisorError(child.failure)
+                raise child.failure
 
     def pids(self) -> dict[str, int]:
         """Process ids of the children that run now."""

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from goldthread.app import wiring
-from goldthread.app.embedded import EmbeddedStack
+from goldthread.app.embedded import EmbeddedServerError, EmbeddedStack
 from goldthread.app.settings import MASTER_KEY_BYTES, Settings, process_environment
 from goldthread.app.status import write_private
 from goldthread.app.supervise import Child, Supervisor
@@ -126,14 +126,20 @@ class Up:
     def watch(self, leave: threading.Event) -> None:
         """Returns once `leave` is set; meanwhile starts embedded servers again that ended by themselves.
 
-        Raises `SupervisorError` if a child is given up, `EmbeddedServerError` if a server cannot be started again.
+        Raises `SupervisorError` if a child is given up, `EmbeddedServerError` if a server cannot be started again, or came back at another
+        address: everything that runs has the old one.
         """
         while not leave.wait(_WATCH_SECONDS):
             if self._supervisor is not None:
                 self._supervisor.check()
             for part in self.stack.exited():
                 self._log(f"{part}: ended by itself, starting it again")
+                before = self.stack.endpoints
                 self.stack.restart(part)
+                if self.stack.endpoints != before:
+                    raise EmbeddedServerError(
+                        part, "its port was taken meanwhile and it came back on another one; start again"
+                    )
                 self._publish()
 
     def stop(self) -> None:
@@ -181,6 +187,7 @@ class Up:
                 command=[sys.executable, "-m", "goldthread.app.cli", name.split("-")[0]],
                 environ=self._environ(place),
                 folder=self.logs,
+                log=self._log,
             )
             for place, name in enumerate(["serve", *consumers, "relay"])
         ]

@@ -146,13 +146,16 @@ def build_resolve(ledger: Ledger, matcher: Matcher, metrics: Metrics, *, setting
         admission=_admission(matcher, metrics, settings),
         taker=_taker(matcher, metrics),
         retry=_retry(metrics),
+        metrics=metrics,
     )
 
 
 def open_consumer(stack: ExitStack, settings: Settings, metrics: Metrics) -> ConsumerWorker:
     """The worker that reads customer events."""
     ledger = open_ledger(stack, settings, metrics)
-    flow = build_ingest(ledger, build_matcher(settings), metrics, settings=settings)
+    matcher = build_matcher(settings)
+    _bind(ledger, matcher)
+    flow = build_ingest(ledger, matcher, metrics, settings=settings)
     bus = bus_settings(settings)
 
     def committed(topic: str, partitions: Sequence[int]) -> dict[int, int]:
@@ -184,6 +187,7 @@ async def open_server(stack: ExitStack, settings: Settings, metrics: Metrics) ->
     """The gRPC server, not yet started; on leaving it is drained, then what it used is closed, the ledger by `stack`."""
     ledger = open_ledger(stack, settings, metrics)
     matcher = build_matcher(settings)
+    _bind(ledger, matcher)
     executor = stack.enter_context(ThreadPoolExecutor(_LOOKUP_QUERIES, thread_name_prefix="lookup"))
     cache = AsyncCardCache(cache_settings(settings))
     loader = AnswerLoader(
@@ -220,6 +224,14 @@ def create_topics(settings: Settings) -> list[str]:
     # A Kafka client that described topics lies in a reference cycle, threads and connections included, until it is collected.
     gc.collect()
     return created
+
+
+def _bind(ledger: Ledger, matcher: Matcher) -> None:
+    """Binds an empty ledger to keys and model; refuses one that was filled under others. Raises `SettingsError`, `ModelFileError`."""
+    ledger.claim_keys(fingerprint=matcher.key_fingerprint, key_version=matcher.key_version)
+    with ledger.transaction() as tx:
+        tx.lock_writers()
+        tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
 
 
 def _admission(matcher: Matcher, metrics: Metrics, settings: Settings) -> Admission:

@@ -110,13 +110,14 @@ class EventConsumer:
                 self._consumer.resume(self._assignment())
 
     def idle(self, seconds: float) -> None:
-        """Keeps membership alive while paused, for about this long; takes no message."""
+        """Keeps membership alive while paused, for about this long; takes no message and raises no error of a partition."""
         until = monotonic() + seconds
         while (left := until - monotonic()) > 0:
             with bus_call():
                 message = self._consumer.poll(min(left, 0.1))
-            if message is not None and message.error() is None:
-                # Fetched before the pause took hold: give it back by starting over from the ledger's offsets.
+            if message is not None:
+                # Queued before the pause took hold. A message is given back by starting over from the ledger's offsets; after an error the
+                # client may have stopped reading the partition, and starting over finds out why.
                 self.rewind()
 
     def rewind(self) -> None:

@@ -18,6 +18,7 @@ from goldthread.domain.ports import DeadLetterRow, OutboxRow
 __all__ = ["EventProducer", "KafkaChangePublisher"]
 
 _LOG = logging.getLogger("goldthread.bus")
+_CHECK_SECONDS = 5.0
 _MAX_QUEUED = 20_000
 _MAX_QUEUED_KIBIBYTES = 64 * 1024
 _PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -30,6 +31,17 @@ class EventProducer:
         self._settings = settings
         self._failure: KafkaError | None = None
         self._producer = self._connect()
+
+    def check(self) -> None:
+        """Returns once a broker answers; raises `BusUnavailableError` naming the brokers after at most five seconds."""
+        try:
+            with bus_call():
+                self._producer.list_topics(timeout=_CHECK_SECONDS)
+        except BusUnavailableError as error:
+            brokers = self._settings.bootstrap
+            raise BusUnavailableError(
+                f"Kafka does not answer at {brokers}", metadata={**error.metadata, "bootstrap": brokers}
+            ) from None
 
     def send(self, topic: str, *, key: bytes | None, value: bytes | None, headers: Mapping[str, str]) -> None:
         """Queues one message; raises `BusUnavailableError` if an earlier one could not be delivered."""

@@ -14,6 +14,7 @@
     ├── OffsetFencedError           OFFSET_FENCED        another worker moved this partition's offset
     ├── OffsetGapError              OFFSET_GAP           the topic no longer holds the next offset
     ├── PoisonLimitError            POISON_LIMIT         too many bad messages in a row: the worker stops
+    ├── LedgerFaultError            LEDGER_FAULT         PostgreSQL refused a statement that should have been right
     └── SchemaVersionError          SCHEMA_VERSION       the ledger's schema is not the one this version needs
 
 Each class has a stable `reason` (also the reason in google.rpc.ErrorInfo), `metadata` with everything variable in its message, and
@@ -34,6 +35,7 @@ __all__ = [
     "EventIdConflictError",
     "GoldthreadError",
     "InvalidArgumentError",
+    "LedgerFaultError",
     "LedgerUnavailableError",
     "ModelFileError",
     "OffsetFencedError",
@@ -162,6 +164,12 @@ class PoisonLimitError(GoldthreadError):
     """Too many bad messages in a row: something upstream is broken, and stopping beats dead-lettering everything."""
 
     reason = "POISON_LIMIT"
+
+
+class LedgerFaultError(GoldthreadError):
+    """PostgreSQL refused a statement for a reason that no retry cures: a fault of ours; names SQLSTATE and constraint only."""
+
+    reason = "LEDGER_FAULT"
 
 
 class SchemaVersionError(GoldthreadError):

@@ -190,6 +190,7 @@ class DeadLetterRow:
     payload_sha256: bytes
     payload_size: int
     sealed_payload: bytes = field(repr=False)
+    key_version: int
     rejected_at: datetime
 
 

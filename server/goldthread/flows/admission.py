@@ -42,6 +42,8 @@ class Admission:
         results: list[Event | Refusal] = []
         for event, violations, claim in zip(events, broken, normalized, strict=True):
             unusable = claim if isinstance(claim, Refusal) else None
+            if violations and not event.identifiers and not event.attributes:
+                violations.append(Violation("claim", "is required: at least one identifier or attribute"))
             if violations and unusable is not None and unusable.reason is RejectionReason.INVALID_FIELD:
                 violations.extend(unusable.violations)
             if violations:

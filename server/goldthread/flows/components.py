@@ -59,6 +59,14 @@ class Settlement:
     changed: list[ProfileRow]
     successors: dict[UUID, tuple[UUID, ...]]
     reviews_opened: int
+    reviews_closed: int
+
+    def count(self, metrics: Metrics, *, cause: str) -> None:
+        """Adds what was written to the metrics; called once the transaction has committed."""
+        metrics.profile_changes.labels(cause).inc(len(self.changed))
+        metrics.merges.inc(len(self.successors))
+        metrics.reviews.labels("opened").inc(self.reviews_opened)
+        metrics.reviews.labels("closed").inc(self.reviews_closed)
 
 
 def place(tx: LedgerTransaction, matcher: Matcher, members: Sequence[int], *, metrics: Metrics) -> Placement:
@@ -126,11 +134,13 @@ def settle(
     """
     before, after = placement.before, placement.after
     placed = before.keys() | after.keys()
-    concerned = placed | set(resighted)
+    standing = tx.open_reviews_of(placed)
+    reviewed = {profile_id for row in standing for profile_id in (row.low_profile, row.high_profile)}
+    concerned = placed | set(resighted) | reviewed
     stored = tx.lock_profiles(concerned)
     tx.move_records({record: home for home, records in after.items() for record in records - before.get(home, set())})
     surveyed = tx.survey_profiles(concerned)
-    review_changes, opened = _settle_reviews(tx, placement, placed, model_id)
+    review_changes, opened, closed = _settle_reviews(tx, placement, standing, model_id)
     tx.replace_contenders(placement.ambiguous, placed & stored.keys())
     changed: list[tuple[ProfileRow | None, ProfileRow]] = []
     for profile_id in sorted(concerned):
@@ -157,7 +167,7 @@ def settle(
         for (old, _), row in zip(changed, written, strict=True)
     ]
     tx.write_journal([entry for entry in entries if entry is not None], model_id=model_id)
-    return Settlement(written, successors, opened)
+    return Settlement(written, successors, opened, closed)
 
 
 def _same(old: ProfileRow, row: ProfileRow) -> bool:
@@ -165,10 +175,10 @@ def _same(old: ProfileRow, row: ProfileRow) -> bool:
 
 
 def _settle_reviews(
-    tx: LedgerTransaction, placement: Placement, profile_ids: Collection[UUID], model_id: int
-) -> tuple[set[UUID], int]:
-    """Opens, keeps and closes reviews of the placed profiles; returns the profiles whose open reviews changed, and how many opened."""
-    standing = {(row.low_profile, row.high_profile): row for row in tx.open_reviews_of(profile_ids)}
+    tx: LedgerTransaction, placement: Placement, open_reviews: Sequence[ReviewRow], model_id: int
+) -> tuple[set[UUID], int, int]:
+    """Opens, keeps and closes reviews; returns the profiles whose open reviews changed, and how many opened and closed."""
+    standing = {(row.low_profile, row.high_profile): row for row in open_reviews}
     gone = [row for key, row in standing.items() if key not in placement.reviews]
     fresh = [row for key, row in sorted(placement.reviews.items()) if key not in standing]
     kept = [
@@ -179,7 +189,11 @@ def _settle_reviews(
     tx.close_reviews(sorted(row.review_id for row in gone))
     tx.open_reviews(fresh, model_id=model_id)
     tx.update_reviews([row for row in kept if row != standing[row.low_profile, row.high_profile]], model_id=model_id)
-    return {profile_id for row in (*gone, *fresh) for profile_id in (row.low_profile, row.high_profile)}, len(fresh)
+    return (
+        {profile_id for row in (*gone, *fresh) for profile_id in (row.low_profile, row.high_profile)},
+        len(fresh),
+        len(gone),
+    )
 
 
 def _journal_entry(

@@ -11,7 +11,7 @@ a record that does not carry the token. Judging a carrier means judging all its 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -36,12 +36,27 @@ class NewRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Rejudged:
+    """Records that lost a pair, and how many pairs were kept and dropped."""
+
+    bereft: set[int]
+    kept: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
-    """What changed: records whose evidence was written anew, records that lost a pair, and tokens that became generic."""
+    """What changed: records whose evidence was written anew, records that lost a pair, tokens that became generic; and how much.
+
+    `closed_keys` counts keys that crossed their limit by kind, `kept` and `dropped` pairs by fate.
+    """
 
     judged: set[int]
     bereft: set[int]
     closed_tokens: set[int]
+    closed_keys: Counter[str]
+    kept: int
+    dropped: int
 
     @property
     def touched(self) -> set[int]:
@@ -58,28 +73,34 @@ def judge(
     tx: LedgerTransaction, matcher: Matcher, new: Sequence[NewRecord], *, model_id: int, metrics: Metrics
 ) -> Judgement:
     """Writes the keys of new records and brings the pairs of everything they affect up to date."""
-    closed = tx.add_token_names(
-        ((token_id, record.name_key) for record in new if record.name_key is not None for token_id in record.token_ids),
+    closed = tx.add_carriers(
+        ((token_id, record.name_key) for record in new for token_id in record.token_ids),
         limits=matcher.generic_limits,
+        max_records=matcher.generic_records,
     )
-    for _, kind in closed:
-        metrics.keys_closed.labels(f"token_{IdentifierType(kind).label}").inc()
+    closed_keys = Counter(f"token_{IdentifierType(kind).label}" for _, kind in closed)
     closed_tokens = {token_id for token_id, _ in closed}
     to_judge = {record.record_id for record in new}
     if closed_tokens:
         to_judge |= tx.token_carriers(closed_tokens)
-    to_judge |= _hang_blocks(tx, matcher, new, metrics)
+    carriers, closed_blocks = _hang_blocks(tx, matcher, new)
+    to_judge |= carriers
+    closed_keys["block"] += closed_blocks
     bereft: set[int] = set()
+    kept = dropped = 0
     ordered = sorted(to_judge)
     for start in range(0, len(ordered), _JUDGE_CHUNK):
-        bereft |= rejudge(tx, matcher, ordered[start : start + _JUDGE_CHUNK], model_id=model_id, metrics=metrics)
-    return Judgement(to_judge, bereft, closed_tokens)
+        judged = rejudge(tx, matcher, ordered[start : start + _JUDGE_CHUNK], model_id=model_id, metrics=metrics)
+        bereft |= judged.bereft
+        kept += judged.kept
+        dropped += judged.dropped
+    return Judgement(to_judge, bereft, closed_tokens, closed_keys, kept, dropped)
 
 
 def rejudge(
     tx: LedgerTransaction, matcher: Matcher, record_ids: Collection[int], *, model_id: int, metrics: Metrics
-) -> set[int]:
-    """Scores every candidate pair of the records afresh and returns the records that lost a pair."""
+) -> Rejudged:
+    """Scores every candidate pair of the records afresh."""
     candidates = sorted(tx.candidates(record_ids))
     involved = {record_id for pair in candidates for record_id in pair}
     rows = tx.load_records(involved)
@@ -89,20 +110,19 @@ def rejudge(
             [matchable(row) for row in rows], [(place[low], place[high]) for low, high in candidates]
         )
     kept = [PairRow(*candidates[pair.place], pair.score, pair.levels, pair.weights) for pair in scored]
-    metrics.pairs.labels("kept").inc(len(kept))
-    metrics.pairs.labels("dropped").inc(len(candidates) - len(kept))
     gone = tx.pairs_of(record_ids) - {(row.low, row.high) for row in kept}
     tx.delete_pairs(gone)
     tx.upsert_pairs(kept, model_id=model_id)
-    return {record_id for pair in gone for record_id in pair}
+    return Rejudged({record_id for pair in gone for record_id in pair}, len(kept), len(candidates) - len(kept))
 
 
-def _hang_blocks(tx: LedgerTransaction, matcher: Matcher, new: Sequence[NewRecord], metrics: Metrics) -> set[int]:
-    """Writes blocking keys, refinements only below crowded keys, and returns the carriers of every key that closed."""
+def _hang_blocks(tx: LedgerTransaction, matcher: Matcher, new: Sequence[NewRecord]) -> tuple[set[int], int]:
+    """Writes blocking keys, refinements only below crowded keys; gives the carriers of every key that closed, and how many closed."""
     by_record: dict[int, list[BlockingKey]] = {}
     _compute_keys(matcher, {record.record_id: record.matchable for record in new}, by_record)
     waiting = [(key, record_id) for record_id, keys in by_record.items() for key in keys if key.depth == 0]
     affected: set[int] = set()
+    closed_blocks = 0
     for _ in range(matcher.block_depth + 1):
         if not waiting:
             break
@@ -110,7 +130,7 @@ def _hang_blocks(tx: LedgerTransaction, matcher: Matcher, new: Sequence[NewRecor
         closed = tx.add_blocks(
             ((key.key, record_id) for key, record_id in waiting), rules=rules, limit=matcher.max_block
         )
-        metrics.keys_closed.labels("block").inc(len(closed))
+        closed_blocks += len(closed)
         carriers = tx.block_carriers(closed) if closed else set()
         affected |= carriers
         unknown = carriers - by_record.keys()
@@ -124,7 +144,7 @@ def _hang_blocks(tx: LedgerTransaction, matcher: Matcher, new: Sequence[NewRecor
             for key in by_record[record_id]
             if key.depth > 0 and key.parent in crowded
         ]
-    return affected
+    return affected, closed_blocks
 
 
 def _compute_keys(matcher: Matcher, records: dict[int, Matchable], into: dict[int, list[BlockingKey]]) -> None:

@@ -15,7 +15,7 @@ from goldthread.domain.policy import MAX_MESSAGE_BYTES
 from goldthread.domain.ports import IngestBatch, IngestReport
 from goldthread.domain.words import ChangeCause, Event, IncomingEvent, Position, Rejection, RejectionReason, Violation
 from goldthread.flows.admission import Admission
-from goldthread.flows.components import Cause, place, settle
+from goldthread.flows.components import Cause, Settlement, place, settle
 from goldthread.flows.evidence import rejudge
 from goldthread.flows.retry import Retry
 from goldthread.flows.take import Taken, Taker
@@ -23,7 +23,7 @@ from goldthread.ledger import Ledger, LedgerTransaction
 from goldthread.matching import Matcher, Refusal
 from goldthread.telemetry.metrics import Metrics
 
-__all__ = ["IngestFlow"]
+__all__ = ["IngestFlow", "seal_context"]
 
 _NONCE_BYTES = 24
 
@@ -64,7 +64,17 @@ class IngestFlow:
             else:
                 events.append((position, result, payload))
         with self._metrics.stage("batch"):
-            report = self._retry.call("ingest", lambda: self._commit(batch, events, rejections))
+            taken, every = self._retry.call("ingest", lambda: self._commit(batch, events, rejections))
+        report = IngestReport(
+            taken=taken.fresh,
+            duplicates=len(events) - taken.fresh - len(taken.conflicts),
+            rejections=tuple(every),
+            new_records=taken.new_records,
+            profiles_changed=len(taken.settlement.changed),
+            merges=len(taken.settlement.successors),
+            reviews_opened=taken.settlement.reviews_opened,
+        )
+        taken.count(self._metrics, cause=ChangeCause.EVENT)
         self._metrics.events.labels("taken").inc(report.taken)
         self._metrics.events.labels("duplicate").inc(report.duplicates)
         self._metrics.events.labels("rejected").inc(len(report.rejections))
@@ -78,7 +88,7 @@ class IngestFlow:
         batch: IngestBatch,
         events: Sequence[tuple[Position | None, Event, bytes]],
         rejections: Sequence[Rejection],
-    ) -> IngestReport:
+    ) -> tuple[Taken, list[Rejection]]:
         with self._ledger.transaction() as tx:
             tx.lock_writers()
             for move in sorted(batch.offsets, key=lambda move: (move.topic, move.partition)):
@@ -86,19 +96,11 @@ class IngestFlow:
             taken = self._taker.take(tx, [event for _, event, _ in events], cause=ChangeCause.EVENT, actor=self._actor)
             every = [*rejections, *_conflicts(taken, events)]
             self._bury(tx, every)
-        return IngestReport(
-            taken=taken.fresh,
-            duplicates=len(events) - taken.fresh - len(taken.conflicts),
-            rejections=tuple(every),
-            new_records=taken.new_records,
-            profiles_changed=len(taken.settlement.changed),
-            merges=len(taken.settlement.successors),
-            reviews_opened=taken.settlement.reviews_opened,
-        )
+        return taken, every
 
     def _bury(self, tx: LedgerTransaction, rejections: Sequence[Rejection]) -> None:
         """Writes dead letters with their payloads sealed; those above 1 MiB keep only digest and size."""
-        contexts = [repr(rejection.position).encode() for rejection in rejections]
+        contexts = [seal_context(rejection.position) for rejection in rejections]
         small = [place for place, rejection in enumerate(rejections) if 0 < len(rejection.payload) <= MAX_MESSAGE_BYTES]
         boxes = self._matcher.seal(
             [self._entropy(_NONCE_BYTES) for _ in small],
@@ -106,31 +108,43 @@ class IngestFlow:
             [rejections[place].payload for place in small],
         )
         sealed = dict(zip(small, boxes, strict=True))
-        tx.insert_dead_letters(rejections, [sealed.get(place, b"") for place in range(len(rejections))])
+        boxed = [sealed.get(place, b"") for place in range(len(rejections))]
+        tx.insert_dead_letters(rejections, boxed, key_version=self._matcher.key_version)
 
     def redo(self, limit: int) -> int:
         """Works off up to `limit` redo marks in one transaction and returns how many."""
 
-        def attempt() -> int:
+        def attempt() -> tuple[int, Settlement | None, int]:
             with self._ledger.transaction() as tx:
                 tx.lock_writers()
                 marked = tx.take_dirty_marks(limit)
-                if marked:
-                    self._settle_marked(tx, marked)
-                self._metrics.dirty_marks.set(tx.count_dirty_marks())
-            return len(marked)
+                settlement = self._settle_marked(tx, marked) if marked else None
+                return len(marked), settlement, tx.count_dirty_marks()
 
-        return self._retry.call("redo", attempt)
+        done, settlement, left = self._retry.call("redo", attempt)
+        self._metrics.dirty_marks.set(left)
+        if settlement is not None:
+            settlement.count(self._metrics, cause=ChangeCause.REDO)
+        return done
 
-    def _settle_marked(self, tx: LedgerTransaction, marked: Sequence[int]) -> None:
+    def _settle_marked(self, tx: LedgerTransaction, marked: Sequence[int]) -> Settlement:
         matcher = self._matcher
         model_id = tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
-        bereft = rejudge(tx, matcher, marked, model_id=model_id, metrics=self._metrics)
-        members = tx.component({*marked, *bereft})
+        rejudged = rejudge(tx, matcher, marked, model_id=model_id, metrics=self._metrics)
+        members = tx.closure({*marked, *rejudged.bereft})
         placement = place(tx, matcher, members, metrics=self._metrics)
         cause = Cause(ChangeCause.REDO, self._actor)
         settlement = settle(tx, placement, new=(), resighted=(), cause=cause, model_id=model_id)
+        tx.drop_dirty_marks(members)
         self._taker.publish(tx, settlement, set(), cause=ChangeCause.REDO)
+        return settlement
+
+
+def seal_context(position: Position | None) -> bytes:
+    """What a dead letter's payload is bound to: topic, partition and offset, with null bytes between; empty outside Kafka."""
+    if position is None:
+        return b""
+    return f"{position.topic}\x00{position.partition}\x00{position.offset}".encode()
 
 
 def _with_digest(rejection: Rejection) -> Rejection:

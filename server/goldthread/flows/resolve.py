@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
+from time import monotonic
 
 from goldthread.domain.errors import EventIdConflictError, InvalidArgumentError
 from goldthread.domain.ports import ContributionBits, PairEvidence, ResolveResult
 from goldthread.domain.words import ChangeCause, Decision, Event, IncomingEvent, profile_public_id
 from goldthread.flows.admission import Admission
 from goldthread.flows.retry import Retry
-from goldthread.flows.take import Taker
+from goldthread.flows.take import Taken, Taker
 from goldthread.ledger import Ledger, LedgerTransaction, PairRow
 from goldthread.matching import Matcher, Refusal
+from goldthread.telemetry.metrics import Metrics
 
 __all__ = ["ResolveFlow"]
 
@@ -21,15 +24,18 @@ _EVIDENCE_LIMIT = 20
 class ResolveFlow:
     """Answers Resolve. Blocking: call it from a bounded executor. Safe to call from several threads."""
 
-    def __init__(self, *, ledger: Ledger, matcher: Matcher, admission: Admission, taker: Taker, retry: Retry) -> None:
+    def __init__(
+        self, *, ledger: Ledger, matcher: Matcher, admission: Admission, taker: Taker, retry: Retry, metrics: Metrics
+    ) -> None:
         self._ledger = ledger
         self._matcher = matcher
         self._admission = admission
         self._taker = taker
         self._retry = retry
+        self._metrics = metrics
 
-    def resolve(self, event: IncomingEvent, *, preview: bool) -> ResolveResult:
-        """Takes the event and answers; durable when it returns, unless it is a preview.
+    def resolve(self, event: IncomingEvent, *, preview: bool, seconds: float = inf) -> ResolveResult:
+        """Takes the event and answers; durable when it returns, unless it is a preview. `seconds` is how long the caller still waits.
 
         Raises `InvalidArgumentError` with every violation, `EventIdConflictError`, `LedgerUnavailableError`.
         """
@@ -37,22 +43,34 @@ class ResolveFlow:
         if isinstance(admitted, Refusal):
             raise InvalidArgumentError(admitted.violations, detail_reason=admitted.reason.name)
         valid = admitted
-        return self._retry.call("resolve", lambda: self._attempt(valid, preview=preview))
+        until = monotonic() + seconds
 
-    def _attempt(self, event: Event, *, preview: bool) -> ResolveResult:
+        def left() -> float:
+            return until - monotonic()
+
+        taken, result = self._retry.call(
+            "resolve", lambda: self._attempt(valid, preview=preview, seconds=left()), seconds_left=left
+        )
+        if not preview:
+            taken.count(self._metrics, cause=ChangeCause.RESOLVE)
+        return result
+
+    def _attempt(self, event: Event, *, preview: bool, seconds: float) -> tuple[Taken, ResolveResult]:
         with self._ledger.transaction(preview=preview) as tx:
+            tx.limit_statements(seconds)
             tx.lock_writers()
             taken = self._taker.take(tx, [event], cause=ChangeCause.RESOLVE, actor="resolve")
             if taken.conflicts:
                 raise EventIdConflictError(source=event.source, event_id=event.event_id)
             key = (event.source, event.event_id)
-            return self._answer(
+            result = self._answer(
                 tx,
                 taken.records[key],
                 duplicate=key in taken.repeated,
                 preview=preview,
                 new=taken.new_records > 0,
             )
+        return taken, result
 
     def _answer(
         self, tx: LedgerTransaction, record_id: int, *, duplicate: bool, preview: bool, new: bool
@@ -79,7 +97,7 @@ class ResolveFlow:
             probability=probability,
             evidence=self._evidence(tx, pairs[:_EVIDENCE_LIMIT]),
             version=0 if preview else standing.version,
-            provisional=bool(tx.marks_among([record_id, *others])),
+            provisional=bool(tx.marks_among(tx.closure([record_id]))),
             duplicate=duplicate,
             model_version=self._matcher.model_version,
             calibrated=self._matcher.calibrated,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import TypeVar
 
 from goldthread.domain.errors import TransientError
@@ -27,12 +28,14 @@ class Retry:
     attempts: int = 5
     base_seconds: float = 0.02
 
-    def call(self, operation: str, work: Callable[[], T]) -> T:
-        """Result of `work`, or its last `TransientError`."""
+    def call(self, operation: str, work: Callable[[], T], *, seconds_left: Callable[[], float] = lambda: inf) -> T:
+        """Result of `work`, or its last `TransientError`. Does not try again once `seconds_left` is used up."""
         for attempt in range(1, self.attempts):
             try:
                 return work()
             except TransientError:
+                if seconds_left() <= 0:
+                    raise
                 self.metrics.retries.labels(operation).inc()
                 self.sleep(self.base_seconds * 2**attempt * self.uniform())
         return work()

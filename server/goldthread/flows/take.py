@@ -17,7 +17,7 @@ from goldthread.domain.policy import Totals, tier_of
 from goldthread.domain.ports import ProfileChange
 from goldthread.domain.words import Click, ConsentChange, CustomerChange, Event, Payload, Purchase, profile_public_id
 from goldthread.flows.components import Cause, Settlement, alone, place, settle
-from goldthread.flows.evidence import NewRecord, judge
+from goldthread.flows.evidence import Judgement, NewRecord, judge
 from goldthread.ledger import (
     InboxRow,
     LedgerTransaction,
@@ -51,6 +51,16 @@ class Taken:
     conflicts: list[Event]
     new_records: int
     settlement: Settlement
+    judgement: Judgement
+
+    def count(self, metrics: Metrics, *, cause: str) -> None:
+        """Adds what was done to the metrics; called once the transaction has committed."""
+        metrics.records.inc(self.new_records)
+        metrics.pairs.labels("kept").inc(self.judgement.kept)
+        metrics.pairs.labels("dropped").inc(self.judgement.dropped)
+        for kind, closed in self.judgement.closed_keys.items():
+            metrics.keys_closed.labels(kind).inc(closed)
+        self.settlement.count(metrics, cause=cause)
 
 
 class Taker:
@@ -84,7 +94,7 @@ class Taker:
         events_of = {record_id: (event.source, event.event_id) for event, _, record_id in reversed(rows)}
         births = {row.record_id: row.profile_id for row in stored.values() if row.new}
         with metrics.stage("profiles"):
-            members = tx.component(judgement.touched) if judgement.touched else []
+            members = tx.closure(judgement.touched)
             if len(members) > self._inline_component_records:
                 tx.insert_dirty_marks(judgement.touched, "large component")
                 placement = alone(births)
@@ -100,7 +110,7 @@ class Taker:
             )
         self.publish(tx, settlement, judgement.closed_tokens, cause=cause)
         records.update({(event.source, event.event_id): record_id for event, _, record_id in rows})
-        return Taken(records, len(fresh), repeated, conflicts, len(new), settlement)
+        return Taken(records, len(fresh), repeated, conflicts, len(new), settlement, judgement)
 
     def publish(self, tx: LedgerTransaction, settlement: Settlement, closed_tokens: set[int], *, cause: str) -> None:
         """Queues what changed for the relay."""
@@ -127,9 +137,6 @@ class Taker:
             [version] = tx.draw_versions(1)
             rows.append((None, version, True, b"", sorted(closed_tokens)))
         tx.write_outbox(rows)
-        self._metrics.profile_changes.labels(cause).inc(len(settlement.changed))
-        self._metrics.merges.inc(len(settlement.successors))
-        self._metrics.reviews.labels("opened").inc(settlement.reviews_opened)
 
     def _sift(
         self, tx: LedgerTransaction, events: Sequence[Event], addresses: Sequence[bytes]
@@ -200,7 +207,6 @@ class Taker:
             for address in addresses
             if stored[address].new
         ]
-        self._metrics.records.inc(len(new))
         return stored, new
 
     def _sighting(self, address: bytes, events: Sequence[Event], name_key: str | None) -> RecordSighting:

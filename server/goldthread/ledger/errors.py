@@ -9,7 +9,7 @@ import psycopg
 from psycopg import errors
 from psycopg_pool import PoolTimeout
 
-from goldthread.domain.errors import LedgerUnavailableError, SchemaVersionError
+from goldthread.domain.errors import LedgerFaultError, LedgerUnavailableError, SchemaVersionError
 
 __all__ = ["translated"]
 
@@ -19,6 +19,7 @@ _RETRYABLE = (
     errors.LockNotAvailable,
     errors.QueryCanceled,
     errors.UniqueViolation,
+    errors.IdleInTransactionSessionTimeout,
     errors.ReadOnlySqlTransaction,
     errors.OperatorIntervention,
     errors.InsufficientResources,
@@ -33,10 +34,10 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
-    except errors.UndefinedTable as error:
-        raise SchemaVersionError("the ledger has no schema; run `goldthread migrate`") from error
-    except PoolTimeout as error:
-        raise LedgerUnavailableError("no connection to the ledger in time") from error
+    except errors.UndefinedTable:
+        raise SchemaVersionError("the ledger has no schema; run `goldthread migrate`") from None
+    except PoolTimeout:
+        raise LedgerUnavailableError("no connection to the ledger in time") from None
     except _RETRYABLE as error:
         constraint = error.diag.constraint_name or ""
         raise LedgerUnavailableError(
@@ -45,4 +46,9 @@ def translated() -> Iterator[None]:
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise LedgerUnavailableError(
             "the ledger does not answer", metadata={"sqlstate": getattr(error, "sqlstate", None) or ""}
+        ) from None
+    except psycopg.Error as error:
+        constraint = error.diag.constraint_name or ""
+        raise LedgerFaultError(
+            "the ledger refused a statement", metadata={"sqlstate": error.sqlstate or "", "constraint": constraint}
         ) from None

@@ -14,23 +14,41 @@ __all__ = ["EvidenceStatements"]
 class EvidenceStatements(Statements):
     """The evidence half of a transaction."""
 
-    def add_token_names(self, rows: Iterable[tuple[int, str]], *, limits: Sequence[int]) -> list[tuple[int, int]]:
-        """Counts name keys of tokens and gives `(token, type)` of those that became generic; `limits` by identifier type from 1."""
-        pairs = sorted(set(rows))
-        if not pairs:
+    def add_carriers(
+        self, rows: Iterable[tuple[int, str | None]], *, limits: Sequence[int], max_records: int
+    ) -> list[tuple[int, int]]:
+        """Counts new carriers, `(token, name key)` each, and gives `(token, type)` of the tokens that became generic by them.
+
+        Generic are tokens with more distinct name keys than `limits` allows for their type (from 1), or more records than `max_records`.
+        """
+        records: dict[int, int] = defaultdict(int)
+        named: set[tuple[int, str]] = set()
+        for token_id, name_key in rows:
+            records[token_id] += 1
+            if name_key is not None:
+                named.add((token_id, name_key))
+        if not records:
             return []
-        gained: dict[int, int] = defaultdict(int)
+        pairs = sorted(named)
+        names: dict[int, int] = defaultdict(int)
         for (token_id,) in self._rows(
             "insert_token_names", token_ids=[t for t, _ in pairs], name_keys=[n for _, n in pairs]
         ):
-            gained[token_id] += 1
-        if not gained:
-            return []
-        token_ids = sorted(gained)
+            names[token_id] += 1
+        token_ids = sorted(records)
         closed = self._rows(
-            "count_token_names", token_ids=token_ids, names=[gained[t] for t in token_ids], limits=list(limits)
+            "count_token_carriers",
+            token_ids=token_ids,
+            records=[records[t] for t in token_ids],
+            names=[names[t] for t in token_ids],
+            limits=list(limits),
+            max_records=max_records,
         )
-        return [(token_id, type_) for token_id, generic, type_ in closed if generic]
+        done = {token_id for token_id, _ in closed}
+        rest = [token_id for token_id in token_ids if token_id not in done]
+        if rest:
+            self._run("grow_tokens", token_ids=rest, records=[records[t] for t in rest], names=[names[t] for t in rest])
+        return [(token_id, type_) for token_id, type_ in closed]
 
     def token_carriers(self, token_ids: Collection[int]) -> set[int]:
         """Records that carry any of the tokens."""
@@ -122,6 +140,16 @@ class EvidenceStatements(Statements):
         """Every record connected to these, these included, ascending."""
         return [row[0] for row in self._rows("component", record_ids=sorted(record_ids))]
 
+    def closure(self, record_ids: Collection[int]) -> list[int]:
+        """Whole components around these records, and those of every record that shares a profile with one of them, ascending.
+
+        A profile reaches beyond its components only while marks of a split component are pending; settling a part of it would take the rest for gone.
+        """
+        members = set(self.component(record_ids)) if record_ids else set()
+        while fellows := {row[0] for row in self._rows("fellow_members", record_ids=sorted(members))}:
+            members.update(self.component(fellows))
+        return sorted(members)
+
     def load_component(self, record_ids: Sequence[int]) -> ComponentRows:
         """Records, kept pairs and standing assertions of whole components."""
         pairs = [
@@ -144,6 +172,10 @@ class EvidenceStatements(Statements):
     def take_dirty_marks(self, limit: int) -> list[int]:
         """Takes the oldest marks; they come back if the transaction fails."""
         return [row[0] for row in self._rows("take_dirty_marks", limit=limit)]
+
+    def drop_dirty_marks(self, record_ids: Collection[int]) -> None:
+        """Forgets marks of records that were just settled."""
+        self._run("drop_dirty_marks", record_ids=sorted(record_ids))
 
     def marks_among(self, record_ids: Collection[int]) -> set[int]:
         """Those of the records that carry a mark."""

@@ -5,6 +5,7 @@ Writers go through `Ledger.transaction`; everything here is safe to call from se
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
+from goldthread.domain.errors import SettingsError
 from goldthread.domain.policy import Totals, masked_name, question_for, tier_of
 from goldthread.domain.ports import Answer, CardSnapshot, DeadLetterRow, OutboxRow
 from goldthread.domain.words import (
@@ -109,6 +111,14 @@ class Ledger:
         with self._connection() as connection:
             migrate.check(connection)
 
+    def claim_keys(self, *, fingerprint: bytes, key_version: int) -> None:
+        """Binds an empty ledger to these keys; raises `SettingsError` if it was filled with others, which would find nobody."""
+        with self._connection() as connection:
+            connection.execute(query("claim_keys"), {"key_version": key_version, "fingerprint": fingerprint})
+            row = connection.execute(query("known_keys")).fetchone()
+        if row is None or row[0] != key_version or not hmac.compare_digest(bytes(row[1]), fingerprint):
+            raise SettingsError("master_key", "is not the key (or key version) that this ledger was filled with")
+
     def ping(self) -> None:
         """Returns if PostgreSQL answers."""
         with self._connection() as connection:
@@ -121,16 +131,18 @@ class Ledger:
         return {int(partition): int(offset) for partition, offset in rows}
 
     def answers(self, tokens: Sequence[bytes], *, timeout: float | None = None) -> list[Answer]:
-        """The answer to each token, in their order, all from one snapshot. `timeout` in seconds bounds the wait for a connection."""
-        with self._connection(timeout) as connection:
+        """The answer to each token, in their order, all from one snapshot. `timeout` in seconds bounds the waits."""
+        with self._connection(timeout) as connection, connection.transaction():
+            if timeout is not None:
+                connection.execute(query("limit_statements"), {"milliseconds": str(max(1, int(timeout * 1000)))})
             rows = connection.execute(query("answers"), {"tokens": list(tokens)}).fetchall()
         found = {bytes(row[0]): _answer(row) for row in rows}
         return [found.get(token) or _unknown(token) for token in tokens]
 
-    def outbox(self, limit: int) -> list[OutboxRow]:
-        """Unpublished changes in commit-safe order."""
+    def outbox(self, limit: int, *, skip: Sequence[int] = ()) -> list[OutboxRow]:
+        """Unpublished changes in commit-safe order, leaving out those of `skip`."""
         with self._connection() as connection:
-            rows = connection.execute(query("outbox"), {"limit": limit}).fetchall()
+            rows = connection.execute(query("outbox"), {"limit": limit, "skip": list(skip)}).fetchall()
         return [
             OutboxRow(
                 outbox_id=row[0],
@@ -164,7 +176,8 @@ class Ledger:
                 payload_sha256=bytes(row[8]),
                 payload_size=row[9],
                 sealed_payload=bytes(row[10]),
-                rejected_at=row[11],
+                key_version=row[11],
+                rejected_at=row[12],
             )
             for row in rows
         ]

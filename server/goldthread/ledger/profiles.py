@@ -31,10 +31,6 @@ class ProfileStatements(Statements):
             for row in self._rows("lock_profiles", profile_ids=sorted(profile_ids))
         }
 
-    def members_of(self, profile_ids: Collection[UUID]) -> set[int]:
-        """Records of the profiles."""
-        return {row[0] for row in self._rows("profile_members", profile_ids=sorted(profile_ids))}
-
     def move_records(self, homes: Mapping[int, UUID]) -> None:
         """Hangs records on the profiles that hold them now."""
         if homes:

@@ -23,5 +23,5 @@ class LedgerSettings:
     def __post_init__(self) -> None:
         if not self.dsn:
             raise SettingsError("postgres_dsn", "must not be empty")
-        if not 1 <= self.pool_min <= self.pool_max:
-            raise SettingsError("postgres_pool", "needs 1 <= minimum <= maximum")
+        if not 1 <= self.pool_min <= self.pool_max or self.pool_max < 2:
+            raise SettingsError("postgres_pool_max", "needs 1 <= minimum <= maximum, and a maximum of at least 2")

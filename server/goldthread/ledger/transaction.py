@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from math import isfinite
 from typing import Any
 
 from psycopg import Connection
@@ -39,6 +40,12 @@ class LedgerTransaction(EvidenceStatements, ProfileStatements):
     def __init__(self, connection: Connection[Any]) -> None:
         super().__init__(connection)
 
+    def limit_statements(self, seconds: float) -> None:
+        """Ends every later statement of this transaction, waits for locks included, after `seconds`; infinity keeps the ledger's own limits."""
+        if isfinite(seconds):
+            milliseconds = max(1, int(seconds * 1000))
+            self._run("limit_statements", milliseconds=str(milliseconds))
+
     def lock_writers(self) -> None:
         """Waits until no other writer is in its transaction, and keeps others out until this one ends."""
         self._run("lock_writers", lock=_WRITER_LOCK)
@@ -69,7 +76,9 @@ class LedgerTransaction(EvidenceStatements, ProfileStatements):
             occurred=[row.occurred_at for row in rows],
         )
 
-    def insert_dead_letters(self, rejections: Sequence[Rejection], sealed: Sequence[bytes]) -> None:
+    def insert_dead_letters(
+        self, rejections: Sequence[Rejection], sealed: Sequence[bytes], *, key_version: int
+    ) -> None:
         """Keeps rejected events that came from Kafka; `sealed` is parallel."""
         rows = [(r, r.position, s) for r, s in zip(rejections, sealed, strict=True) if r.position is not None]
         if not rows:
@@ -88,6 +97,7 @@ class LedgerTransaction(EvidenceStatements, ProfileStatements):
             digests=[r.payload_sha256 for r, _, _ in rows],
             sizes=[r.payload_size for r, _, _ in rows],
             sealed=[s for _, _, s in rows],
+            key_version=key_version,
         )
 
     def upsert_records(self, sightings: Sequence[RecordSighting]) -> dict[bytes, StoredRecord]:
@@ -191,6 +201,11 @@ class LedgerTransaction(EvidenceStatements, ProfileStatements):
         """Surrogate of the match model, registering it; `ModelFileError` if the version was used with another content."""
         found = self._rows("find_model", version=version)
         if not found:
+            if self._rows("any_model"):
+                raise ModelFileError(
+                    "the ledger was scored by another match model, and scores of two do not mix",
+                    metadata={"version": version},
+                )
             # Only then: an insert that finds a conflict still draws from the identity's sequence, in every transaction for ever.
             self._run("register_model", version=version, sha256=sha256, body=body)
             found = self._rows("find_model", version=version)

@@ -1,6 +1,6 @@
 """Matching: the only importer of the Rust core. Everything is batch-shaped; normalisation happens in Rust alone."""
 
-from goldthread.matching.identifiers import DigestedIdentifier, LookupKey, digest_identifiers
+from goldthread.matching.identifiers import DigestedIdentifier, LookupKey, check_region, digest_identifiers
 from goldthread.matching.keys import MASTER_KEY_BYTES, Keys
 from goldthread.matching.matcher import BlockingKey, Clustering, ClusterReview, Matchable, Matcher, Refusal, ScoredPair
 
@@ -16,5 +16,6 @@ __all__ = [
     "Matcher",
     "Refusal",
     "ScoredPair",
+    "check_region",
     "digest_identifiers",
 ]

@@ -101,9 +101,8 @@ class BatchEngine:
         try:
             self._model = _core.Model.parse(model_text)
         except _core.ModelError as error:
-            raise ModelFileError(
-                "the match model is not valid", metadata={"key": str(error.args[0]) if error.args else ""}
-            ) from error
+            key, reason = error.args
+            raise ModelFileError(f"the match model is not valid: {reason}", metadata={"key": key}) from None
         self._keys = keys
         self._region = region
         self._row_records = array("q")

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from goldthread import _core
+from goldthread.domain.errors import SettingsError
 from goldthread.domain.words import DigestForm, IdentifierStatus, IdentifierType, IncomingIdentifier, Violation
 from goldthread.matching.keys import Keys
 
-__all__ = ["DigestedIdentifier", "LookupKey", "digest_identifiers", "lookup_keys"]
+__all__ = ["DigestedIdentifier", "LookupKey", "check_region", "digest_identifiers", "lookup_keys"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,14 @@ class LookupKey:
 
     type: IdentifierType
     tokens: tuple[bytes, ...]
+
+
+def check_region(region: str) -> None:
+    """Raises `SettingsError` unless the phone parser knows the region (ISO 3166, upper case)."""
+    try:
+        _core.normalize_identifiers([], [], region=region)
+    except _core.InputError:
+        raise SettingsError("region", "must be a known ISO 3166 country code, such as US or GB") from None
 
 
 def digest_identifiers(types: Sequence[int], values: Sequence[str | None], *, region: str) -> list[DigestedIdentifier]:

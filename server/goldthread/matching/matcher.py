@@ -26,7 +26,7 @@ from goldthread.domain.words import (
     RejectionReason,
     Violation,
 )
-from goldthread.matching.identifiers import LookupKey, digest_values, lookup_keys
+from goldthread.matching.identifiers import LookupKey, check_region, digest_values, lookup_keys
 from goldthread.matching.keys import Keys
 
 __all__ = ["BlockingKey", "ClusterReview", "Clustering", "Matchable", "Matcher", "Refusal", "ScoredPair"]
@@ -99,9 +99,8 @@ class Matcher:
         try:
             self._model = _core.Model.parse(model_text)
         except _core.ModelError as error:
-            raise ModelFileError(
-                "the match model is not valid", metadata={"key": str(error.args[0]) if error.args else ""}
-            ) from error
+            key, reason = error.args
+            raise ModelFileError(f"the match model is not valid: {reason}", metadata={"key": key}) from None
         self.model_text = model_text
         self.model_sha256 = hashlib.sha256(model_text.encode()).digest()
         self.model_version = self._model.version
@@ -110,9 +109,12 @@ class Matcher:
         self.max_block = self._model.max_block
         self.max_component = self._model.max_component
         self.block_depth = self._model.block_depth
+        self.generic_records = self._model.generic_records
         self.generic_limits = [self._model.generic_limit(kind) for kind in IdentifierType]
         self.normalizer_version = _core.NORMALIZER_VERSION
         self.key_version = keys.version
+        check_region(region)
+        self.key_fingerprint = keys.fingerprint
         self._keys = keys
         self._region = region
         self._levels = {name: self._model.level_names(name) for name in _core.COMPARISONS}

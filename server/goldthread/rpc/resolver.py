@@ -8,6 +8,7 @@ from goldthread.domain.ports import ResolveResult
 from goldthread.domain.words import IncomingEvent
 from goldthread.rpc.pool import BlockingPool
 from goldthread.rpc.wrapping import Context
+from goldthread.telemetry.context import remaining_seconds
 from goldthread.v1 import resolver_service_pb2, resolver_service_pb2_grpc
 from goldthread.wire import event_from_proto, resolve_response
 
@@ -17,8 +18,8 @@ __all__ = ["ResolverServicer", "Resolves"]
 class Resolves(Protocol):
     """What the servicer calls: `flows.ResolveFlow`; blocking."""
 
-    def resolve(self, event: IncomingEvent, *, preview: bool) -> ResolveResult:
-        """Takes one event."""
+    def resolve(self, event: IncomingEvent, *, preview: bool, seconds: float) -> ResolveResult:
+        """Takes one event for a caller that waits so long."""
         ...
 
 
@@ -37,5 +38,6 @@ class ResolverServicer(resolver_service_pb2_grpc.ResolverServiceServicer):
         """See `resolver_service.proto`."""
         event = event_from_proto(request.event)
         preview = request.preview
-        result = await self._pool.run(lambda: self._flow.resolve(event, preview=preview))
+        seconds = remaining_seconds()
+        result = await self._pool.run(lambda: self._flow.resolve(event, preview=preview, seconds=seconds))
         return resolve_response(result)

@@ -26,6 +26,7 @@ CODES: Mapping[str, grpc.StatusCode] = MappingProxyType(
         "INVALID_ARGUMENT": grpc.StatusCode.INVALID_ARGUMENT,
         "EVENT_ID_CONFLICT": grpc.StatusCode.ALREADY_EXISTS,
         "LEDGER_UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
+        "LEDGER_FAULT": grpc.StatusCode.INTERNAL,
         "CACHE_UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
         "BUS_UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
         "OVERLOADED": grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -2,7 +2,8 @@
 
 Code logs tokens, ids and counts, never a raw value. `redact` is the last defence behind that rule: text that looks like an e-mail address or
 a phone number is replaced, bytes and unknown objects are shown by their type only. Tracebacks are logged as places, never with messages
-or values: an exception's text may quote its input. Records of libraries (the standard `logging`) take the same way.
+or values: an exception's text may quote its input. Records of libraries (the standard `logging`) take the same way, and so do exceptions
+that nobody caught (`log_crashes`).
 """
 
 from __future__ import annotations
@@ -10,22 +11,24 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Mapping, MutableMapping
+from types import TracebackType
 from typing import TextIO
 
 import structlog
 
 from goldthread.telemetry.context import current_request
 
-__all__ = ["Logger", "configure_logs", "frames_of", "get_logger", "redact"]
+__all__ = ["Logger", "configure_logs", "frames_of", "get_logger", "log_crash", "log_crashes", "redact"]
 
 Logger = structlog.stdlib.BoundLogger
 
 _REDACTED = "[redacted]"
 _PHONE = re.compile(r"(?<![0-9A-Za-z_-])\+?\(?\d(?:[\s().\-/]{0,3}\d){6,}(?![0-9A-Za-z_-])")
-_PLAIN_FIELDS = frozenset({"timestamp", "level", "logger", "request_id", "endpoint"})
-"""Fields that this package fills itself: may hold digit runs, such as times and addresses."""
+_PLAIN_FIELDS = frozenset({"timestamp", "level", "logger", "endpoint"})
+"""Fields that this package fills itself: may hold digit runs, such as times and addresses. A request's id is the caller's and is none of them."""
 _DEPTH = 4
 
 
@@ -90,6 +93,36 @@ def redact(value: object, *, depth: int = _DEPTH) -> object:
 def frames_of(error: BaseException) -> list[str]:
     """Where an exception was raised, outermost first, as `file:line function`; no text, no values."""
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+
+
+def log_crash(error: BaseException, *, thread: str | None = None) -> None:
+    """Logs an exception that nobody expected: one event with its type and places. Works before `configure_logs` too."""
+    if not structlog.is_configured():
+        configure_logs()
+    named = {} if thread is None else {"thread": thread}
+    get_logger(__name__).error("crashed", error=type(error).__name__, frames=frames_of(error), **named)
+
+
+def log_crashes() -> None:
+    """Makes the process log what nobody caught, in any thread, instead of printing it with its text. For processes of our own only."""
+    sys.excepthook = _on_uncaught
+    threading.excepthook = _on_uncaught_in_thread
+    sys.unraisablehook = _on_unraisable
+
+
+def _on_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    del kind, trace
+    log_crash(error)
+
+
+def _on_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_value is not None and not isinstance(arguments.exc_value, SystemExit):
+        log_crash(arguments.exc_value, thread=arguments.thread.name if arguments.thread is not None else "")
+
+
+def _on_unraisable(arguments: sys.UnraisableHookArgs) -> None:
+    if arguments.exc_value is not None:
+        log_crash(arguments.exc_value)
 
 
 def _redact_fields(_: object, __: str, fields: MutableMapping[str, object]) -> MutableMapping[str, object]:

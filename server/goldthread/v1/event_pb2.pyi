@@ -47,7 +47,9 @@ class _RejectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rejec
     """The content type header names a format that is not known."""
 
 class RejectionReason(_RejectionReason, metaclass=_RejectionReasonEnumTypeWrapper):
-    """Why an event could not be taken. Also the reason in google.rpc.ErrorInfo."""
+    """Why an event could not be taken. On RPC the reason in google.rpc.ErrorInfo is EVENT_ID_CONFLICT for a conflict and INVALID_ARGUMENT
+    for every other refusal; the metadata "detail" beside INVALID_ARGUMENT holds the name of the value here without its prefix.
+    """
 
 REJECTION_REASON_UNSPECIFIED: RejectionReason.ValueType  # 0
 """Not set."""
@@ -181,7 +183,7 @@ class CustomerEvent(_message.Message):
     source: _builtins.str
     """Code of the sending system, 1 to 64 bytes of [a-z0-9_.-]; required."""
     event_id: _builtins.str
-    """Unique within the source, 1 to 128 bytes; required."""
+    """Unique within the source, 1 to 128 bytes of printable text; required."""
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
         """When it happened at the source; required, not before 2000-01-01 and not more than a day ahead."""
@@ -271,6 +273,7 @@ class DeadLetter(_message.Message):
     PAYLOAD_SIZE_FIELD_NUMBER: _builtins.int
     SEALED_PAYLOAD_FIELD_NUMBER: _builtins.int
     REJECTED_AT_FIELD_NUMBER: _builtins.int
+    KEY_VERSION_FIELD_NUMBER: _builtins.int
     topic: _builtins.str
     """Kafka topic it came from."""
     partition: _builtins.int
@@ -289,6 +292,8 @@ class DeadLetter(_message.Message):
     """Size of the payload in bytes."""
     sealed_payload: _builtins.bytes
     """The payload sealed under the service's dead-letter key; empty above 1 MiB."""
+    key_version: _builtins.int
+    """Version of the key that sealed the payload; its context is topic, partition and offset, joined by null bytes."""
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Violation]:
         """Every broken field."""
@@ -311,10 +316,11 @@ class DeadLetter(_message.Message):
         payload_size: _builtins.int = ...,
         sealed_payload: _builtins.bytes = ...,
         rejected_at: _timestamp_pb2.Timestamp | None = ...,
+        key_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rejected_at", b"rejected_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "offset", b"offset", "partition", b"partition", "payload_sha256", b"payload_sha256", "payload_size", b"payload_size", "reason", b"reason", "rejected_at", b"rejected_at", "sealed_payload", b"sealed_payload", "source", b"source", "topic", b"topic", "violations", b"violations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "key_version", b"key_version", "offset", b"offset", "partition", b"partition", "payload_sha256", b"payload_sha256", "payload_size", b"payload_size", "reason", b"reason", "rejected_at", b"rejected_at", "sealed_payload", b"sealed_payload", "source", b"source", "topic", b"topic", "violations", b"violations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class LookupServiceStub:
-    """Answers registers. Reads only; safe to retry on UNAVAILABLE and DEADLINE_EXCEEDED.
+    """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
+    than the server admits), after the time RetryInfo names and longer each time.
     """
 
     def __init__(self, channel):
@@ -43,7 +44,8 @@ class LookupServiceStub:
 
 
 class LookupServiceServicer:
-    """Answers registers. Reads only; safe to retry on UNAVAILABLE and DEADLINE_EXCEEDED.
+    """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
+    than the server admits), after the time RetryInfo names and longer each time.
     """
 
     def Lookup(self, request, context):
@@ -72,7 +74,8 @@ def add_LookupServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LookupService:
-    """Answers registers. Reads only; safe to retry on UNAVAILABLE and DEADLINE_EXCEEDED.
+    """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
+    than the server admits), after the time RetryInfo names and longer each time.
     """
 
     @staticmethod

@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LookupServiceStub:
-    """Answers registers. Reads only; safe to retry on UNAVAILABLE and DEADLINE_EXCEEDED."""
+    """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
+    than the server admits), after the time RetryInfo names and longer each time.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -41,7 +43,9 @@ class LookupServiceStub:
 
 @_typing.type_check_only
 class LookupServiceAsyncStub(LookupServiceStub):
-    """Answers registers. Reads only; safe to retry on UNAVAILABLE and DEADLINE_EXCEEDED."""
+    """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
+    than the server admits), after the time RetryInfo names and longer each time.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Lookup: _aio.UnaryUnaryMultiCallable[_lookup_service_pb2.LookupRequest, _lookup_service_pb2.LookupResponse]  # type: ignore[assignment]
@@ -51,7 +55,9 @@ class LookupServiceAsyncStub(LookupServiceStub):
     """
 
 class LookupServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Answers registers. Reads only; safe to retry on UNAVAILABLE and DEADLINE_EXCEEDED."""
+    """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
+    than the server admits), after the time RetryInfo names and longer each time.
+    """
 
     @_abc_1.abstractmethod
     def Lookup(

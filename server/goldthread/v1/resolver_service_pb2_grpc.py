@@ -50,7 +50,9 @@ class ResolverServiceServicer:
         """Takes an event as the Kafka consumer would and answers with the profile that now holds its record.
         OK means durable in the ledger (unless preview). The pair (source, event_id) is the idempotency key: a repeat with the same content
         returns the profile as it is now and changes nothing; the same pair with other content is ALREADY_EXISTS with reason EVENT_ID_CONFLICT.
-        INVALID_ARGUMENT lists every broken field. Retry UNAVAILABLE and ABORTED.
+        INVALID_ARGUMENT lists every broken field. These may be retried with the same event, after the time RetryInfo names and longer each time:
+        UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (more calls at once than the server admits; nothing was done; without RetryInfo the
+        message is too large); DEADLINE_EXCEEDED (the event may be durable all the same, a repeat is harmless).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,9 @@ class ResolverServiceStub:
     """Takes an event as the Kafka consumer would and answers with the profile that now holds its record.
     OK means durable in the ledger (unless preview). The pair (source, event_id) is the idempotency key: a repeat with the same content
     returns the profile as it is now and changes nothing; the same pair with other content is ALREADY_EXISTS with reason EVENT_ID_CONFLICT.
-    INVALID_ARGUMENT lists every broken field. Retry UNAVAILABLE and ABORTED.
+    INVALID_ARGUMENT lists every broken field. These may be retried with the same event, after the time RetryInfo names and longer each time:
+    UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (more calls at once than the server admits; nothing was done; without RetryInfo the
+    message is too large); DEADLINE_EXCEEDED (the event may be durable all the same, a repeat is harmless).
     """
 
 @_typing.type_check_only
@@ -49,7 +51,9 @@ class ResolverServiceAsyncStub(ResolverServiceStub):
     """Takes an event as the Kafka consumer would and answers with the profile that now holds its record.
     OK means durable in the ledger (unless preview). The pair (source, event_id) is the idempotency key: a repeat with the same content
     returns the profile as it is now and changes nothing; the same pair with other content is ALREADY_EXISTS with reason EVENT_ID_CONFLICT.
-    INVALID_ARGUMENT lists every broken field. Retry UNAVAILABLE and ABORTED.
+    INVALID_ARGUMENT lists every broken field. These may be retried with the same event, after the time RetryInfo names and longer each time:
+    UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (more calls at once than the server admits; nothing was done; without RetryInfo the
+    message is too large); DEADLINE_EXCEEDED (the event may be durable all the same, a repeat is harmless).
     """
 
 class ResolverServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -64,7 +68,9 @@ class ResolverServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes an event as the Kafka consumer would and answers with the profile that now holds its record.
         OK means durable in the ledger (unless preview). The pair (source, event_id) is the idempotency key: a repeat with the same content
         returns the profile as it is now and changes nothing; the same pair with other content is ALREADY_EXISTS with reason EVENT_ID_CONFLICT.
-        INVALID_ARGUMENT lists every broken field. Retry UNAVAILABLE and ABORTED.
+        INVALID_ARGUMENT lists every broken field. These may be retried with the same event, after the time RetryInfo names and longer each time:
+        UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (more calls at once than the server admits; nothing was done; without RetryInfo the
+        message is too large); DEADLINE_EXCEEDED (the event may be durable all the same, a repeat is harmless).
         """
 
 def add_ResolverServiceServicer_to_server(servicer: ResolverServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -56,7 +56,10 @@ _ATTRIBUTE_ALIASES = {
     "zip_code": "postcode",
     "postal_code": "postcode",
 }
+_PAYLOAD_ALIASES = _ATTRIBUTE_ALIASES.keys() - {"name", "address", "city"}
+"""What in a payload can only be the customer's: a name, address or city there may as well be a product's, a device's or a store's."""
 _PATHS = {"source": "source_system", "occurred_at": "event_timestamp"}
+_AMOUNTS = ("amount_minor", "amount", "transaction_value")
 _CLICKS = frozenset({"click", "page_view", "pageview", "web_click", "visit"})
 _CONSENTS = frozenset({"consent", "consent_change"})
 _TOP_LEVEL = frozenset(
@@ -164,7 +167,7 @@ def _identifiers(anchors: Mapping[str, object], source: str, found: list[Violati
 
 
 def _attributes(content: Mapping[str, object], found: list[Violation]) -> dict[str, str]:
-    """Attributes of the object `attributes`; where it is absent, those that the payload names."""
+    """Attributes of the object `attributes`; where it is absent, those that the payload names without doubt."""
     given = _mapping(content, "attributes", found)
     place = "attributes" if given else "payload"
     values = given or _mapping(content, "payload", [])
@@ -172,6 +175,8 @@ def _attributes(content: Mapping[str, object], found: list[Violation]) -> dict[s
         found.append(Violation("attributes", "holds an attribute that is not known"))
     attributes: dict[str, str] = {}
     for alias, name in _ATTRIBUTE_ALIASES.items():
+        if not given and alias not in _PAYLOAD_ALIASES:
+            continue
         if text := _text(values, alias, found, path=f"{place}."):
             attributes.setdefault(name, text)
     return attributes
@@ -179,9 +184,10 @@ def _attributes(content: Mapping[str, object], found: list[Violation]) -> dict[s
 
 def _payload(kind: str, values: Mapping[str, object], currency: str, found: list[Violation]) -> Payload:
     kind = kind.lower()
-    if values.get("amount_minor") is not None or values.get("amount") is not None or "transaction_value" in values:
+    priced = next((name for name in _AMOUNTS if values.get(name) is not None), None)
+    if priced is not None:
         return Purchase(
-            amount_minor=_minor_units(values, found),
+            amount_minor=_minor_units(values, priced, found),
             currency=_text(values, "currency", found, path="payload.") or currency,
             store=_text(values, "store", found, path="payload.") or _text(values, "store_id", found, path="payload."),
         )
@@ -195,9 +201,8 @@ def _payload(kind: str, values: Mapping[str, object], currency: str, found: list
     return CustomerChange()
 
 
-def _minor_units(values: Mapping[str, object], found: list[Violation]) -> int:
+def _minor_units(values: Mapping[str, object], name: str, found: list[Violation]) -> int:
     """The amount in minor units of a currency with two decimals; never rounded."""
-    name = next(key for key in ("amount_minor", "amount", "transaction_value") if key in values)
     value = values[name]
     amount = None
     if isinstance(value, str | int | Decimal) and not isinstance(value, bool):

@@ -42,6 +42,7 @@ def encode_dead_letter(row: DeadLetterRow) -> bytes:
         payload_sha256=row.payload_sha256,
         payload_size=row.payload_size,
         sealed_payload=row.sealed_payload,
+        key_version=row.key_version,
         rejected_at=timestamp_of(row.rejected_at),
     )
     return message.SerializeToString(deterministic=True)

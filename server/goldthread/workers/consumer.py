@@ -14,6 +14,9 @@ So no step needs Kafka's transactions or its committed offsets. Read, decoded an
 Bad messages are rejections inside the batch: their dead letters commit with it and never block the partition. Too many of them mean that something
 upstream is broken: then the worker stops (`PoisonLimitError`). Trouble with the ledger or Kafka is never poison: the batch waits, partitions
 paused and membership kept, for as long as it takes.
+
+Redo marks are worked off between batches. A redo that fails waits on its own, ever longer, while events are taken as before: one component
+that cannot be settled holds up other marks, never intake.
 """
 
 from __future__ import annotations
@@ -44,7 +47,8 @@ class ConsumerSettings:
     """How the worker works: batch bounds, waits in milliseconds, and how much bad input it takes before it stops.
 
     `group` names the offsets in the ledger, `currency` is the deployment's. `poison_streak` bad messages in a row stop the worker, and so
-    does a share of them above `poison_ratio` among the last `poison_window` messages or more.
+    does a share of them above `poison_ratio` among the last `poison_window` messages or more. Under load redo marks are worked off every
+    `redo_every_ms`; after failures in a row this doubles, up to `redo_retry_max_ms`.
     """
 
     group: str = "goldthread"
@@ -55,6 +59,7 @@ class ConsumerSettings:
     idle_ms: int = 200
     redo_limit: int = 100
     redo_every_ms: int = 1_000
+    redo_retry_max_ms: int = 300_000
     retry_min_ms: int = 50
     retry_max_ms: int = 5_000
     poison_streak: int = 1_000
@@ -68,6 +73,8 @@ class ConsumerSettings:
                 raise SettingsError(f"consumer.{name}", "at least 1")
         if not 1 <= self.retry_min_ms <= self.retry_max_ms:
             raise SettingsError("consumer.retry_min_ms", "must be from 1 to consumer.retry_max_ms")
+        if not 1 <= self.redo_every_ms <= self.redo_retry_max_ms:
+            raise SettingsError("consumer.redo_every_ms", "must be from 1 to consumer.redo_retry_max_ms")
         if not 0 < self.poison_ratio <= 1:
             raise SettingsError("consumer.poison_ratio", "above 0, at most 1")
 
@@ -136,6 +143,7 @@ class ConsumerWorker:
         self._draw = draw
         self._poison = _PoisonGauge(settings)
         self._failures = 0
+        self._redo_failures = 0
         self._lagging: set[int] = set()
         self._redo_due = clock()
 
@@ -199,11 +207,22 @@ class ConsumerWorker:
                 return
 
     def _redo(self, *, idle: bool) -> int:
-        """Works redo marks off when there is nothing else to do, and now and then when there always is."""
-        if not idle and self._clock() < self._redo_due:
+        """Works redo marks off when there is nothing else to do, and now and then when there always is; after a failure only when due."""
+        settings = self._settings
+        if (not idle or self._redo_failures) and self._clock() < self._redo_due:
             return 0
-        done = self._flow.redo(self._settings.redo_limit)
-        self._redo_due = self._clock() + self._settings.redo_every_ms / 1000
+        try:
+            done = self._flow.redo(settings.redo_limit)
+        except TransientError as error:
+            self._redo_failures += 1
+            self._metrics.retries.labels("redo").inc()
+            _log.warning("redo_retry", reason=error.reason, failures=self._redo_failures)
+            wait = self._doubled(settings.redo_every_ms, settings.redo_retry_max_ms, self._redo_failures)
+            self._redo_due = self._clock() + wait
+            return 0
+        self._redo_failures = 0
+        # From the end of the call: however slow redo is, intake gets its turn in between.
+        self._redo_due = self._clock() + settings.redo_every_ms / 1000
         return done
 
     def _back_off(self, error: TransientError, stop: Event) -> None:
@@ -212,8 +231,7 @@ class ConsumerWorker:
         self._failures += 1
         self._metrics.retries.labels("consumer").inc()
         _log.warning("consumer_retry", reason=error.reason, failures=self._failures)
-        full = min(settings.retry_max_ms, settings.retry_min_ms << min(self._failures - 1, 20))
-        left = full * (0.5 + 0.5 * self._draw()) / 1000
+        left = self._doubled(settings.retry_min_ms, settings.retry_max_ms, self._failures)
         self._consumer.pause()
         try:
             while left > 0 and not stop.is_set():
@@ -221,6 +239,10 @@ class ConsumerWorker:
                 left -= 0.25
         finally:
             self._consumer.resume()
+
+    def _doubled(self, low: int, high: int, failures: int) -> float:
+        """Seconds to wait: `low` milliseconds after the first failure, doubled with each in a row, at most `high`; jitter at most halves them."""
+        return min(high, low << min(failures - 1, 20)) * (0.5 + 0.5 * self._draw()) / 1000
 
     def _observe_lag(self, batch: PolledBatch) -> None:
         for partition, lag in batch.lag.items():

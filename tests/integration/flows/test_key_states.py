@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -127,6 +128,59 @@ def test_a_generic_token_and_a_crowded_block_end_as_in_the_batch_engine(
     assert len(story.rows("SELECT FROM block WHERE depth > 0")) > 5
     assert story.rows("SELECT FROM token WHERE generic") != []
     assert groups(ledger.partition()) == of_batch(rows, model)
+
+
+def nameless(number: int) -> dict[str, str]:
+    """A till without names: the store's phone and the customer's own card."""
+    return row(number, phone=STORE_PHONE, loyalty_card=f"7771{number:04}")
+
+
+@pytest.mark.parametrize("size", [1, 5, 40])
+def test_a_phone_of_too_many_nameless_records_is_nobodys(
+    ledger: Ledger, ledger_dsn: str, metrics: Metrics, size: int
+) -> None:
+    limit = 12
+    model = small_limits(max_block=100, max_component=100, generic=8, generic_records=limit)
+    story = Story(ledger, metrics, dsn=ledger_dsn, model_text=model)
+    rows = [nameless(number) for number in range(40)]
+    # Any other key of this customer must outlive the store's phone.
+    rows += [row(50, phone=STORE_PHONE, email="m@acme.com"), row(51, email="m@acme.com", given_name="Mary")]
+    story.ingest_in_batches(row_events(rows[:limit]), [size] * limit)
+    phones = "SELECT generic, records, name_keys FROM token WHERE type = 2"
+    assert story.rows(phones) == [(False, limit, 0)]
+    assert len(story.rows("SELECT FROM pair")) == limit * (limit - 1) // 2
+    before = story.answer("phone", STORE_PHONE)
+    story.ingest_in_batches(row_events(rows[limit:]), [size] * 40)
+    [(generic, records, _)] = story.rows(phones)
+    assert generic
+    assert records > limit
+    assert story.rows("SELECT count(*) FROM pair") == [(1,)]
+    assert story.profile_of("e50") == story.profile_of("e51")
+    assert len(groups(ledger.partition())) == 41
+    after = story.answer("phone", STORE_PHONE)
+    assert (after.outcome, after.card) == (LookupOutcome.AMBIGUOUS, None)
+    assert after.version > before.version
+    assert groups(ledger.partition()) == of_batch(rows, model)
+
+
+def test_a_claim_seen_again_is_one_carrier(ledger: Ledger, ledger_dsn: str, metrics: Metrics) -> None:
+    story = Story(ledger, metrics, dsn=ledger_dsn, model_text=small_limits(generic_records=3))
+    for number in range(9):
+        story.ingest(customer(f"e{number}", phone=STORE_PHONE))
+    assert story.rows("SELECT generic, records FROM token") == [(False, 1)]
+
+
+def test_a_thousand_nameless_carriers_cost_no_more_than_their_limit(story: Story) -> None:
+    """Unbounded, they would make half a million pairs: 15 s and a gigabyte."""
+    started = time.monotonic()
+    for start in range(0, 1000, 250):
+        story.ingest(*row_events([nameless(number) for number in range(start, start + 250)]))
+    assert time.monotonic() - started < 10
+    assert story.rows("SELECT generic FROM token WHERE type = 2") == [(True,)]
+    assert story.rows("SELECT count(*) FROM pair") == [(0,)]
+    limit = story.matcher.generic_records
+    scored = story.metrics.registry.get_sample_value("goldthread_pairs_total", {"fate": "kept"}) or 0
+    assert scored <= limit * limit / 2
 
 
 def test_blocks_count_their_carriers(ledger: Ledger, ledger_dsn: str, metrics: Metrics) -> None:

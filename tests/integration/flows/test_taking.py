@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.story import NOON, Story, customer
+from fixtures.story import MASTER_KEY, NOON, Story, customer
 from goldthread._core import SealError
 from goldthread.domain.errors import EventIdConflictError, InvalidArgumentError, OffsetFencedError
 from goldthread.domain.ports import IngestBatch, OffsetMove
@@ -26,6 +26,11 @@ from goldthread.domain.words import (
     Violation,
     profile_public_id,
 )
+from goldthread.flows.ingest import seal_context
+from goldthread.ledger import Ledger
+from goldthread.matching import Keys
+from goldthread.telemetry.metrics import Metrics
+from oracle.models import shipped
 
 MARY: dict[str, Any] = {
     "given_name": "Mary",
@@ -241,6 +246,16 @@ def test_a_bad_event_is_a_dead_letter_and_its_neighbours_are_taken(
     assert [violation.field for violation in caught.value.violations] == [f"event.{field}" for field in fields]
 
 
+def test_an_event_that_says_nothing_of_a_person_is_told_so_along_with_the_rest(story: Story) -> None:
+    event = customer("", source="POS!", at=None, payload=None)
+    [rejection] = story.ingest(event).rejections
+    named = ["source", "event_id", "occurred_at", "payload", "claim"]
+    assert sorted(violation.field for violation in rejection.violations) == sorted(named)
+    with pytest.raises(InvalidArgumentError) as caught:
+        story.resolve(event)
+    assert sorted(violation.field for violation in caught.value.violations) == sorted(f"event.{name}" for name in named)
+
+
 def test_every_broken_field_is_named_at_once(story: Story) -> None:
     event = customer(
         "",
@@ -296,10 +311,24 @@ def test_a_dead_letter_opens_with_the_key_and_its_position_only(story: Story) ->
     story.ingest(customer("secret event", phone="12"))
     [letter] = story.ledger.dead_letters_unpublished(10)
     assert b"secret" not in letter.sealed_payload
-    context = repr(letter.position).encode()
+    # Spelled out: a context that changes leaves every kept payload shut.
+    context = b"events\x000\x000"
+    assert seal_context(letter.position) == context
+    assert story.matcher.unseal([context], [letter.sealed_payload]) == [b"secret event"]
+    for other in (b"events\x000\x001", b"events\x001\x000", b"", repr(letter.position).encode()):
+        with pytest.raises(SealError):
+            story.matcher.unseal([other], [letter.sealed_payload])
+
+
+def test_a_dead_letter_names_the_version_of_its_key(ledger: Ledger, ledger_dsn: str, metrics: Metrics) -> None:
+    story = Story(ledger, metrics, dsn=ledger_dsn, keys=Keys.derive(MASTER_KEY, version=7))
+    story.ingest(customer("secret event", phone="12"))
+    assert story.rows("SELECT key_version FROM dead_letter") == [(7,)]
+    [letter] = story.ledger.dead_letters_unpublished(10)
+    context = seal_context(letter.position)
     assert story.matcher.unseal([context], [letter.sealed_payload]) == [b"secret event"]
     with pytest.raises(SealError):
-        story.matcher.unseal([context + b"x"], [letter.sealed_payload])
+        Story.matcher_for(shipped()).unseal([context], [letter.sealed_payload])
 
 
 def test_a_batch_that_was_committed_before_is_fenced(story: Story) -> None:

@@ -107,3 +107,11 @@ def test_the_lease_is_lost_with_the_connection(ledger: Ledger, ledger_dsn: str) 
                 return
         time.sleep(0.02)
     raise AssertionError("the lease never came free")
+
+
+def test_rows_left_out_do_not_hide_those_that_follow(ledger: Ledger) -> None:
+    write(ledger, 1, 2, 3)
+    write(ledger, 4)
+    first, _, third, _ = ledger.outbox(10)
+    assert [row.version for row in ledger.outbox(2, skip=[first.outbox_id, third.outbox_id])] == [2, 4]
+    assert versions(ledger) == [1, 2, 3, 4]

@@ -158,7 +158,9 @@ def test_of_many_workers_with_one_batch_one_moves_the_offset(ledger: Ledger) -> 
 def test_a_dead_letter_is_kept_once_per_position(ledger: Ledger) -> None:
     for _ in range(2):
         with ledger.transaction() as tx:
-            tx.insert_dead_letters([rejection(1), rejection(2, RejectionReason.NOT_UTF8)], [b"one", b"two"])
+            tx.insert_dead_letters(
+                [rejection(1), rejection(2, RejectionReason.NOT_UTF8)], [b"one", b"two"], key_version=1
+            )
     rows = ledger.dead_letters_unpublished(10)
     assert [(row.position.offset, row.reason, row.sealed_payload) for row in rows] == [
         (1, RejectionReason.MALFORMED, b"one"),
@@ -174,7 +176,7 @@ def test_a_dead_letter_is_kept_once_per_position(ledger: Ledger) -> None:
 
 def test_a_rejection_without_a_position_is_no_dead_letter(ledger: Ledger) -> None:
     with ledger.transaction() as tx:
-        tx.insert_dead_letters([Rejection(reason=RejectionReason.MALFORMED, violations=())], [b""])
+        tx.insert_dead_letters([Rejection(reason=RejectionReason.MALFORMED, violations=())], [b""], key_version=1)
     assert ledger.counts().dead_letters == 0
 
 
@@ -214,7 +216,6 @@ def test_a_model_version_stands_for_one_content(ledger: Ledger) -> None:
     with ledger.transaction() as tx:
         first = tx.model_id(version="m-1", sha256=b"a" * 32, body="text")
         assert tx.model_id(version="m-1", sha256=b"a" * 32, body="text") == first
-        assert tx.model_id(version="m-2", sha256=b"b" * 32, body="more") != first
     with pytest.raises(ModelFileError), ledger.transaction() as tx:
         tx.model_id(version="m-1", sha256=b"c" * 32, body="other text")
 

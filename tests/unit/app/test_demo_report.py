@@ -78,6 +78,8 @@ def findings() -> Findings:
             unknown=0,
             differences={},
             outcomes={"FOUND": 4, "INVALID": 1},
+            found=4,
+            found_in_cache=4,
             retries=0,
             callers=16,
             seconds=0.5,
@@ -106,7 +108,7 @@ def test_a_good_run_passes_every_check_and_reports_it() -> None:
     assert failing(checks) == []
     text = as_text(found, checks)
     assert "FAIL" not in text
-    assert text.count("  ok   ") == len(checks) == 12
+    assert text.count("  ok   ") == len(checks) == 15
     assert "LookupResponse, by reflection of a.B" in text
     report = json.loads(as_json(found, checks))
     assert report["ok"] is True
@@ -114,6 +116,8 @@ def test_a_good_run_passes_every_check_and_reports_it() -> None:
     assert report["events"]["per_second"] == (4 + len(PLANTED)) / 2
     assert report["quality"]["retail"]["f1"] == 1.0
     assert report["lookups"]["per_second"] == 10.0
+    assert report["lookups"]["cached_share"] == 1.0
+    assert "100.00% of 4 found answers" in text
 
 
 @pytest.mark.parametrize(
@@ -134,10 +138,29 @@ def test_a_good_run_passes_every_check_and_reports_it() -> None:
         (with_("counts", reviews=0), "reviews were opened"),
         (
             dataclasses.replace(
-                findings(), quality=(SetQuality(name="r", quality=compare_partitions("a", "x"), absent=100),)
+                findings(), quality=(SetQuality(name="retail", quality=compare_partitions("aa", "xx"), absent=100),)
             ),
             "every labelled event that was sent is credited to a profile",
         ),
+        (
+            dataclasses.replace(
+                findings(), quality=(SetQuality(name="retail", quality=compare_partitions("abc", "xxy"), absent=0),)
+            ),
+            "precision on the generated customers is at least 0.9",
+        ),
+        (
+            dataclasses.replace(
+                findings(), quality=(SetQuality(name="retail", quality=compare_partitions("aab", "xyz"), absent=0),)
+            ),
+            "precision on the generated customers is at least 0.9",
+        ),
+        (dataclasses.replace(findings(), quality=()), "precision on the generated customers is at least 0.9"),
+        (with_("lookups", usable=0), "identifiers were looked up"),
+        (
+            with_("lookups", found=1_000, found_in_cache=989),
+            "at least 99% of the found answers came from the cache",
+        ),
+        (with_("lookups", found=0, found_in_cache=0), "at least 99% of the found answers came from the cache"),
         (with_("lookups", different=1, equal=4), "Lookup answers every identifier as the ledger holds it"),
         (with_("lookups", unknown=1), "every valid identifier of an event taken is known"),
         (with_("latency", missed=1), "every probe event became visible at the register"),
@@ -153,8 +176,18 @@ def test_each_demand_fails_alone(broken: Findings, name: str) -> None:
 
 
 def test_a_users_file_need_not_merge_anything() -> None:
-    found = dataclasses.replace(with_("counts", ended_profiles=0, reviews=0), generated=False)
+    found = dataclasses.replace(with_("counts", ended_profiles=0, reviews=0), generated=False, quality=())
     assert failing(checks_of(found)) == []
+
+
+def test_a_users_file_need_not_hold_identifiers() -> None:
+    nothing = with_("lookups", identifiers=0, usable=0, equal=0, found=0, found_in_cache=0)
+    found = dataclasses.replace(nothing, generated=False, transcript=None)
+    assert failing(checks_of(found)) == []
+    unread = dataclasses.replace(with_("lookups", found_in_cache=3), generated=False)
+    assert [check.name for check in failing(checks_of(unread))] == [
+        "at least 99% of the found answers came from the cache"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from goldthread.app.produce import command, produce_file, summary_lines
-from goldthread.app.produce_rows import ProduceReport, RowDefaults
+from goldthread.app.produce_rows import ProduceReport, RowDefaults, RowReader
+from goldthread.domain.validation import broken_rules
 from goldthread.domain.words import (
     Click,
     ConsentChange,
@@ -23,7 +24,7 @@ from goldthread.domain.words import (
     Position,
     Purchase,
 )
-from goldthread.files import FileFormatError
+from goldthread.files import FileFormatError, read_numbered_rows
 from goldthread.files import Mapping as ColumnMapping
 from goldthread.wire import decode_events
 
@@ -131,11 +132,13 @@ def test_every_format_gives_the_same_events(tmp_path):
     ("columns", "values", "payload"),
     [
         ("amount_minor", "5", Purchase(5, "USD", "")),
-        ("kind,amount_minor,currency", "purchase,5,EUR", Purchase(5, "EUR", "")),
+        ("kind,amount_minor,currency", "purchase,5,USD", Purchase(5, "USD", "")),
         ("kind,page", "click,/a?x=1", Click("/a")),
         ("kind", "customer_change", CustomerChange()),
         ("store", "s1", CustomerChange()),
+        ("kind,purpose,granted", "consent,ads,Yes", ConsentChange("ads", granted=True)),
         ("kind,purpose,granted", "consent,ads,true", ConsentChange("ads", granted=True)),
+        ("kind,purpose,granted", "consent,ads,ja", ConsentChange("ads", granted=False)),
         ("kind", "consent", ConsentChange("marketing", granted=False)),
     ],
 )
@@ -186,6 +189,49 @@ def test_a_row_that_cannot_be_an_event_is_listed_with_line_and_reason(tmp_path, 
     sink, report = produce(write(tmp_path, HEADER + ROW + row + "\n"))
     assert [event.event_id for event in sink.events()] == ["e-1"]
     assert report.unusable == [(3, reason)]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("CRM West,e,2026-01-01T00:00:00Z,,,a@b.org,,,,,,,,", "source: must be 1 to 64 characters of a-z 0-9 _ . -"),
+        (
+            f"crm,{'x' * 129},2026-01-01T00:00:00Z,,,a@b.org,,,,,,,,",
+            "event_id: must be 1 to 128 bytes of printable text",
+        ),
+        (
+            "crm,e,1999-12-31T23:59:59Z,,,a@b.org,,,,,,,,",
+            "occurred_at: must lie between 2000-01-01 and one day from now",
+        ),
+        (
+            "crm,e,2026-07-02T00:00:01Z,,,a@b.org,,,,,,,,",
+            "occurred_at: must lie between 2000-01-01 and one day from now",
+        ),
+        ("crm,e,2026-01-01T00:00:00Z,purchase,,a@b.org,,,,,,-5,,", "amount_minor: must lie between 0 and 10^12"),
+        (
+            f"crm,e,2026-01-01T00:00:00Z,purchase,,a@b.org,,,,,{'s' * 65},5,EUR,",
+            "currency: must be USD; store: must be at most 64 bytes without null characters",
+        ),
+    ],
+)
+def test_a_row_that_the_service_would_refuse_is_listed_with_its_columns_and_not_sent(tmp_path, row, reason):
+    path = write(tmp_path, HEADER + ROW + row + "\n")
+    reader = RowReader(path, defaults=DEFAULTS, now=lambda: datetime(2026, 7, 1, tzinfo=UTC))
+    sent = list(reader.events((line, ColumnMapping.automatic(row).row(row)) for line, row in read_numbered_rows(path)))
+    assert [event.event_id for event in sent] == ["e-1"]
+    assert reader.report.events == 1
+    assert reader.report.unusable == [(3, reason)]
+
+
+def test_what_produce_sends_breaks_no_rule_of_the_service(tmp_path):
+    rows = [
+        ROW.replace("e-1", f"e-{amount}").replace("1250", amount) for amount in ("0", "1000000000000", "1000000000001")
+    ]
+    sink, report = produce(write(tmp_path, HEADER + "".join(rows)))
+    for event in sink.events():
+        assert broken_rules(event, now=datetime(2026, 7, 1, tzinfo=UTC), currency="USD") == []
+    assert [event.event_id for event in sink.events()] == ["e-0", "e-1000000000000"]
+    assert report.unusable == [(4, "amount_minor: must lie between 0 and 10^12")]
 
 
 def test_an_invalid_attribute_is_dropped_and_counted_and_strict_leaves_the_row_out(tmp_path):
@@ -246,13 +292,15 @@ def test_rows_beyond_one_batch_keep_their_order(tmp_path):
 
 def test_the_summary_counts_and_shows_no_value(tmp_path):
     bad = "crm,e,2026-01-01T00:00:00Z,,,canary,,,,,,,,\n"
-    _, report = produce(write(tmp_path, HEADER + ROW + bad * 30))
-    text = "\n".join(summary_lines(report))
-    assert "31 rows, 1 events sent, 30 rows left out" in text
-    assert "30 × email: invalid, not sent" in text
-    assert "lines 3, 4" in text
-    assert "and 10 more" in text
-    assert "canary" not in text
+    refused = "Canary,e,2026-01-01T00:00:00Z,,,a@b.org,,,,,,,,\n"
+    _, report = produce(write(tmp_path, HEADER + ROW + refused + bad * 30 + refused))
+    listed = ", ".join(str(line) for line in range(4, 24))
+    assert list(summary_lines(report)) == [
+        "33 rows, 1 events sent, 32 rows left out",
+        "  30 × email: invalid, not sent",
+        f"  30 rows left out: no usable identifier and no attribute (lines {listed} and 10 more)",
+        "  2 rows left out: source: must be 1 to 64 characters of a-z 0-9 _ . - (lines 3, 34)",
+    ]
 
 
 def test_the_command_wants_a_time_with_an_offset(tmp_path):

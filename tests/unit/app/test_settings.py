@@ -57,6 +57,8 @@ def test_an_unknown_key_is_refused_by_name() -> None:
         ("GOLDTHREAD_GRPC_PORT", "http"),
         ("GOLDTHREAD_ACCEPT_GAP", "perhaps"),
         ("GOLDTHREAD_REGION", "USA"),
+        ("GOLDTHREAD_REGION", "UK"),
+        ("GOLDTHREAD_REGION", "ZZ"),
         ("GOLDTHREAD_CURRENCY", "US"),
         ("GOLDTHREAD_LOG_LEVEL", "loud"),
         ("GOLDTHREAD_KAFKA_BOOTSTRAP", "  "),
@@ -75,6 +77,24 @@ def test_overrides_win_unless_they_are_none() -> None:
     assert (settings.region, settings.grpc_port, settings.accept_gap) == ("GB", 0, True)
     with pytest.raises(SettingsError, match="GOLDTHREAD_COLOUR"):
         Settings.read({}, {"colour": "red"})
+
+
+def test_defaults_of_a_command_give_way_to_the_environment_and_to_options() -> None:
+    free = {"grpc_port": 0, "metrics_port": 0}
+    settings = Settings.read({"GOLDTHREAD_GRPC_PORT": "50051"}, {"metrics_port": 9}, defaults=free)
+    assert (settings.grpc_port, settings.metrics_port) == (50_051, 9)
+    settings = Settings.read({}, defaults=free)
+    assert (settings.grpc_port, settings.metrics_port) == (0, 0)
+
+
+def test_a_master_key_file_among_the_options_wins_over_a_key_of_the_environment(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    path.write_text("1e" * 32, encoding="utf-8")
+    settings = Settings.read({"GOLDTHREAD_MASTER_KEY": KEY}, {"master_key_file": path})
+    assert settings.master_secret() == bytes.fromhex("1e" * 32)
+    both = Settings.read({"GOLDTHREAD_MASTER_KEY": KEY, "GOLDTHREAD_MASTER_KEY_FILE": str(path)})
+    with pytest.raises(SettingsError, match="set either"):
+        both.master_secret()
 
 
 def test_secrets_are_hidden() -> None:

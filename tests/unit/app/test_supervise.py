@@ -106,7 +106,7 @@ def test_too_many_false_starts_are_given_up(tmp_path: Path) -> None:
             lives += 1
         now += 0.5
         time.sleep(0.005)
-    assert "exit code 1" in failing.failure
+    assert "exit code 1" in str(failing.failure)
     assert lives <= 8
     assert failing.tend(now) is False
 
@@ -149,3 +149,49 @@ def test_status_files_are_private_and_whole(tmp_path: Path) -> None:
     assert read_status(path) == Status(pid=7, ports={"metrics": 9})
     assert path.stat().st_mode & 0o077 == 0
     assert [item.name for item in tmp_path.iterdir()] == ["relay.status"]
+
+
+def ended(script: str, folder: Path) -> tuple[Child, list[str], int]:
+    """A child tended until it is given up, with a clock of our own; what it told, and how many lives it had."""
+    told: list[str] = []
+    found = Child("consume", command=[sys.executable, "-c", script], environ=environ, folder=folder, log=told.append)
+    now, lives = 0.0, 0
+    while found.failure is None:
+        ran = found.pid is not None
+        if found.tend(now) and not ran and found.pid is not None:
+            lives += 1
+        # Lives are short on this clock, waits are over at once.
+        now += 0.001 if found.pid is not None else 3.0
+        time.sleep(0.005)
+    return found, told, lives
+
+
+def test_a_child_that_stopped_on_purpose_is_not_started_again_and_says_why(tmp_path: Path) -> None:
+    words = "print('goldthread: POISON_LIMIT: too many', file=sys.stderr)\n"
+    found, told, lives = ended(READY + words + "raise SystemExit(3)\n", tmp_path)
+    assert (lives, told) == (1, [])
+    assert found.failure is not None
+    assert found.failure.exit_code == 3
+    assert str(found.failure) == (
+        f"consume ended with exit code 3 and is not started again: POISON_LIMIT: too many, see {found.log_path}"
+    )
+
+
+def test_words_of_an_earlier_run_are_not_repeated(tmp_path: Path) -> None:
+    (tmp_path / "consume.log").write_text("goldthread: POISON_LIMIT: of yesterday\n", encoding="utf-8")
+    found, _, _ = ended(READY + "raise SystemExit(3)\n", tmp_path)
+    assert "yesterday" not in str(found.failure)
+
+
+def test_short_lives_are_told_and_given_up_though_each_was_ready(tmp_path: Path) -> None:
+    found, told, lives = ended(BRIEF, tmp_path)
+    assert lives == 10
+    assert told == [f"consume: ended with exit code 1, starting it again (see {found.log_path})"] * 9
+    assert "10 times soon after its start" in str(found.failure)
+    assert found.failure is not None
+    assert found.failure.exit_code == 1
+
+
+def test_a_killed_child_is_told_by_its_signal(tmp_path: Path) -> None:
+    _, told, _ = ended(READY + "import signal\nos.kill(os.getpid(), signal.SIGKILL)\n", tmp_path)
+    assert told[0].startswith("consume: was ended by SIGKILL, starting it again (see ")

@@ -63,6 +63,7 @@ def test_levels_are_named_and_ordered_as_the_page_says(model: Model, core_model:
     assert [tuple(core_model.level_names(name)) for name in COMPARISONS] == list(model.levels)
     assert core_model.prior == model.prior
     assert [core_model.generic_limit(kind) for kind in range(1, 9)] == list(model.generic)
+    assert core_model.generic_records == model.generic_records
 
 
 def test_every_level_occurs_and_scores_alike(model: Model, core_model: _core.Model) -> None:

@@ -8,7 +8,7 @@ import pytest
 from fixtures.twins import EPOCH, LedgerTwin, PublisherTwin, dead_letter_row, found, outbox_row, token_of
 from goldthread.cache import MemoryCardStore
 from goldthread.domain.errors import BusUnavailableError, CacheUnavailableError
-from goldthread.domain.ports import CachedAnswer
+from goldthread.domain.ports import CachedAnswer, OutboxRow
 from goldthread.flows.relay import RelayFlow
 from goldthread.telemetry.metrics import Metrics
 from goldthread.wire import encode_answer
@@ -133,6 +133,78 @@ def test_kafka_down_shows_cards_and_keeps_the_rows() -> None:
     house.publisher.down = False
     assert house.flow.step() == 2
     assert (house.ledger.rows, house.ledger.letters) == ([], [])
+
+
+def many(*numbers: int) -> list[OutboxRow]:
+    return [outbox_row(number, token_of(str(number)), profile_id=f"GP-{number}") for number in numbers]
+
+
+def missing(house: House, rows: Sequence[OutboxRow]) -> list[int]:
+    """Rows whose card is not in the cache."""
+    cached = house.store.get_many([row.tokens[0] for row in rows])
+    return [row.outbox_id for row, entry in zip(rows, cached, strict=True) if entry is None]
+
+
+def test_cards_keep_flowing_while_kafka_is_down_and_every_row_is_published_in_order_afterwards() -> None:
+    house = House()
+    rows = many(*range(1200, 0, -1))
+    house.ledger.rows = list(rows)
+    house.publisher.down = True
+    with pytest.raises(BusUnavailableError):
+        house.flow.step()
+    assert missing(house, rows) == []
+    assert house.ledger.rows == rows
+    late = many(*range(1201, 1301))
+    house.ledger.rows += late
+    house.ledger.questions.clear()
+    with pytest.raises(BusUnavailableError):
+        house.flow.step()
+    assert missing(house, late) == []
+    assert [len(tokens) for tokens in house.ledger.questions] == [500, 100], "the first batch, then what is new"
+    house.publisher.down = False
+    assert [house.flow.step() for _ in range(4)] == [500, 500, 300, 0]
+    assert house.publisher.published == rows + late
+    assert house.ledger.rows == []
+
+
+def test_after_an_outage_cards_are_written_in_step_with_publication_again() -> None:
+    house = House(batch=2)
+    house.ledger.rows = many(1, 2, 3)
+    house.publisher.down = True
+    with pytest.raises(BusUnavailableError):
+        house.flow.step()
+    house.publisher.down = False
+    house.flow.step()
+    house.trace.clear()
+    house.ledger.rows += many(4, 5)
+    assert house.flow.step() == 2
+    assert house.trace == ["cache", "publish", "done"]
+    assert missing(house, many(3, 4, 5)) == [5]
+
+
+def test_cards_are_written_ahead_for_a_bounded_number_of_rows() -> None:
+    house = House()
+    house.ledger.rows = many(*range(20_010))
+    house.publisher.down = True
+    for _ in range(2):
+        with pytest.raises(BusUnavailableError):
+            house.flow.step()
+        assert missing(house, house.ledger.rows) == list(range(20_000, 20_010))
+
+
+def test_a_cache_that_goes_away_while_kafka_is_down_loses_no_row() -> None:
+    house = House(batch=2)
+    rows = many(1, 2, 3, 4)
+    house.ledger.rows = list(rows)
+    house.publisher.down = True
+    with pytest.raises(BusUnavailableError):
+        house.flow.step()
+    house.store.down = True
+    with pytest.raises(CacheUnavailableError):
+        house.flow.step()
+    house.store.down = house.publisher.down = False
+    assert [house.flow.step() for _ in range(3)] == [2, 2, 0]
+    assert house.publisher.published == rows
 
 
 def test_a_repeated_or_late_step_never_covers_a_newer_card() -> None:

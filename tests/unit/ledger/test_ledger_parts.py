@@ -10,7 +10,14 @@ import pytest
 from psycopg import errors
 from psycopg_pool import PoolTimeout
 
-from goldthread.domain.errors import GoldthreadError, LedgerUnavailableError, SchemaVersionError, SettingsError
+from goldthread.domain.errors import (
+    GoldthreadError,
+    LedgerFaultError,
+    LedgerUnavailableError,
+    SchemaVersionError,
+    SettingsError,
+    TransientError,
+)
 from goldthread.ledger import LedgerSettings, migrate
 from goldthread.ledger.errors import translated
 from goldthread.ledger.queries import query
@@ -27,7 +34,14 @@ def test_settings_hide_the_password() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"dsn": ""}, {"dsn": "x", "pool_min": 0}, {"dsn": "x", "pool_min": 9, "pool_max": 8}]
+    "wrong",
+    [
+        {"dsn": ""},
+        {"dsn": "x", "pool_min": 0},
+        {"dsn": "x", "pool_min": 9, "pool_max": 8},
+        # The relay's lease keeps one connection, so its queries need another.
+        {"dsn": "x", "pool_max": 1},
+    ],
 )
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(SettingsError):
@@ -75,6 +89,7 @@ def test_migrations_say_why_and_when() -> None:
         (errors.UniqueViolation("Key (event_id)=(secret) already exists"), LedgerUnavailableError),
         (errors.AdminShutdown(), LedgerUnavailableError),
         (errors.ReadOnlySqlTransaction(), LedgerUnavailableError),
+        (errors.IdleInTransactionSessionTimeout(), LedgerUnavailableError),
         (errors.DiskFull(), LedgerUnavailableError),
         (psycopg.OperationalError("connection to secret lost"), LedgerUnavailableError),
         (psycopg.InterfaceError("the connection is closed"), LedgerUnavailableError),
@@ -89,6 +104,24 @@ def test_what_postgres_raises_becomes_ours(raised: Exception, expected: type[Gol
     assert "secret" not in f"{caught.value} {caught.value.metadata}"
 
 
-def test_a_mistake_of_ours_stays_an_error() -> None:
-    with pytest.raises(errors.SyntaxError), translated():
-        raise errors.SyntaxError("of ours")
+@pytest.mark.parametrize(
+    "raised",
+    [
+        errors.SyntaxError("at or near secret"),
+        errors.CheckViolation("Failing row contains (secret)"),
+        errors.NotNullViolation("Failing row contains (secret)"),
+        psycopg.DataError("secret"),
+        psycopg.ProgrammingError("secret"),
+    ],
+    ids=lambda part: type(part).__name__,
+)
+def test_a_mistake_of_ours_is_a_fault_that_no_retry_cures(raised: Exception) -> None:
+    with pytest.raises(LedgerFaultError) as caught, translated():
+        raise raised
+    assert not isinstance(caught.value, TransientError)
+    assert "secret" not in f"{caught.value} {caught.value.metadata}"
+
+
+def test_what_is_not_of_postgres_passes_through() -> None:
+    with pytest.raises(RuntimeError, match="elsewhere"), translated():
+        raise RuntimeError("elsewhere")

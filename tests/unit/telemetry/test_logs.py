@@ -88,6 +88,13 @@ def test_a_line_is_json_with_event_level_logger_and_request(lines: io.StringIO) 
     }
 
 
+def test_a_request_id_that_looks_like_a_phone_number_is_replaced(lines: io.StringIO) -> None:
+    for request_id in ("15551234567", "0198c0de-1234-7abc-8def-0123456789ab"):
+        with request_scope(RequestContext(request_id, 0.0)):
+            get_logger("goldthread.test").info("batch_taken")
+    assert [line["request_id"] for line in parsed(lines)] == ["[redacted]", "0198c0de-1234-7abc-8def-0123456789ab"]
+
+
 def test_library_records_take_the_same_way(lines: io.StringIO) -> None:
     logging.getLogger("library").warning("failed for %s", "j@example.com")
     (line,) = parsed(lines)

@@ -69,6 +69,10 @@ def test_customer_numbers_belong_to_their_source():
             ConsentChange("ads", granted=False),
         ),
         ({"event_type": "crm_update", "payload": None}, CustomerChange()),
+        ({"payload": {"amount_minor": None, "amount": 0.05}}, Purchase(5, "USD", "")),
+        ({"payload": {"amount": None, "transaction_value": 0}}, Purchase(0, "USD", "")),
+        ({"event_type": "click", "payload": {"transaction_value": None, "page": "/a"}}, Click("/a")),
+        ({"payload": {"amount_minor": None, "amount": None, "transaction_value": None}}, CustomerChange()),
     ],
 )
 def test_the_payload_says_what_kind_of_event_it_is(changes, payload):
@@ -80,6 +84,15 @@ def test_attributes_come_from_their_object_or_else_from_the_payload():
     assert decoded(dumped(plain(payload=payload)), JSON).attributes == {"given_name": "Jane", "postcode": "12345"}
     both = plain(payload=payload, attributes={"family_name": "Miller"})
     assert decoded(dumped(both), JSON).attributes == {"family_name": "Miller"}
+
+
+@pytest.mark.parametrize("name", ["Blue shirt", {"en": "Blue shirt"}])
+def test_what_may_be_a_product_a_device_or_a_store_is_no_attribute_of_the_customer(name):
+    payload = {"name": name, "address": "10.0.0.1", "city": ["Boston"], "dob": "1980-01-02"}
+    assert decoded(dumped(plain(payload=payload)), JSON).attributes == {"birth_date": "1980-01-02"}
+    given = {"name": "Jane Miller", "address": "1 Main St", "city": "Boston"}
+    said = {"full_name": "Jane Miller", "street": "1 Main St", "city": "Boston"}
+    assert decoded(dumped(plain(payload=payload, attributes=given)), JSON).attributes == said
 
 
 def test_epoch_milliseconds_are_a_time():

@@ -96,14 +96,14 @@ def test_a_dead_letter_tells_where_why_and_carries_the_sealed_payload():
     row = DeadLetterRow(
         dead_letter_id=1, position=Position("events", 2, 33), reason=RejectionReason.NOT_UTF8,
         violations=(Violation("source", "required"),), source="pos", event_id="e-1", payload_sha256=b"s" * 32,
-        payload_size=12, sealed_payload=b"sealed", rejected_at=NOW,
+        payload_size=12, sealed_payload=b"sealed", key_version=3, rejected_at=NOW,
     )  # fmt: skip
     message = event_pb2.DeadLetter.FromString(encode_dead_letter(row))
     assert (message.topic, message.partition, message.offset) == ("events", 2, 33)
     assert message.reason == event_pb2.REJECTION_REASON_NOT_UTF8
     assert [(item.field, item.description) for item in message.violations] == [("source", "required")]
     assert (message.source, message.event_id, message.payload_size) == ("pos", "e-1", 12)
-    assert (message.payload_sha256, message.sealed_payload) == (b"s" * 32, b"sealed")
+    assert (message.payload_sha256, message.sealed_payload, message.key_version) == (b"s" * 32, b"sealed", 3)
     assert datetime_of(message.rejected_at) == NOW
 
 

@@ -271,6 +271,51 @@ def test_redo_marks_are_worked_off_now_and_then_under_load():
     assert 2 <= len(stage.ledger.redone) <= 3
 
 
+def failing_redo(stage: Stage, *, failures: int = 1_000) -> list[float]:
+    """Makes the first redos fail and every poll take a second; the times of those that failed."""
+    original, tried = stage.ledger.redo, []
+
+    def redo(limit: int) -> int:
+        if len(tried) == failures:
+            return original(limit)
+        tried.append(stage.now)
+        raise LedgerUnavailableError("statement timeout")
+
+    def tick() -> None:
+        stage.now += 1
+
+    stage.ledger.redo = redo  # type: ignore[method-assign]
+    stage.topic.before_poll = tick
+    return tried
+
+
+def test_a_redo_that_fails_never_holds_up_intake_and_is_tried_ever_more_slowly():
+    stage = Stage([good(number) for number in range(400)], ConsumerSettings(batch_events=10, redo_retry_max_ms=8_000))
+    tried = failing_redo(stage)
+    stage.run()
+    assert len(stage.ledger.taken) == 400
+    assert stage.topic.calls == ["close"], "neither paused nor rewound"
+    assert tried == [1, 2, 4, 8, 16, 24, 32, 40]
+    assert stage.metric("goldthread_retries_total", operation="redo") == 8
+    assert stage.metric("goldthread_retries_total", operation="consumer") is None
+
+
+def test_a_redo_that_fails_waits_on_an_empty_topic_too():
+    stage = Stage([], calm=10)
+    tried = failing_redo(stage)
+    stage.run()
+    assert tried == [1, 2, 4, 8]
+    assert {limits.idle_ms for limits in stage.topic.limits} == {SETTINGS.idle_ms}
+
+
+def test_once_redo_succeeds_it_is_as_eager_as_before():
+    stage = Stage([], calm=7)
+    stage.ledger.marks = 250
+    tried = failing_redo(stage, failures=2)
+    stage.run()
+    assert (tried, stage.ledger.redone) == ([1, 2], [100, 100, 50, 0])
+
+
 def test_a_streak_of_bad_messages_stops_the_worker_after_burying_them():
     stage = Stage([good(0), *[b"\xff"] * 50], ConsumerSettings(batch_events=10, poison_streak=25))
     with pytest.raises(PoisonLimitError) as caught:
@@ -326,7 +371,13 @@ def test_a_reused_event_id_is_not_poison():
 
 @pytest.mark.parametrize(
     "values",
-    [{"batch_events": 0}, {"retry_min_ms": 10, "retry_max_ms": 5}, {"poison_ratio": 0.0}, {"redo_limit": 0}],
+    [
+        {"batch_events": 0},
+        {"retry_min_ms": 10, "retry_max_ms": 5},
+        {"poison_ratio": 0.0},
+        {"redo_limit": 0},
+        {"redo_every_ms": 0},
+    ],
 )
 def test_settings_that_cannot_work_are_refused(values):
     with pytest.raises(SettingsError):

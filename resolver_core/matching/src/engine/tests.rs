@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::tests::{SHIPPED, shipped};
+use crate::record::TokenColumns;
 use crate::record::tests::{Sample, batch, named};
 
 const KEY: &[u8] = &[5; 32];
@@ -30,6 +31,43 @@ fn a_token_of_many_names_is_generic() {
     let (many, counts) = matched(&samples, &shipped());
     assert_eq!((counts.generic_tokens, counts.candidates), (1, 0));
     assert_eq!(many.clusters, (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_token_of_many_records_is_generic_whatever_their_names() {
+    let model = Model::parse(&SHIPPED.replace("records = 200", "records = 3")).expect("valid");
+    let store: &[(i64, i64, &str)] = &[(2, 1, "store")];
+    let nameless: Sample<'_> = ([None; 8], store);
+    let namesake: Sample<'_> = (named("otto", "zimmer").0, store);
+    for carrier in [nameless, namesake] {
+        let (few, counts) = matched(&[carrier; 3], &model);
+        assert_eq!((counts.generic_tokens, counts.candidates), (0, 3));
+        assert!(few.clusters.iter().all(|cluster| *cluster == few.clusters[0]));
+    }
+    let (many, counts) = matched(&[nameless; 4], &model);
+    assert_eq!((counts.generic_tokens, counts.candidates), (1, 0));
+    assert_eq!(many.clusters, [0, 1, 2, 3]);
+    let (_, counts) = matched(&[nameless, nameless, namesake, namesake], &model);
+    assert_eq!(counts.generic_tokens, 1);
+}
+
+#[test]
+fn a_folded_token_counts_its_records_too_and_each_once() {
+    let model = Model::parse(&SHIPPED.replace("records = 200", "records = 3")).expect("valid");
+    let dotted: Sample<'_> = ([None; 8], &[(1, 1, "j.doe"), (1, 2, "jdoe"), (1, 2, "jdoe")]);
+    let plain: Sample<'_> = ([None; 8], &[(1, 1, "jdoe"), (1, 2, "jdoe")]);
+    let (_, counts) = matched(&[dotted, dotted, plain], &model);
+    assert_eq!((counts.generic_tokens, counts.candidates), (0, 3));
+    let (_, counts) = matched(&[dotted, dotted, plain, plain], &model);
+    assert_eq!((counts.generic_tokens, counts.candidates), (1, 2));
+}
+
+#[test]
+fn a_token_in_two_namespaces_of_one_record_has_one_carrier() {
+    let tokens: [&[u8]; 2] = [&[7; 32]; 2];
+    let columns =
+        TokenColumns { offsets: &[0, 2], types: &[5, 5], namespaces: &["app", "web"], forms: &[1, 1], tokens: &tokens };
+    assert_eq!(carriers(&Slots::new(&columns, 1).expect("one record"), 1), [1]);
 }
 
 #[test]
@@ -72,8 +110,8 @@ proptest! {
             attributes[7] = Some(CODES[code]);
             (attributes, phone.map_or(&[], |index| PHONES[index]))
         };
-        let model = Model::parse(&SHIPPED.replace("max_block = 100", "max_block = 5").replace("phone = 8", "phone = 3"))
-            .expect("valid");
+        let text = SHIPPED.replace("max_block = 100", "max_block = 5").replace("phone = 8", "phone = 3");
+        let model = Model::parse(&text.replace("records = 200", "records = 8")).expect("valid");
         let names = labels(drawn.len());
         let run = |order: &[usize]| {
             let samples: Vec<Sample<'_>> = order.iter().map(|&row| sample(row)).collect();

@@ -84,6 +84,7 @@ pub struct Model {
     max_block: usize,
     rules: Vec<BlockingRule>,
     generic: [usize; 8],
+    generic_records: usize,
     corroboration: i32,
     weights: [Vec<i32>; COMPARISONS.len()],
     given_frequency: Frequencies,
@@ -182,6 +183,12 @@ impl Model {
             .ok_or_else(|| CoreError::input("identifier_type", "not an identifier type"))
     }
 
+    /// More records than this make a token of any type generic.
+    #[must_use]
+    pub fn generic_records(&self) -> usize {
+        self.generic_records
+    }
+
     /// Weight of each agreeing identifier beyond the strongest.
     pub(crate) fn corroboration(&self) -> i32 {
         self.corroboration
@@ -228,6 +235,7 @@ pub(crate) mod tests {
         assert!(!model.calibrated());
         assert_eq!(model.block_depth(), 2);
         assert_eq!(model.generic_limit(1), Ok(8));
+        assert_eq!(model.generic_records(), 200);
         assert!(model.generic_limit(9).is_err() && model.generic_limit(i64::MIN + 1).is_err());
         assert_eq!(level_names("email"), Ok(&["missing", "agree", "agree_folded", "differ"][..]));
         assert!(level_names("shoe_size").is_err());

@@ -94,14 +94,16 @@ fn weights(root: &mut Section) -> CoreResult<[Vec<i32>; COMPARISONS.len()]> {
     Ok(weights)
 }
 
-fn generic_limits(root: &mut Section) -> CoreResult<[usize; 8]> {
+/// Limits of distinct name keys by type, and that of records.
+fn generic_limits(root: &mut Section) -> CoreResult<([usize; 8], usize)> {
     let mut section = root.section("generic")?;
     let mut limits = [0; 8];
     for (name, limit) in IDENTIFIER_TYPES.iter().zip(&mut limits) {
         *limit = section.number(name, 1, ANY_COUNT)?;
     }
+    let records = section.number("records", 2, 1_000_000)?;
     section.close()?;
-    Ok(limits)
+    Ok((limits, records))
 }
 
 /// Slope, and intercept in millibits, of the calibration.
@@ -139,6 +141,7 @@ impl Model {
         let mut identifiers = root.section("identifiers")?;
         let mut frequency = root.section("frequency")?;
         let (slope, intercept) = calibration(&mut root, calibrated)?;
+        let (generic, generic_records) = generic_limits(&mut root)?;
 
         let model = Self {
             version,
@@ -153,7 +156,8 @@ impl Model {
             ambiguity_margin: partition.integer("ambiguity_margin", 0, LIMIT)?,
             max_block: blocking.number("max_block", 2, 1_000_000)?,
             rules: blocking_rules(&mut blocking)?,
-            generic: generic_limits(&mut root)?,
+            generic,
+            generic_records,
             corroboration: identifiers.number("corroboration", 0, LIMIT)?,
             weights: weights(&mut root)?,
             given_frequency: frequencies(frequency.section("given_name")?)?,
@@ -190,6 +194,9 @@ mod tests {
     #[test]
     fn errors_name_the_key() {
         assert_eq!(complaint("[generic]", "[generic]\nshoe = 1"), "generic.shoe");
+        assert_eq!(complaint("records = 200\n", ""), "generic.records");
+        assert_eq!(complaint("records = 200", "records = 1"), "generic.records");
+        assert_eq!(complaint("records = 200", "records = 1000001"), "generic.records");
         assert_eq!(complaint("agree_folded = 24500\n", ""), "comparisons.email.agree_folded");
         assert_eq!(complaint("link = 3970", "link = \"high\""), "thresholds.link");
         assert_eq!(complaint("review = 585", "review = 5850"), "thresholds.review");

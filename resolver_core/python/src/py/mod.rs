@@ -12,10 +12,13 @@ use goldthread_matching::words::{ATTRIBUTES, COMPARISONS};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::panics::report_panics_by_place;
+
 #[pymodule]
 #[pyo3(name = "_core")]
 fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
+    report_panics_by_place();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("NORMALIZER_VERSION", goldthread_matching::NORMALIZER_VERSION)?;
     module.add("ATTRIBUTES", PyTuple::new(py, ATTRIBUTES)?)?;

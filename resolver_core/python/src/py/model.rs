@@ -76,6 +76,12 @@ impl Model {
         self.rules.generic_limit(identifier_type).map_err(exception)
     }
 
+    /// More records than this make a token of any type generic.
+    #[getter]
+    fn generic_records(&self) -> usize {
+        self.rules.generic_records()
+    }
+
     /// Level names of a comparison; index 0 is `missing`.
     #[allow(clippy::unused_self)]
     fn level_names(&self, comparison: &str) -> PyResult<Vec<&'static str>> {

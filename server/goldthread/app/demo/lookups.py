@@ -14,6 +14,7 @@ from goldthread.app.demo.sets import WantedIdentifier
 from goldthread.app.demo.timing import Timing
 from goldthread.domain.ports import Answer
 from goldthread.domain.words import IncomingIdentifier, LookupOutcome, QuestionKind, Violation
+from goldthread.flows.lookup import AnswerSource
 from goldthread.ledger import Ledger
 from goldthread.matching import Matcher
 from goldthread.v1.lookup_service_pb2 import LookupResponse
@@ -41,7 +42,8 @@ class Expectation:
 class LookupAudit:
     """How the answers compare. `unknown` are valid identifiers of events taken that the ledger does not know.
 
-    `busy` are the times with many callers at once, `alone` those of a single caller.
+    `busy` are the times with many callers at once, `alone` those of a single caller. `found` are the answers other than NOT_FOUND, and
+    `found_in_cache` those of them that the cache gave, both of the first lookup only: a miss fills the cache for the next one.
     """
 
     identifiers: int
@@ -52,6 +54,8 @@ class LookupAudit:
     unknown: int
     differences: Mapping[str, int]
     outcomes: Mapping[str, int]
+    found: int
+    found_in_cache: int
     retries: int
     callers: int
     seconds: float
@@ -62,6 +66,11 @@ class LookupAudit:
     def per_second(self) -> float:
         """Lookups answered per second with many callers."""
         return self.identifiers / self.seconds if self.seconds else 0.0
+
+    @property
+    def cached_share(self) -> float:
+        """Share of the found answers that the cache gave, from 0 to 1; 0 if nobody was found."""
+        return self.found_in_cache / self.found if self.found else 0.0
 
 
 def expectations(wanted: Mapping[WantedIdentifier, bool], *, matcher: Matcher, ledger: Ledger) -> list[Expectation]:
@@ -115,6 +124,7 @@ def audit_lookups(expected: Sequence[Expectation], *, address: str, callers: int
 async def _audit(expected: Sequence[Expectation], *, address: str, callers: int, progress: Progress) -> LookupAudit:
     differing: dict[WantedIdentifier, str] = {}
     outcomes: Counter[str] = Counter()
+    sources: Counter[AnswerSource] = Counter()
     busy: list[float] = []
     remaining = iter(expected)
 
@@ -125,7 +135,10 @@ async def _audit(expected: Sequence[Expectation], *, address: str, callers: int,
                 started = time.perf_counter()
                 response = await register.lookup(one.wanted)
                 times.append(time.perf_counter() - started)
-                outcomes["INVALID" if response is None else LookupOutcome(response.outcome).name] += 1
+                outcome = LookupOutcome(response.outcome) if response is not None else None
+                outcomes[outcome.name if outcome is not None else "INVALID"] += 1
+                if response is not None and outcome is not LookupOutcome.NOT_FOUND:
+                    sources[AnswerSource(response.answer_source)] += 1
                 part = difference(one.answer, response)
                 if part is not None:
                     differing[one.wanted] = f"{one.wanted.type.label}: {part}"
@@ -135,7 +148,7 @@ async def _audit(expected: Sequence[Expectation], *, address: str, callers: int,
             started = time.perf_counter()
             await asyncio.gather(*(call(remaining, busy) for _ in range(callers)))
             seconds = time.perf_counter() - started
-            told = dict(sorted(outcomes.items()))
+            told, cached, found = dict(sorted(outcomes.items())), sources[AnswerSource.CACHE], sources.total()
             alone: list[float] = []
             stride = max(1, len(expected) // _ALONE)
             await call(iter(expected[::stride]), alone)
@@ -150,6 +163,8 @@ async def _audit(expected: Sequence[Expectation], *, address: str, callers: int,
         unknown=sum(one.carried and answer.outcome is LookupOutcome.NOT_FOUND for one, answer in usable),
         differences=dict(sorted(Counter(differing.values()).items())),
         outcomes=told,
+        found=found,
+        found_in_cache=cached,
         retries=retries,
         callers=callers,
         seconds=seconds,

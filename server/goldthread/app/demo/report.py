@@ -55,7 +55,11 @@ def as_json(found: Findings, checks: Sequence[Check]) -> str:
         "quality": {one.name: _quality_values(one) for one in found.quality},
         "mixed_profiles": found.mixed_profiles,
         "event_to_card": asdict(found.latency),
-        "lookups": {**asdict(found.lookups), "per_second": round(found.lookups.per_second, 1)},
+        "lookups": {
+            **asdict(found.lookups),
+            "per_second": round(found.lookups.per_second, 1),
+            "cached_share": round(found.lookups.cached_share, 4),
+        },
         "memory_mib": dict(found.memory),
         "transcript": asdict(found.transcript) if found.transcript is not None else None,
     }
@@ -117,6 +121,7 @@ def _speed(found: Findings) -> Iterator[str]:
     outcomes = ", ".join(f"{outcome} {count:,}" for outcome, count in lookups.outcomes.items())
     yield f"  identifiers        {lookups.identifiers:>10,}   {outcomes}"
     yield f"  equal              {lookups.equal:>10,}   different {lookups.different:,}"
+    yield f"  from the cache     {lookups.found_in_cache:>10,}   {lookups.cached_share:.2%} of {lookups.found:,} found answers"
     yield f"  lookups/s          {lookups.per_second:>10,.0f}   {lookups.callers} callers: {_times(lookups.busy)}"
     yield f"  one caller                      {_times(lookups.alone)}"
     if lookups.retries:

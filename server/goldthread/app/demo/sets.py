@@ -19,10 +19,21 @@ from goldthread.domain.words import IdentifierType
 from goldthread.files import FLAT_COLUMNS, column_names, read_numbered_rows, read_rows
 from goldthread.files import Mapping as ColumnMapping
 
-__all__ = ["EventKey", "InputSet", "WantedIdentifier", "febrl_sets", "file_set", "generated_set", "identifiers_of"]
+__all__ = [
+    "GENERATED_SET",
+    "EventKey",
+    "InputSet",
+    "WantedIdentifier",
+    "febrl_sets",
+    "file_set",
+    "generated_set",
+    "identifiers_of",
+]
 
 EventKey = tuple[str, str]
 """Source and event id."""
+
+GENERATED_SET = "retail"
 
 _Item = TypeVar("_Item")
 _COLUMNS = tuple(name for name in FLAT_COLUMNS if name != "truth")
@@ -51,12 +62,12 @@ class WantedIdentifier:
 
 def generated_set(folder: Path, *, events: int, people: int, seed: int, progress: Progress) -> InputSet:
     """Synthetic retail customers."""
-    path, truth_path = folder / "retail.csv", folder / "retail-truth.csv"
+    path, truth_path = folder / f"{GENERATED_SET}.csv", folder / f"{GENERATED_SET}-truth.csv"
     stream = generate_events(GenerateOptions(events=events, people=people, seed=seed))
     with progress.bar("generate", total=events, unit="events") as bar:
         write_events(_counted(stream, bar.reach), path, truth_path)
     truth = {(row["source"], row["event_id"]): row["truth"] for row in read_rows(truth_path)}
-    return InputSet(name="retail", path=path, rows=events, truth=truth)
+    return InputSet(name=GENERATED_SET, path=path, rows=events, truth=truth)
 
 
 def febrl_sets(folder: Path) -> list[InputSet]:

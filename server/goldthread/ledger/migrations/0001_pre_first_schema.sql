@@ -30,7 +30,7 @@ CREATE TABLE profile (
     purchase_count bigint NOT NULL DEFAULT 0,
     purchase_total_minor bigint NOT NULL DEFAULT 0,
     last_purchase_at timestamptz,
-    last_purchase_store text NOT NULL DEFAULT '',
+    last_purchase_store text COLLATE "C" NOT NULL DEFAULT '',
     changed_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE profile IS 'Golden profiles. The id is the smallest birth id of the members; a row outlives its profile so that versions never restart.';
@@ -69,7 +69,7 @@ CREATE TABLE record (
     purchase_count bigint NOT NULL DEFAULT 0,
     purchase_total_minor bigint NOT NULL DEFAULT 0,
     last_purchase_at timestamptz,
-    last_purchase_store text NOT NULL DEFAULT ''
+    last_purchase_store text COLLATE "C" NOT NULL DEFAULT ''
 );
 COMMENT ON TABLE record IS 'Distinct claims. One row per address; seeing a claim again adds to its counts.';
 COMMENT ON COLUMN record.record_id IS 'personal: Surrogate.';
@@ -104,6 +104,7 @@ CREATE TABLE token (
     key_version smallint NOT NULL,
     normalizer_version text NOT NULL,
     name_keys integer NOT NULL DEFAULT 0,
+    records integer NOT NULL DEFAULT 0,
     generic boolean NOT NULL DEFAULT false,
     version bigint NOT NULL DEFAULT 0
 );
@@ -116,7 +117,8 @@ COMMENT ON COLUMN token.form IS 'not personal: Canonical form, as in identity.pr
 COMMENT ON COLUMN token.key_version IS 'not personal: Version of the token key.';
 COMMENT ON COLUMN token.normalizer_version IS 'not personal: Normaliser that made the canonical form.';
 COMMENT ON COLUMN token.name_keys IS 'personal: Distinct name keys among its carriers.';
-COMMENT ON COLUMN token.generic IS 'not personal: Too many contradicting names: no evidence any more.';
+COMMENT ON COLUMN token.records IS 'personal: Records that carry it.';
+COMMENT ON COLUMN token.generic IS 'not personal: Too many contradicting names or records: no evidence any more.';
 COMMENT ON COLUMN token.version IS 'not personal: Ledger-wide version of its last change of state.';
 
 CREATE TABLE record_token (
@@ -254,7 +256,7 @@ CREATE TABLE inbox (
 COMMENT ON TABLE inbox IS 'Every event taken, once: the idempotency key.';
 COMMENT ON COLUMN inbox.source IS 'not personal: Sending system.';
 COMMENT ON COLUMN inbox.event_id IS 'personal: Id within the source.';
-COMMENT ON COLUMN inbox.payload_digest IS 'personal: SHA-256 of its content.';
+COMMENT ON COLUMN inbox.payload_digest IS 'personal: Digest of its clean claim (by keyed address), time and payload.';
 COMMENT ON COLUMN inbox.record_id IS 'personal: Record it hangs on.';
 COMMENT ON COLUMN inbox.kind IS 'not personal: What happened.';
 COMMENT ON COLUMN inbox.occurred_at IS 'personal: When, at the source.';
@@ -404,6 +406,7 @@ CREATE TABLE dead_letter (
     payload_sha256 bytea NOT NULL,
     payload_size bigint NOT NULL,
     sealed_payload bytea NOT NULL,
+    key_version smallint NOT NULL,
     rejected_at timestamptz NOT NULL DEFAULT now(),
     published_at timestamptz,
     CONSTRAINT dead_letter_position_key UNIQUE (topic, partition, message_offset)
@@ -420,8 +423,19 @@ COMMENT ON COLUMN dead_letter.event_id IS 'personal: Event id, where readable.';
 COMMENT ON COLUMN dead_letter.payload_sha256 IS 'personal: SHA-256 of the payload.';
 COMMENT ON COLUMN dead_letter.payload_size IS 'not personal: Bytes.';
 COMMENT ON COLUMN dead_letter.sealed_payload IS 'personal: Payload sealed under the dead-letter key; empty above 1 MiB.';
+COMMENT ON COLUMN dead_letter.key_version IS 'not personal: Version of the key that sealed the payload.';
 COMMENT ON COLUMN dead_letter.rejected_at IS 'not personal: When.';
 COMMENT ON COLUMN dead_letter.published_at IS 'not personal: When it reached the dead-letter topic.';
+
+CREATE TABLE key_check (
+    singleton boolean PRIMARY KEY DEFAULT true CONSTRAINT key_check_singleton CHECK (singleton),
+    key_version integer NOT NULL,
+    fingerprint bytea NOT NULL
+);
+COMMENT ON TABLE key_check IS 'Which keys this ledger was filled with: one row. Other keys would find nothing and make every person anew.';
+COMMENT ON COLUMN key_check.singleton IS 'not personal: Always true.';
+COMMENT ON COLUMN key_check.key_version IS 'not personal: Version of the token key.';
+COMMENT ON COLUMN key_check.fingerprint IS 'not personal: Keyed digest of the keys themselves.';
 
 CREATE TABLE tiering (
     singleton boolean PRIMARY KEY DEFAULT true CONSTRAINT tiering_singleton CHECK (singleton),

@@ -6,18 +6,23 @@ FROM unnest(%(token_ids)s::bigint[], %(name_keys)s::text[]) AS asked (token_id, 
 ON CONFLICT DO NOTHING
 RETURNING token_id;
 
--- name: count_token_names
--- Adds the gained name keys and closes tokens that crossed their type's limit. A generic token never reopens by growth.
+-- name: count_token_carriers
+-- Adds the gained records and name keys and closes tokens that crossed a limit; gives those that closed now. A generic token never reopens by growth.
 UPDATE token SET
+    records = token.records + gained.records,
     name_keys = token.name_keys + gained.names,
-    generic = token.generic OR token.name_keys + gained.names > (%(limits)s::integer[])[token.type],
-    version = CASE
-        WHEN NOT token.generic AND token.name_keys + gained.names > (%(limits)s::integer[])[token.type] THEN nextval('ledger_version')
-        ELSE token.version
-    END
-FROM unnest(%(token_ids)s::bigint[], %(names)s::integer[]) AS gained (token_id, names)
-WHERE token.token_id = gained.token_id
-RETURNING token.token_id, token.generic, token.type;
+    generic = true,
+    version = nextval('ledger_version')
+FROM unnest(%(token_ids)s::bigint[], %(records)s::integer[], %(names)s::integer[]) AS gained (token_id, records, names)
+WHERE token.token_id = gained.token_id AND NOT token.generic
+    AND (token.records + gained.records > %(max_records)s OR token.name_keys + gained.names > (%(limits)s::integer[])[token.type])
+RETURNING token.token_id, token.type;
+
+-- name: grow_tokens
+-- Adds the gained records and name keys to the tokens that stay as they are.
+UPDATE token SET records = token.records + gained.records, name_keys = token.name_keys + gained.names
+FROM unnest(%(token_ids)s::bigint[], %(records)s::integer[], %(names)s::integer[]) AS gained (token_id, records, names)
+WHERE token.token_id = gained.token_id;
 
 -- name: token_carriers
 -- Records that carry any of these tokens.
@@ -124,9 +129,12 @@ SELECT DISTINCT ON (low, high) low, high, same FROM assertion
 WHERE low = ANY(%(record_ids)s) AND high = ANY(%(record_ids)s) AND retracted_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 ORDER BY low, high, actor_rank DESC, asserted_at DESC, assertion_id DESC;
 
--- name: profile_members
--- Records of these profiles.
-SELECT record_id FROM record WHERE profile_id = ANY(%(profile_ids)s);
+-- name: fellow_members
+-- Records that stand in a profile with one of these records, and are none of them.
+SELECT record_id FROM record
+WHERE profile_id IN (SELECT profile_id FROM record WHERE record_id = ANY(%(record_ids)s))
+EXCEPT
+SELECT unnest(%(record_ids)s::bigint[]);
 
 -- name: insert_dirty_marks
 -- Leaves a durable mark on records whose component must be looked at again.
@@ -137,6 +145,10 @@ INSERT INTO dirty_mark (record_id, reason) SELECT unnest(%(record_ids)s::bigint[
 DELETE FROM dirty_mark WHERE record_id IN (
     SELECT record_id FROM dirty_mark ORDER BY marked_at, record_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ) RETURNING record_id;
+
+-- name: drop_dirty_marks
+-- Forgets marks of records whose components were just settled.
+DELETE FROM dirty_mark WHERE record_id = ANY(%(record_ids)s);
 
 -- name: marks_among
 -- Which of these records carry a mark.

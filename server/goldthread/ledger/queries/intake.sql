@@ -35,9 +35,10 @@ SELECT * FROM unnest(
 -- name: insert_dead_letters
 -- Keeps events that could not be taken; a position is kept once, however often the batch is tried.
 INSERT INTO dead_letter (
-    topic, partition, message_offset, reason, violations, source, event_id, payload_sha256, payload_size, sealed_payload
+    topic, partition, message_offset, reason, violations, source, event_id, payload_sha256, payload_size, sealed_payload,
+    key_version
 )
-SELECT * FROM unnest(
+SELECT *, %(key_version)s FROM unnest(
     %(topics)s::text[], %(partitions)s::integer[], %(offsets)s::bigint[], %(reasons)s::smallint[], %(violations)s::jsonb[],
     %(sources)s::text[], %(event_ids)s::text[], %(digests)s::bytea[], %(sizes)s::bigint[], %(sealed)s::bytea[]
 )
@@ -123,3 +124,19 @@ ON CONFLICT ON CONSTRAINT match_model_version_key DO NOTHING;
 -- name: find_model
 -- Surrogate and digest of a match model by version.
 SELECT model_id, sha256 FROM match_model WHERE version = %(version)s;
+
+-- name: claim_keys
+-- Writes down the keys of an empty ledger; a ledger that knows its keys keeps them.
+INSERT INTO key_check (key_version, fingerprint) VALUES (%(key_version)s, %(fingerprint)s) ON CONFLICT DO NOTHING;
+
+-- name: known_keys
+-- The keys this ledger was filled with.
+SELECT key_version, fingerprint FROM key_check;
+
+-- name: limit_statements
+-- Shrinks the statement timeout of this transaction to what its caller still waits.
+SELECT set_config('statement_timeout', %(milliseconds)s, true);
+
+-- name: any_model
+-- Whether some match model has been used here.
+SELECT model_id FROM match_model LIMIT 1;

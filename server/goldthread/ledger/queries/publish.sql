@@ -2,7 +2,7 @@
 -- Changes whose transaction no running transaction precedes, oldest transaction first: nothing older can still appear.
 SELECT outbox.outbox_id, outbox.profile_id, outbox.version, outbox.live, outbox.change, outbox.created_at,
     ARRAY(SELECT token FROM token WHERE token_id = ANY(outbox.token_ids))
-FROM outbox WHERE xid < pg_snapshot_xmin(pg_current_snapshot())
+FROM outbox WHERE xid < pg_snapshot_xmin(pg_current_snapshot()) AND outbox_id <> ALL(%(skip)s)
 ORDER BY xid, outbox_id LIMIT %(limit)s;
 
 -- name: outbox_done
@@ -12,7 +12,7 @@ DELETE FROM outbox WHERE outbox_id = ANY(%(outbox_ids)s);
 -- name: dead_letters_unpublished
 -- Dead letters that are not on their topic yet.
 SELECT dead_letter_id, topic, partition, message_offset, reason, violations, source, event_id, payload_sha256, payload_size, sealed_payload,
-    rejected_at
+    key_version, rejected_at
 FROM dead_letter WHERE published_at IS NULL ORDER BY dead_letter_id LIMIT %(limit)s;
 
 -- name: dead_letters_done

@@ -34,9 +34,7 @@ def address_of(
     key: bytes, source: str, identifiers: Iterable[Digest], attributes: Mapping[str, str | None], epoch: int
 ) -> bytes:
     """Record address of 32 bytes."""
-    lines = [
-        f"{one.type}:{one.namespace}:{one.form}:{one.digest.hex()}" for one in sorted(set(identifiers))
-    ]
+    lines = [f"{one.type}:{one.namespace}:{one.form}:{one.digest.hex()}" for one in sorted(set(identifiers))]
     lines += [f"{name}={attributes[name]}" for name in ATTRIBUTES if attributes.get(name)]
     return _keyed(key, source.encode(), "\n".join(lines).encode(), str(epoch).encode())
 

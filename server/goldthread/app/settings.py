@@ -135,7 +135,9 @@ class Settings:
     master_key: str | None = _setting(_text, None, "secret of which every key is derived, 64 hex digits", secret=True)
     master_key_file: Path | None = _setting(_path, None, "file that holds the master key instead")
     key_version: int = _setting(_number(1, 255), 1, "version written beside every token")
-    region: str = _setting(_region, "US", "country (ISO 3166, such as US or GB) of phone numbers and dates written without one")
+    region: str = _setting(
+        _region, "US", "country (ISO 3166, such as US or GB) of phone numbers and dates written without one"
+    )
     currency: str = _setting(_code(3), "USD", "currency of totals; purchases in another one are dead letters")
     model: Path | None = _setting(_path, None, "match model file; the shipped one if absent")
     log_level: str = _setting(_one_of("debug", "info", "warning", "error"), "info", "least severe event that is logged")

@@ -94,12 +94,18 @@ def test_a_batch_that_never_commits_counts_nothing(story: Story) -> None:
 
 def test_counters_agree_with_the_ledger(crossing: Story) -> None:
     crossing.ingest(THIRD)
+    for number in range(3):
+        crossing.ingest(
+            customer(
+                f"d{number}", given_name="Dora", family_name="Vogel", birth_date="1980-02-03", city=f"Town{number}"
+            )
+        )
     crossing.resolve(customer("e10", email="b@acme.com", given_name="Boris"))
     crossing.drain()
     counted = facts(crossing.metrics)
     counts = crossing.ledger.counts()
     assert counted["goldthread_records_total",] == counts.records
-    assert counted["goldthread_events_total", "taken"] == 3
+    assert counted["goldthread_events_total", "taken"] == 6
     assert sum(
         value for (name, *_), value in counted.items() if name == "goldthread_profile_changes_total"
     ) == counts.outbox - len(crossing.rows("SELECT FROM outbox WHERE profile_id IS NULL"))

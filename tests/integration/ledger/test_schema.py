@@ -93,6 +93,16 @@ def test_every_column_says_whether_it_is_personal(admin: Connection[Any]) -> Non
     assert untagged == []
 
 
+def test_text_that_statements_compare_is_compared_by_code_point(admin: Connection[Any]) -> None:
+    """Whatever the database sorts by: Python breaks the same ties, and it knows code points only."""
+    rows = admin.execute(
+        "SELECT c.relname, l.collname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+        "JOIN pg_collation l ON l.oid = a.attcollation "
+        "WHERE c.relnamespace = 'public'::regnamespace AND a.attname = 'last_purchase_store' ORDER BY 1"
+    ).fetchall()
+    assert rows == [("profile", "C"), ("record", "C")]
+
+
 def test_migrating_twice_changes_nothing(ledger: Ledger, admin: Connection[Any]) -> None:
     before = admin.execute("SELECT number, sha256, applied_at FROM schema_migration ORDER BY number").fetchall()
     assert before

@@ -154,8 +154,8 @@ def test_refuses_what_would_lose_data_or_make_no_sense(people: Path, tmp_path: P
 
 def test_a_broken_model_writes_nothing(people: Path, tmp_path: Path) -> None:
     model = tmp_path / "model.toml"
-    model.write_text("version = 1\n")
+    model.write_text("a =\n")
     files = MatchFiles(table=people, out=tmp_path / "out.csv")
-    with pytest.raises(ModelFileError):
+    with pytest.raises(ModelFileError, match="not valid: string values must be quoted"):
         match_file(files, settings=Settings(model=model))
     assert not files.out.exists()

@@ -140,3 +140,26 @@ def test_a_sound_event_is_admitted_with_its_forms_and_customer_number_of_its_sou
         (IdentifierType.EMAIL, "", 2): hashlib.sha256(b"jane@gmail.com").digest(),
         (IdentifierType.CUSTOMER_NUMBER, "pos", 1): hashlib.sha256(b"C1").digest(),
     }
+
+
+def test_a_missing_claim_is_named_beside_what_else_is_broken(admission: Admission) -> None:
+    refusal = refused(admission, event_pb2.CustomerEvent(), prefix="event.")
+    assert refusal.reason is RejectionReason.INVALID_FIELD
+    assert fields(refusal) == [
+        "event.claim",
+        "event.event_id",
+        "event.occurred_at",
+        "event.payload",
+        "event.source",
+    ]
+
+
+def test_a_claim_that_is_there_is_not_called_missing(admission: Admission) -> None:
+    made = message()
+    made.event_id = ""
+    assert fields(refused(admission, made)) == ["event_id"]
+    made.claim.attributes.Clear()
+    made.claim.identifiers.add(type=1, raw="jane@shop.dev")
+    assert fields(refused(admission, made)) == ["event_id"]
+    made.claim.Clear()
+    assert fields(refused(admission, made)) == ["claim", "event_id"]

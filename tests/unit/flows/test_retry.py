@@ -67,3 +67,14 @@ def test_what_a_retry_cannot_cure_is_raised_at_once() -> None:
     with pytest.raises(OffsetFencedError):
         retry(sleeps, Metrics()).call("test", work)
     assert (work.calls, sleeps) == (1, [])
+
+
+def test_nothing_is_tried_again_once_the_caller_has_gone() -> None:
+    sleeps: list[float] = []
+    metrics = Metrics()
+    left = iter([0.5, 0.1, -0.2])
+    work = Work(99)
+    with pytest.raises(LedgerUnavailableError):
+        retry(sleeps, metrics).call("test", work, seconds_left=lambda: next(left))
+    assert (work.calls, len(sleeps)) == (3, 2)
+    assert counted(metrics) == 2

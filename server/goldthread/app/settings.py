@@ -106,7 +106,7 @@ class Settings:
     """Every setting of the service, typed and checked one by one; rooms check their own groups when they are built from it."""
 
     postgres_dsn: str | None = _setting(_text, None, "PostgreSQL, as a URL or key=value pairs", secret=True)
-    postgres_pool_max: int = _setting(_number(1, 100), 8, "connections one process opens at most")
+    postgres_pool_max: int = _setting(_number(2, 100), 8, "connections one process opens at most")
     statement_timeout_ms: int = _setting(_number(1, 600_000), 30_000, "longest statement")
     redis_url: str | None = _setting(_text, None, "Redis-compatible cache, as a URL", secret=True)
     cache_timeout_ms: int = _setting(_number(1, 10_000), 50, "longest cache call of a lookup")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Protocol
 
 from goldthread.domain.ports import ResolveResult
@@ -38,6 +39,9 @@ class ResolverServicer(resolver_service_pb2_grpc.ResolverServiceServicer):
         """See `resolver_service.proto`."""
         event = event_from_proto(request.event)
         preview = request.preview
-        seconds = remaining_seconds()
-        result = await self._pool.run(lambda: self._flow.resolve(event, preview=preview, seconds=seconds))
+        # A moment, not a duration: the wait for a thread counts against the caller's time too.
+        until = monotonic() + remaining_seconds()
+        result = await self._pool.run(
+            lambda: self._flow.resolve(event, preview=preview, seconds=max(0.0, until - monotonic()))
+        )
         return resolve_response(result)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -70,7 +71,7 @@ def told_versions(story: Story) -> Mapping[bytes, int]:
 
 def assert_journal_is_a_chain(story: Story) -> None:
     """Each entry of a profile starts from what the entry before it left; the last one left what is there now."""
-    left: dict[object, list[object]] = {}
+    left: dict[UUID, list[UUID]] = {}
     entries = story.rows("SELECT profile_id, live, before_records, after_records FROM journal ORDER BY version")
     assert entries
     for profile_id, live, before, after in entries:

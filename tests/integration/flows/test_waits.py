@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from psycopg import sql
 from fixtures.story import Story, customer
 from goldthread.domain.errors import LedgerFaultError, LedgerUnavailableError
 from goldthread.domain.ports import OffsetMove
+from goldthread.domain.words import LookupOutcome
 from goldthread.ledger import Ledger, LedgerSettings
 from goldthread.telemetry.metrics import Metrics
 
@@ -46,14 +48,25 @@ def test_an_answer_waits_no_longer_than_its_caller(story: Story) -> None:
 
 
 def test_a_shortened_limit_ends_with_its_transaction(ledger_dsn: str, metrics: Metrics) -> None:
-    with Ledger(LedgerSettings(dsn=ledger_dsn, pool_max=2, statement_timeout_ms=9_000), metrics) as ledger:
+    """The pool's only connection is limited to 50 ms twice; then it has to wait for longer than that, and does."""
+    with Ledger(LedgerSettings(dsn=ledger_dsn, pool_max=2), metrics) as ledger:
         ledger.answers([bytes(32)], timeout=0.05)
         with ledger.transaction() as tx:
             tx.limit_statements(0.05)
-        story = Story(ledger, metrics, dsn=ledger_dsn)
-        with holding(ledger_dsn, "LOCK TABLE token IN ACCESS EXCLUSIVE MODE"):
-            assert seconds_until_unavailable(lambda: ledger.answers([bytes(32)], timeout=0.6)) > 0.4
-        assert story.ingest(customer("e1", email="m@acme.com")).taken == 1
+        held, waited = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with holding(ledger_dsn, "LOCK TABLE token IN ACCESS EXCLUSIVE MODE"):
+                held.set()
+                waited.wait(0.4)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        assert held.wait(5)
+        started = time.monotonic()
+        assert ledger.answers([bytes(32)])[0].outcome is LookupOutcome.NOT_FOUND
+        assert time.monotonic() - started > 0.2
+        holder.join(5)
 
 
 WRITERS = "SELECT pg_advisory_xact_lock(7426381002)"

@@ -69,7 +69,7 @@ def test_no_vague_module_names() -> None:
     [
         (MACHINE, "cache = /home/" + "ann/.cache"),
         (MACHINE, "open('/Users/" + "ann/x')"),
-        (MACHINE, "(/root/" + ".profile)"),
+        (MACHINE, "(/ro" + "ot/.profile)"),
         (MACHINE, "wheels=/opt/" + "wheels"),
         (MACHINE, "see /tmp/" + "notes"),
         (REGISTRY, "--index-" + "url https://host"),

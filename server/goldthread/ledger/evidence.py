@@ -65,30 +65,21 @@ class EvidenceStatements(Statements):
         asked = sorted(set(rows))
         if not asked:
             return set()
-        # The block rows come first: record_block refers to them.
-        keys = sorted({key for key, _ in asked})
-        self._count_blocks(keys, [0] * len(keys), rules, limit)
         gained: dict[int, int] = defaultdict(int)
         for key, _ in self._rows("insert_record_blocks", keys=[k for k, _ in asked], record_ids=[r for _, r in asked]):
             gained[key] += 1
         keys = sorted(gained)
         if not keys:
             return set()
-        counted = self._count_blocks(keys, [gained[key] for key in keys], rules, limit)
-        return {key for key, records, crowded in counted if crowded and records - gained[key] <= limit}
-
-    def _count_blocks(
-        self, keys: list[int], records: list[int], rules: Mapping[int, tuple[int, int]], limit: int
-    ) -> list[tuple[int, int, bool]]:
-        rows = self._rows(
+        counted = self._rows(
             "count_blocks",
             keys=keys,
-            rules=[rules[k][0] for k in keys],
-            depths=[rules[k][1] for k in keys],
-            records=records,
+            rules=[rules[key][0] for key in keys],
+            depths=[rules[key][1] for key in keys],
+            records=[gained[key] for key in keys],
             limit=limit,
         )
-        return [(key, count, crowded) for key, count, crowded in rows]
+        return {key for key, records, crowded in counted if crowded and records - gained[key] <= limit}
 
     def block_carriers(self, keys: Collection[int]) -> set[int]:
         """Records that carry any of the blocking keys."""

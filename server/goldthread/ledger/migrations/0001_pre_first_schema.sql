@@ -160,7 +160,7 @@ COMMENT ON COLUMN block.records IS 'not personal: Records that carry it.';
 COMMENT ON COLUMN block.crowded IS 'not personal: More records than the model''s limit: its refinements count instead.';
 
 CREATE TABLE record_block (
-    key bigint NOT NULL CONSTRAINT record_block_block_fkey REFERENCES block,
+    key bigint NOT NULL CONSTRAINT record_block_block_fkey REFERENCES block DEFERRABLE INITIALLY DEFERRED,
     record_id bigint NOT NULL CONSTRAINT record_block_record_fkey REFERENCES record,
     PRIMARY KEY (key, record_id)
 );

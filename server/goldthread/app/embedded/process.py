@@ -75,26 +75,29 @@ def end_orphan(pid_path: Path, *, marker: str, first_signal: signal.Signals, gra
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
-    def is_ours() -> bool:
+    def is_there() -> bool:
         found = identify(pid)
-        return found is not None and found.started == started and marker in found.command
+        return found is not None and found.started == started
 
-    ended: int | None = None
+    found = identify(pid)
+    if found is None or found.started != started or marker not in found.command:
+        pid_path.unlink(missing_ok=True)
+        return None
+    # From here on id and start time tell: a process that is being ended loses its command line before it is gone.
     for number, seconds in ((first_signal, grace), (signal.SIGKILL, _KILL_SECONDS)):
-        if not is_ours():
-            break
-        ended = pid
         try:
             os.kill(pid, number)
         except ProcessLookupError:
             break
         deadline = time.monotonic() + seconds
-        while is_ours() and time.monotonic() < deadline:
+        while is_there() and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
-    if is_ours():
+        if not is_there():
+            break
+    if is_there():
         raise TimeoutError(f"process {pid} of an earlier run does not end")
     pid_path.unlink(missing_ok=True)
-    return ended
+    return pid
 
 
 class Child:

@@ -92,6 +92,12 @@ class Model:
     @property
     def generic_records(self) -> int:
         """More records than this make a token of any type generic."""
+    @property
+    def purchases_per_day(self) -> int:
+        """More purchases than this, by the records that carry a token on one UTC day, make it generic."""
+    @property
+    def stores_per_day(self) -> int:
+        """More stores than this, in which the records that carry a token bought on one UTC day, make it generic."""
     def generic_limit(self, identifier_type: int) -> int:
         """More distinct name keys than this make a token of the type generic."""
     def level_names(self, comparison: str) -> list[str]:
@@ -179,19 +185,34 @@ def partition(
     same: Sequence[tuple[int, int]],
     different: Sequence[tuple[int, int]],
     model: Model,
-) -> tuple[list[int], list[int], list[tuple[int, int]], list[tuple[int, int, int, int, int]]]:
+) -> tuple[
+    list[int],
+    list[int],
+    list[tuple[int, int]],
+    list[tuple[int, int, int, int, int]],
+    list[tuple[int, int, int, int, int]],
+]:
     """Partition of any number of components (docs/matching.md section 8).
 
     Returns the cluster of each record (named by the row of its lowest-address record), the rows that name ambiguous clusters,
     `(ambiguous cluster, contender cluster)` pairs, and reviews `(cluster x, cluster y, strength, left row, right row)` where the last two
-    are the pair with the best score between them (ties: lower addresses). Clusters named by rows; x has the lower lowest address.
+    are the pair with the best score between them (ties: lower addresses); then the households in the same form. Clusters named by rows; x
+    has the lower lowest address.
     """
 
 def match_records(
-    key: bytes, records: Records, model: Model
-) -> tuple[list[int], list[int], list[tuple[int, int]], list[tuple[int, int, int, int, int]], dict[str, int]]:
+    key: bytes, records: Records, model: Model, *, closed_tokens: Sequence[bytes] = ...
+) -> tuple[
+    list[int],
+    list[int],
+    list[tuple[int, int]],
+    list[tuple[int, int, int, int, int]],
+    list[tuple[int, int, int, int, int]],
+    dict[str, int],
+]:
     """Batch engine: block, score, partition all records, on all cores; result as `partition` plus counts.
 
+    `closed_tokens` are generic whoever carries them, for what only events tell (none unless given); one that no record carries is passed over.
     Counts: `candidates`, `pairs` (kept), `components`, `largest_component`, `generic_tokens`, `crowded_keys`. `key` is the blocking-key secret.
     """
 

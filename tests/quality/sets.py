@@ -66,7 +66,8 @@ SETS = (
     LabelledSet("febrl1", "retail", "febrl_retail", "AU", Floors(0.99, 0.675, 0.9)),
     LabelledSet("febrl2", "full", "febrl", "AU", Floors(0.99, 0.925, 0.975)),
     LabelledSet("febrl2", "retail", "febrl_retail", "AU", Floors(0.985, 0.57, 0.945)),
-    LabelledSet("febrl_dsgen_c", "full", "febrl_phone", "AU", Floors(0.99, 0.585, 0.9)),
+    # A social security number full of typing errors plays a number here: two that differ hold a phone apart (docs/matching.md section 5), which costs recall.
+    LabelledSet("febrl_dsgen_c", "full", "febrl_phone", "AU", Floors(0.99, 0.57, 0.9)),
     LabelledSet("febrl_dsgen_c", "retail", "febrl_phone_retail", "AU", Floors(0.99, 0.355, 0.85)),
     LabelledSet("fake1000", "full", "fake1000", "GB", Floors(0.99, 0.39, 0.7)),
     LabelledSet("rldata500", "full", "rldata500", "DE", Floors(0.98, 0.9, 0.98)),

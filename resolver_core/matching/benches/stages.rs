@@ -106,7 +106,7 @@ fn stages(bench: &mut Criterion) {
     });
     group.throughput(Throughput::Elements(2000));
     group.bench_function("match 2000 records", |bencher| {
-        bencher.iter(|| match_records(KEY, black_box(&records), &model).map(|(_, counts)| counts.candidates));
+        bencher.iter(|| match_records(KEY, black_box(&records), &model, &[]).map(|(_, counts)| counts.candidates));
     });
     group.finish();
 }

@@ -1,10 +1,12 @@
 //! The batch engine: generic tokens, blocks, scores and partition of all records in memory.
 
 use rayon::prelude::*;
+use rustc_hash::FxHashSet;
 
 use crate::block::KeyMaker;
-use crate::error::CoreResult;
+use crate::error::{CoreError, CoreResult};
 use crate::model::Model;
+use crate::normalize::Digest32;
 use crate::partition::{AssertedPairs, Edge, Partition, partition_edges};
 use crate::record::{Records, Slots};
 use crate::score::Scorer;
@@ -20,7 +22,7 @@ pub struct Counts {
     pub components: usize,
     /// Records of the largest component.
     pub largest_component: usize,
-    /// Tokens that too many different names, or too many records, carry.
+    /// Tokens that too many different names, or too many records, carry, or that were closed from outside.
     pub generic_tokens: usize,
     /// Blocking keys that too many records carry, at any depth.
     pub crowded_keys: usize,
@@ -91,9 +93,16 @@ fn carriers(slots: &Slots, records: usize) -> Vec<usize> {
     counts
 }
 
-/// Marks the tokens that more distinct name keys carry than their type allows, or more records than the model does. O(slots · log slots).
-fn generic_tokens(records: &Records, model: &Model) -> CoreResult<Vec<bool>> {
+/// Marks the closed tokens, and those that more distinct name keys carry than their type allows, or more records than the model does.
+/// O(slots · log slots).
+fn generic_tokens(records: &Records, model: &Model, closed: &[&[u8]]) -> CoreResult<Vec<bool>> {
     let slots = records.slots();
+    let closed = closed
+        .iter()
+        .map(|token| {
+            Digest32::try_from(*token).map_err(|_| CoreError::input("closed_tokens", "holds one that is not 32 bytes"))
+        })
+        .collect::<CoreResult<FxHashSet<_>>>()?;
     let mut seen: Vec<(u32, [u8; 5], u8)> = Vec::new();
     for record in 0..records.len() {
         if let Some(([a, b, c, d], initial)) = records.name_key(record) {
@@ -102,8 +111,13 @@ fn generic_tokens(records: &Records, model: &Model) -> CoreResult<Vec<bool>> {
     }
     seen.par_sort_unstable();
     seen.dedup();
-    let mut generic: Vec<bool> =
-        carriers(slots, records.len()).iter().map(|count| *count > model.generic_records()).collect();
+    let carriers = carriers(slots, records.len());
+    let mut generic: Vec<bool> = records
+        .tokens()
+        .iter()
+        .zip(carriers)
+        .map(|(token, carriers)| carriers > model.generic_records() || closed.contains(token))
+        .collect();
     for run in seen.chunk_by(|a, b| a.0 == b.0) {
         if run.len() > model.generic_limit(i64::from(run[0].2))? {
             generic[run[0].0 as usize] = true;
@@ -181,13 +195,14 @@ fn score_groups(scorer: &Scorer<'_>, groups: &Groups) -> (Vec<Edge>, usize) {
     (0..records).into_par_iter().with_min_len(64).map(one).fold(Default::default, join).reduce(Default::default, join)
 }
 
-/// Blocks, scores and partitions all records; generic tokens are found here. O(records · log records + candidates).
+/// Blocks, scores and partitions all records; generic tokens are found here, except those that only events tell: `closed` holds them, and
+/// any that no record carries is passed over. O(records · log records + candidates).
 ///
 /// # Errors
-/// `Input` for a key shorter than 32 bytes.
-pub fn match_records(key: &[u8], records: &Records, model: &Model) -> CoreResult<(Partition, Counts)> {
+/// `Input` for a key shorter than 32 bytes and closed tokens that are not 32 bytes.
+pub fn match_records(key: &[u8], records: &Records, model: &Model, closed: &[&[u8]]) -> CoreResult<(Partition, Counts)> {
     let maker = KeyMaker::new(key, records)?;
-    let generic = generic_tokens(records, model)?;
+    let generic = generic_tokens(records, model, closed)?;
     let slots = records.slots().without(&generic);
     let mut groups = Groups::new();
     token_groups(&slots, records.len(), &mut groups);

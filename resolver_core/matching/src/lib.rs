@@ -26,7 +26,7 @@ pub use normalize::{
     Canonical, CleanRow, CleanRows, Column, Digest32, NORMALIZER_VERSION, canonical_identifiers, fold, normalize_attributes,
     placeholder_digests, sha256,
 };
-pub use partition::{Partition, Review, partition};
+pub use partition::{Partition, Relation, partition};
 pub use record::{Records, TokenColumns};
 pub use score::{Levels, PairScore, score_pairs};
 pub use seal::{seal, unseal};

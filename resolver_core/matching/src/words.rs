@@ -49,6 +49,18 @@ pub const COMPARISONS: [&str; 14] = [
 pub const EMAIL: u8 = 1;
 /// Identifier type number of phone numbers.
 pub const PHONE: u8 = 2;
+/// Identifier type number of loyalty cards.
+pub const LOYALTY_CARD: u8 = 3;
+/// Identifier type number of CRM numbers.
+pub const CRM_NUMBER: u8 = 4;
+/// Identifier type number of web-shop numbers.
+pub const WEBSHOP_NUMBER: u8 = 5;
+/// Identifier type number of devices.
+pub const DEVICE: u8 = 6;
+/// Identifier type number of cookies.
+pub const COOKIE: u8 = 7;
+/// Identifier type number of a source's own customer numbers.
+pub const CUSTOMER_NUMBER: u8 = 8;
 
 /// Form number of the canonical digest.
 pub const FORM_CANONICAL: u8 = 1;

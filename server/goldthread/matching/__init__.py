@@ -2,11 +2,21 @@
 
 from goldthread.matching.identifiers import DigestedIdentifier, LookupKey, check_region, digest_identifiers
 from goldthread.matching.keys import MASTER_KEY_BYTES, Keys
-from goldthread.matching.matcher import BlockingKey, Clustering, ClusterReview, Matchable, Matcher, Refusal, ScoredPair
+from goldthread.matching.matcher import (
+    BlockingKey,
+    ClusterHousehold,
+    Clustering,
+    ClusterReview,
+    Matchable,
+    Matcher,
+    Refusal,
+    ScoredPair,
+)
 
 __all__ = [
     "MASTER_KEY_BYTES",
     "BlockingKey",
+    "ClusterHousehold",
     "ClusterReview",
     "Clustering",
     "DigestedIdentifier",

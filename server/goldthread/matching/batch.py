@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from goldthread import _core
@@ -17,7 +17,7 @@ from goldthread.domain.errors import ModelFileError
 from goldthread.domain.words import ATTRIBUTE_NAMES, DigestForm, IdentifierStatus, IdentifierType
 from goldthread.matching.keys import Keys
 
-__all__ = ["BatchEngine", "BatchResult", "BatchReview", "ClaimColumns"]
+__all__ = ["BatchEngine", "BatchHousehold", "BatchResult", "BatchReview", "ClaimColumns"]
 
 _UNUSABLE = -1
 
@@ -50,6 +50,20 @@ class BatchReview:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchHousehold:
+    """Two clusters that share what links people and contradict each other: a relation, never a merge. Named as in `BatchReview`.
+
+    `strength` is the score, in millibits, of the pair shown: the best between the two.
+    """
+
+    cluster: int
+    other_cluster: int
+    strength: int
+    record: int
+    other_record: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
     """The partition of the claims under one model.
 
@@ -68,6 +82,7 @@ class BatchResult:
     contenders: tuple[tuple[int, int], ...] = field(repr=False)
     """`(ambiguous cluster, cluster it would fit)`."""
     reviews: tuple[BatchReview, ...] = field(repr=False)
+    households: tuple[BatchHousehold, ...] = field(repr=False)
     invalid: Mapping[str, int]
     """Values that were present but invalid and became missing, by column."""
     placeholders: Mapping[str, int]
@@ -94,10 +109,11 @@ class BatchResult:
 class BatchEngine:
     """Collects claims, then resolves all of them at once. Not thread-safe; `resolve` uses all cores and frees the interpreter lock.
 
-    Raises `ModelFileError` if the model does not parse.
+    `closed_tokens` are generic by use: what only events tell, so whoever has none leaves them out. Raises `ModelFileError` if the model does
+    not parse.
     """
 
-    def __init__(self, *, model_text: str, keys: Keys, region: str) -> None:
+    def __init__(self, *, model_text: str, keys: Keys, region: str, closed_tokens: Iterable[bytes] = ()) -> None:
         try:
             self._model = _core.Model.parse(model_text)
         except _core.ModelError as error:
@@ -105,6 +121,7 @@ class BatchEngine:
             raise ModelFileError(f"the match model is not valid: {reason}", metadata={"key": key}) from None
         self._keys = keys
         self._region = region
+        self._closed_tokens = list(closed_tokens)
         self._row_records = array("q")
         self._by_address: dict[bytes, int] = {}
         self._attributes: dict[str, list[str | None]] = {name: [] for name in ATTRIBUTE_NAMES}
@@ -164,8 +181,8 @@ class BatchEngine:
             tokens.forms,
             tokens.values,
         )
-        clusters, ambiguous, contenders, reviews, counts = _core.match_records(
-            self._keys.blocking, records, self._model
+        clusters, ambiguous, contenders, reviews, households, counts = _core.match_records(
+            self._keys.blocking, records, self._model, closed_tokens=self._closed_tokens
         )
         probabilities = self._model.probabilities([review[2] for review in reviews])
         return BatchResult(
@@ -188,6 +205,12 @@ class BatchEngine:
                 for (cluster, other, strength, record, other_record), probability in zip(
                     reviews, probabilities, strict=True
                 )
+            ),
+            households=tuple(
+                BatchHousehold(
+                    cluster=cluster, other_cluster=other, strength=strength, record=record, other_record=other_record
+                )
+                for cluster, other, strength, record, other_record in households
             ),
             invalid=dict(self._invalid),
             placeholders=dict(self._placeholders),

@@ -29,7 +29,16 @@ from goldthread.domain.words import (
 from goldthread.matching.identifiers import LookupKey, check_region, digest_values, lookup_keys
 from goldthread.matching.keys import Keys
 
-__all__ = ["BlockingKey", "ClusterReview", "Clustering", "Matchable", "Matcher", "Refusal", "ScoredPair"]
+__all__ = [
+    "BlockingKey",
+    "ClusterHousehold",
+    "ClusterReview",
+    "Clustering",
+    "Matchable",
+    "Matcher",
+    "Refusal",
+    "ScoredPair",
+]
 
 _TYPE_LABELS = {kind.value: kind.label for kind in IdentifierType}
 
@@ -84,12 +93,27 @@ class ClusterReview:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterHousehold:
+    """Two clusters that share what links people and contradict each other: a relation, never a merge. Named as in `ClusterReview`.
+
+    `strength` is the score of the pair shown, the best between the two.
+    """
+
+    low: int
+    high: int
+    strength: int
+    low_row: int
+    high_row: int
+
+
+@dataclass(frozen=True, slots=True)
 class Clustering:
-    """A partition: cluster of each row (named by a row), ambiguous clusters with their contenders, reviews."""
+    """A partition: cluster of each row (named by a row), ambiguous clusters with their contenders, reviews, households."""
 
     clusters: list[int]
     ambiguous: dict[int, set[int]]
     reviews: list[ClusterReview]
+    households: list[ClusterHousehold]
 
 
 class Matcher:
@@ -110,6 +134,8 @@ class Matcher:
         self.max_component = self._model.max_component
         self.block_depth = self._model.block_depth
         self.generic_records = self._model.generic_records
+        self.purchases_per_day = self._model.purchases_per_day
+        self.stores_per_day = self._model.stores_per_day
         self.generic_limits = [self._model.generic_limit(kind) for kind in IdentifierType]
         self.normalizer_version = _core.NORMALIZER_VERSION
         self.key_version = keys.version
@@ -234,7 +260,7 @@ class Matcher:
         different: Sequence[tuple[int, int]],
     ) -> Clustering:
         """Partition of whole components; `pairs` are `(row, row, score)`."""
-        clusters, flagged, contenders, reviews = _core.partition(
+        clusters, flagged, contenders, reviews, households = _core.partition(
             self._records(records),
             [p[0] for p in pairs],
             [p[1] for p in pairs],
@@ -246,7 +272,12 @@ class Matcher:
         ambiguous: dict[int, set[int]] = {cluster: set() for cluster in flagged}
         for cluster, contender in contenders:
             ambiguous[cluster].add(contender)
-        return Clustering(clusters, ambiguous, [ClusterReview(*review) for review in reviews])
+        return Clustering(
+            clusters,
+            ambiguous,
+            [ClusterReview(*review) for review in reviews],
+            [ClusterHousehold(*household) for household in households],
+        )
 
     def probabilities(self, scores: Sequence[int]) -> list[float]:
         """Posterior probabilities of "same person" under the model."""

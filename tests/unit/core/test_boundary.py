@@ -81,6 +81,7 @@ def test_classes_are_frozen(value: object) -> None:
         (lambda: _core.partition(records(("a", "b")), [0], [0], [], [], [], model()), "scores"),
         (lambda: _core.blocking_keys(b"short", records(("a", "b")), model()), "key"),
         (lambda: _core.match_records(b"short", records(("a", "b")), model()), "key"),
+        (lambda: _core.match_records(KEY, records(("a", "b")), model(), closed_tokens=[b"short"]), "closed_tokens"),
         (lambda: _core.seal(b"short", [], [], []), "key"),
         (lambda: _core.levenshtein(["a"], []), "right"),
         (lambda: model().generic_limit(0), "identifier_type"),
@@ -158,8 +159,8 @@ def test_name_keys_and_counts() -> None:
     batch = records(("bill", "smith"), ("bill", "smyth"), ("william", "smith"), (None, "smith"))
     assert len(batch) == 4
     assert batch.name_keys() == ["SM0|w", "SM0|w", "SM0|w", None]
-    clusters, ambiguous, contenders, reviews, counts = _core.match_records(KEY, batch, model())
+    clusters, ambiguous, contenders, reviews, households, counts = _core.match_records(KEY, batch, model())
     assert clusters == [0, 1, 2, 3]
-    assert (ambiguous, contenders, reviews) == ([], [], [])
+    assert (ambiguous, contenders, reviews, households) == ([], [], [], [])
     assert list(counts) == ["candidates", "pairs", "components", "largest_component", "generic_tokens", "crowded_keys"]
     assert counts["candidates"] == 1

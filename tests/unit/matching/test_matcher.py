@@ -21,7 +21,16 @@ from goldthread.domain.words import (
     RejectionReason,
     Violation,
 )
-from goldthread.matching import Keys, LookupKey, Matchable, Matcher, Refusal, digest_identifiers
+from goldthread.matching import (
+    ClusterHousehold,
+    ClusterReview,
+    Keys,
+    LookupKey,
+    Matchable,
+    Matcher,
+    Refusal,
+    digest_identifiers,
+)
 from oracle.models import shipped
 
 KEYS = Keys.derive(bytes(range(32)))
@@ -242,6 +251,41 @@ def test_assertions_rule_over_scores() -> None:
     assert MATCHER.partition(records, kept, same=[], different=[]).clusters == [0, 0, 2]
     assert MATCHER.partition(records, kept, same=[(1, 2)], different=[]).clusters == [0, 0, 0]
     assert MATCHER.partition(records, kept, same=[], different=[(0, 1)]).clusters == [0, 1, 2]
+
+
+def test_spouses_with_one_phone_are_a_household_and_no_review() -> None:
+    phone = (2, "", 1, bytes(32))
+    records = [
+        matchable(1, phone, given_name="otto", family_name="zimmer"),
+        matchable(2, phone, given_name="zebulon", family_name="zimmer"),
+    ]
+    [pair] = MATCHER.score(records, [(0, 1)])
+    kept = [(0, 1, pair.score)]
+    found = MATCHER.partition(records, kept, same=[], different=[])
+    assert (found.clusters, found.reviews) == ([0, 1], [])
+    assert found.households == [ClusterHousehold(low=0, high=1, strength=pair.score, low_row=0, high_row=1)]
+    assert MATCHER.partition(records, kept, same=[], different=[(0, 1)]).households == []
+    assert MATCHER.partition(records, kept, same=[(0, 1)], different=[]).households == []
+
+
+def test_cards_beyond_the_limit_make_a_review_and_no_merge() -> None:
+    email = (1, "", 1, bytes(32))
+    cards = [(3, "", 1, bytes([card]) * 32) for card in range(1, 5)]
+    records = [
+        matchable(1, email, *cards[:2], given_name="otto"),
+        matchable(2, email, *cards[2:], given_name="otto"),
+    ]
+    [pair] = MATCHER.score(records, [(0, 1)])
+    assert pair.score >= MATCHER.link
+    found = MATCHER.partition(records, [(0, 1, pair.score)], same=[], different=[])
+    assert (found.clusters, found.households) == ([0, 1], [])
+    assert found.reviews == [ClusterReview(low=0, high=1, strength=pair.score, low_row=0, high_row=1)]
+    fewer = [records[0], matchable(2, email, cards[2], given_name="otto")]
+    assert MATCHER.partition(fewer, [(0, 1, pair.score)], same=[], different=[]).clusters == [0, 0]
+
+
+def test_what_a_token_may_do_in_one_day_is_told_by_the_model() -> None:
+    assert (MATCHER.purchases_per_day, MATCHER.stores_per_day) == (30, 5)
 
 
 def test_name_keys_and_blocking_keys_are_parallel_to_the_records() -> None:

@@ -17,7 +17,7 @@ fn prepared(samples: &[Sample<'_>]) -> Records {
 }
 
 fn matched(samples: &[Sample<'_>], model: &Model) -> (Partition, Counts) {
-    match_records(KEY, &prepared(samples), model).expect("the key is long enough")
+    match_records(KEY, &prepared(samples), model, &[]).expect("the key is long enough")
 }
 
 #[test]
@@ -67,7 +67,8 @@ fn a_token_in_two_namespaces_of_one_record_has_one_carrier() {
     let tokens: [&[u8]; 2] = [&[7; 32]; 2];
     let columns =
         TokenColumns { offsets: &[0, 2], types: &[5, 5], namespaces: &["app", "web"], forms: &[1, 1], tokens: &tokens };
-    assert_eq!(carriers(&Slots::new(&columns, 1).expect("one record"), 1), [1]);
+    let (slots, distinct) = Slots::new(&columns, 1).expect("one record");
+    assert_eq!((carriers(&slots, 1), distinct), (vec![1], vec![[7; 32]]));
 }
 
 #[test]
@@ -88,7 +89,27 @@ fn a_crowded_key_is_refined_and_never_cut() {
 #[test]
 fn nothing_in_nothing_out() {
     assert_eq!(matched(&[], &shipped()), (Partition::default(), Counts::default()));
-    assert!(match_records(b"short", &prepared(&[]), &shipped()).is_err());
+    assert!(match_records(b"short", &prepared(&[]), &shipped(), &[]).is_err());
+    assert!(matches!(
+        match_records(KEY, &prepared(&[]), &shipped(), &[b"short"]),
+        Err(CoreError::Input { argument: "closed_tokens", .. })
+    ));
+}
+
+#[test]
+fn a_token_closed_from_outside_is_generic() {
+    let store: &[(i64, i64, &str)] = &[(2, 1, "store"), (1, 1, "a@b")];
+    let records = prepared(&[([None; 8], &store[..1]), ([None; 8], store), ([None; 8], &store[1..])]);
+    let (phone, email) = (crate::normalize::sha256("21store"), crate::normalize::sha256("11a@b"));
+    let closed = |tokens: &[&[u8]]| {
+        let (partition, counts) = match_records(KEY, &records, &shipped(), tokens).expect("valid");
+        (partition.clusters, counts.generic_tokens)
+    };
+    assert_eq!(closed(&[]).0.iter().collect::<FxHashSet<_>>().len(), 1);
+    assert_eq!(closed(&[&[9; 32]]), closed(&[]));
+    let (clusters, generic) = closed(&[&phone, &[9; 32], &phone]);
+    assert_eq!((clusters[1] == clusters[2], clusters[0] == clusters[1], generic), (true, false, 1));
+    assert_eq!(closed(&[&phone, &email]), (vec![0, 1, 2], 2));
 }
 
 proptest! {
@@ -117,13 +138,13 @@ proptest! {
             let samples: Vec<Sample<'_>> = order.iter().map(|&row| sample(row)).collect();
             let addressed: Vec<&str> = order.iter().map(|&row| names[row].as_str()).collect();
             let records = batch(&addressed, &samples);
-            let (partition, counts) = match_records(KEY, &records, &model).expect("the key is long enough");
+            let (partition, counts) = match_records(KEY, &records, &model, &[]).expect("the key is long enough");
             let mut named: Vec<(usize, usize)> =
                 partition.clusters.iter().enumerate().map(|(row, cluster)| (order[row], order[*cluster])).collect();
             named.sort_unstable();
             let ambiguous: Vec<usize> = partition.ambiguous.iter().map(|row| order[*row]).collect();
-            let reviews: Vec<_> = partition.reviews.iter().map(|r| (order[r.x], order[r.y], r.strength, order[r.left], order[r.right])).collect();
-            (named, ambiguous, reviews, counts)
+            let relations: Vec<_> = partition.reviews.iter().chain(&partition.households).map(|r| (order[r.x], order[r.y], r.strength, order[r.left], order[r.right])).collect();
+            (named, ambiguous, relations, counts)
         };
         let order: Vec<usize> = (0..drawn.len()).collect();
         let mut shuffled = order.clone();

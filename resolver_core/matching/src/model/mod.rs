@@ -68,6 +68,16 @@ impl Frequencies {
     }
 }
 
+/// When a token means nobody.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Generic {
+    /// Distinct name keys by type.
+    names: [usize; 8],
+    records: usize,
+    purchases_per_day: usize,
+    stores_per_day: usize,
+}
+
 /// An immutable match model.
 #[derive(Debug, Clone)]
 pub struct Model {
@@ -83,8 +93,8 @@ pub struct Model {
     ambiguity_margin: i64,
     max_block: usize,
     rules: Vec<BlockingRule>,
-    generic: [usize; 8],
-    generic_records: usize,
+    generic: Generic,
+    limits: [usize; 8],
     corroboration: i32,
     weights: [Vec<i32>; COMPARISONS.len()],
     given_frequency: Frequencies,
@@ -179,14 +189,31 @@ impl Model {
     pub fn generic_limit(&self, identifier_type: i64) -> CoreResult<usize> {
         usize::try_from(identifier_type - 1)
             .ok()
-            .and_then(|index| self.generic.get(index).copied())
+            .and_then(|index| self.generic.names.get(index).copied())
             .ok_or_else(|| CoreError::input("identifier_type", "not an identifier type"))
     }
 
     /// More records than this make a token of any type generic.
     #[must_use]
     pub fn generic_records(&self) -> usize {
-        self.generic_records
+        self.generic.records
+    }
+
+    /// More purchases than this, by the records that carry a token on one UTC day, make it generic.
+    #[must_use]
+    pub fn purchases_per_day(&self) -> usize {
+        self.generic.purchases_per_day
+    }
+
+    /// More stores than this, in which the records that carry a token bought on one UTC day, make it generic.
+    #[must_use]
+    pub fn stores_per_day(&self) -> usize {
+        self.generic.stores_per_day
+    }
+
+    /// Distinct tokens of the type number `kind` to which two clusters may grow by merging.
+    pub(crate) fn limit(&self, kind: u8) -> usize {
+        self.limits[usize::from(kind) - 1]
     }
 
     /// Weight of each agreeing identifier beyond the strongest.
@@ -236,6 +263,8 @@ pub(crate) mod tests {
         assert_eq!(model.block_depth(), 2);
         assert_eq!(model.generic_limit(1), Ok(8));
         assert_eq!(model.generic_records(), 200);
+        assert_eq!((model.purchases_per_day(), model.stores_per_day()), (30, 5));
+        assert_eq!((1..=8).map(|kind| model.limit(kind)).collect::<Vec<_>>(), [5, 5, 3, 5, 5, 20, 20, 5]);
         assert!(model.generic_limit(9).is_err() && model.generic_limit(i64::MIN + 1).is_err());
         assert_eq!(level_names("email"), Ok(&["missing", "agree", "agree_folded", "differ"][..]));
         assert!(level_names("shoe_size").is_err());

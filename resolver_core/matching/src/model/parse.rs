@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::levels::levels_at;
 use super::reader::Section;
-use super::{BlockingRule, Frequencies, Model, Part, WEIGHT_LIMIT};
+use super::{BlockingRule, Frequencies, Generic, Model, Part, WEIGHT_LIMIT};
 use crate::error::{CoreError, CoreResult};
 use crate::normalize::fold;
 use crate::words::{COMPARISONS, IDENTIFIER_TYPES};
@@ -94,16 +94,24 @@ fn weights(root: &mut Section) -> CoreResult<[Vec<i32>; COMPARISONS.len()]> {
     Ok(weights)
 }
 
-/// Limits of distinct name keys by type, and that of records.
-fn generic_limits(root: &mut Section) -> CoreResult<([usize; 8], usize)> {
-    let mut section = root.section("generic")?;
-    let mut limits = [0; 8];
-    for (name, limit) in IDENTIFIER_TYPES.iter().zip(&mut limits) {
-        *limit = section.number(name, 1, ANY_COUNT)?;
+/// A count for every identifier type.
+fn by_type(section: &mut Section) -> CoreResult<[usize; 8]> {
+    let mut counts = [0; 8];
+    for (name, count) in IDENTIFIER_TYPES.iter().zip(&mut counts) {
+        *count = section.number(name, 1, ANY_COUNT)?;
     }
-    let records = section.number("records", 2, 1_000_000)?;
+    Ok(counts)
+}
+
+fn generic(mut section: Section) -> CoreResult<Generic> {
+    let generic = Generic {
+        names: by_type(&mut section)?,
+        records: section.number("records", 2, 1_000_000)?,
+        purchases_per_day: section.number("purchases_per_day", 1, ANY_COUNT)?,
+        stores_per_day: section.number("stores_per_day", 1, ANY_COUNT)?,
+    };
     section.close()?;
-    Ok((limits, records))
+    Ok(generic)
 }
 
 /// Slope, and intercept in millibits, of the calibration.
@@ -141,7 +149,7 @@ impl Model {
         let mut identifiers = root.section("identifiers")?;
         let mut frequency = root.section("frequency")?;
         let (slope, intercept) = calibration(&mut root, calibrated)?;
-        let (generic, generic_records) = generic_limits(&mut root)?;
+        let mut limits = root.section("limits")?;
 
         let model = Self {
             version,
@@ -156,8 +164,8 @@ impl Model {
             ambiguity_margin: partition.integer("ambiguity_margin", 0, LIMIT)?,
             max_block: blocking.number("max_block", 2, 1_000_000)?,
             rules: blocking_rules(&mut blocking)?,
-            generic,
-            generic_records,
+            generic: generic(root.section("generic")?)?,
+            limits: by_type(&mut limits)?,
             corroboration: identifiers.number("corroboration", 0, LIMIT)?,
             weights: weights(&mut root)?,
             given_frequency: frequencies(frequency.section("given_name")?)?,
@@ -171,7 +179,7 @@ impl Model {
         if model.edge_floor > model.review {
             return thresholds.refuse("edge_floor", "above review");
         }
-        for section in [prior, thresholds, partition, blocking, identifiers, frequency, root] {
+        for section in [prior, thresholds, partition, blocking, limits, identifiers, frequency, root] {
             section.close()?;
         }
         Ok(model)
@@ -197,6 +205,13 @@ mod tests {
         assert_eq!(complaint("records = 200\n", ""), "generic.records");
         assert_eq!(complaint("records = 200", "records = 1"), "generic.records");
         assert_eq!(complaint("records = 200", "records = 1000001"), "generic.records");
+        assert_eq!(complaint("purchases_per_day = 30\n", ""), "generic.purchases_per_day");
+        assert_eq!(complaint("stores_per_day = 5\n", ""), "generic.stores_per_day");
+        assert_eq!(complaint("stores_per_day = 5", "stores_per_day = 0"), "generic.stores_per_day");
+        assert_eq!(complaint("[limits]", "[caps]"), "limits");
+        assert_eq!(complaint("[limits]", "[limits]\nshoe = 1"), "limits.shoe");
+        assert_eq!(complaint("loyalty_card = 3\n", ""), "limits.loyalty_card");
+        assert_eq!(complaint("loyalty_card = 3", "loyalty_card = 0"), "limits.loyalty_card");
         assert_eq!(complaint("agree_folded = 24500\n", ""), "comparisons.email.agree_folded");
         assert_eq!(complaint("link = 3970", "link = \"high\""), "thresholds.link");
         assert_eq!(complaint("review = 585", "review = 5850"), "thresholds.review");

@@ -6,7 +6,8 @@
 use rustc_hash::FxHashMap;
 
 use super::components::Component;
-use super::{AssertedPairs, Review};
+use super::limits::Carried;
+use super::{AssertedPairs, Relation};
 use crate::score::Scorer;
 
 /// Best score between clusters that an assertion calls the same.
@@ -38,7 +39,8 @@ pub(super) struct Outcome {
     pub(super) clusters: Vec<(usize, usize)>,
     pub(super) ambiguous: Vec<usize>,
     pub(super) contenders: Vec<(usize, usize)>,
-    pub(super) reviews: Vec<Review>,
+    pub(super) reviews: Vec<Relation>,
+    pub(super) households: Vec<Relation>,
 }
 
 /// Sums over the cross pairs of two clusters.
@@ -62,9 +64,9 @@ impl Between {
         self.different |= other.different;
     }
 
-    fn blocked(&self, contradiction_limit: i64) -> bool {
-        self.different
-            || (!self.same && i64::from(self.contradicts) * 1000 > contradiction_limit * i64::from(self.comparable))
+    /// Whether more pairs contradict than are allowed and no assertion overrules that.
+    fn contradicted(&self, limit: i64) -> bool {
+        !self.same && i64::from(self.contradicts) * 1000 > limit * i64::from(self.comparable)
     }
 
     fn strength(&self, cross_pairs: i64) -> i64 {
@@ -81,7 +83,8 @@ struct Clusters {
     sizes: Vec<i64>,
     live: Vec<bool>,
     owner: Vec<usize>,
-    limit: i64,
+    carried: Carried,
+    contradiction_limit: i64,
     link: i64,
     margin: i64,
     /// Strongest linkable partner of higher number.
@@ -124,7 +127,8 @@ impl Clusters {
             sizes: vec![1; count],
             live: vec![true; count],
             owner: (0..count).collect(),
-            limit: scorer.model.contradiction_limit(),
+            carried: Carried::new(scorer.slots, members, scorer.model),
+            contradiction_limit: scorer.model.contradiction_limit(),
             link: i64::from(scorer.model.link()),
             margin: scorer.model.ambiguity_margin(),
             favourite: vec![None; count],
@@ -141,16 +145,19 @@ impl Clusters {
         self.at(x, y).strength(self.sizes[x] * self.sizes[y])
     }
 
-    fn blocked(&self, x: usize, y: usize) -> bool {
-        self.at(x, y).blocked(self.limit)
+    fn contradicted(&self, x: usize, y: usize) -> bool {
+        self.at(x, y).contradicted(self.contradiction_limit)
     }
 
-    /// Strength of a pair that could be merged.
+    fn blocked(&self, x: usize, y: usize) -> bool {
+        let between = self.at(x, y);
+        between.different || self.contradicted(x, y) || (!between.same && self.carried.over(x, y))
+    }
+
+    /// Strength of a pair that could be merged. It depends on the two clusters alone, so it changes only when one of them does.
     fn linkable(&self, x: usize, y: usize) -> Option<i64> {
-        if self.blocked(x, y) {
-            return None;
-        }
-        Some(self.strength(x, y)).filter(|strength| *strength >= self.link)
+        let strength = self.strength(x, y);
+        (strength >= self.link && !self.blocked(x, y)).then_some(strength)
     }
 
     fn search(&mut self, x: usize) {
@@ -211,6 +218,7 @@ impl Clusters {
             self.between[x * self.count + z].absorb(&other);
             self.between[z * self.count + x] = self.between[x * self.count + z];
         }
+        self.carried.merge(x, y);
         self.sizes[x] += self.sizes[y];
         for owner in self.owner.iter_mut().filter(|owner| **owner == y) {
             *owner = x;
@@ -283,26 +291,39 @@ pub(super) fn agglomerate(scorer: &Scorer<'_>, members: &[usize], assertions: &A
     let mut named: Vec<(usize, usize)> = contenders.iter().map(|&(side, other)| (name(side), name(other))).collect();
     named.sort_unstable();
     named.dedup();
+    let (reviews, households) = relations(&clusters, members, i64::from(scorer.model.review()));
     Outcome {
         clusters: (0..members.len()).map(|node| (members[node], name(node))).collect(),
         ambiguous: ambiguous.into_iter().map(name).collect(),
         contenders: named,
-        reviews: reviews(&clusters, members, i64::from(scorer.model.review())),
+        reviews,
+        households,
     }
 }
 
-fn reviews(clusters: &Clusters, members: &[usize], review: i64) -> Vec<Review> {
-    let mut found = Vec::new();
+/// Reviews and households among the clusters that are live at the end.
+fn relations(clusters: &Clusters, members: &[usize], review: i64) -> (Vec<Relation>, Vec<Relation>) {
+    let (mut reviews, mut households) = (Vec::new(), Vec::new());
     let live: Vec<usize> = (0..clusters.count).filter(|&x| clusters.live[x]).collect();
     for (position, &x) in live.iter().enumerate() {
         for &y in &live[position + 1..] {
-            let strength = clusters.strength(x, y);
-            if strength < review || strength >= clusters.link || clusters.blocked(x, y) {
+            let between = clusters.at(x, y);
+            let shown = |strength: i64| {
+                let (left, right) = clusters.best_pair(x, y);
+                Relation { x: members[x], y: members[y], strength, left: members[left], right: members[right] }
+            };
+            if between.different {
                 continue;
             }
-            let (left, right) = clusters.best_pair(x, y);
-            found.push(Review { x: members[x], y: members[y], strength, left: members[left], right: members[right] });
+            if clusters.contradicted(x, y) {
+                let best = i64::from(between.best);
+                households.extend((best >= clusters.link).then(|| shown(best)));
+                continue;
+            }
+            // Nothing linkable is left, so a pair that reaches the link here is one that only the limit keeps apart.
+            let strength = clusters.strength(x, y);
+            reviews.extend((strength >= review).then(|| shown(strength)));
         }
     }
-    found
+    (reviews, households)
 }

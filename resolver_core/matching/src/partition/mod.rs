@@ -4,6 +4,7 @@
 
 mod agglomerate;
 mod components;
+mod limits;
 
 use rayon::prelude::*;
 
@@ -15,14 +16,14 @@ use crate::model::Model;
 use crate::record::Records;
 use crate::score::{Scorer, checked_rows};
 
-/// Two clusters whose strength lies in the review band. Clusters are named by rows.
+/// Two clusters that are not merged and belong together in some way: a review or a household. Clusters are named by rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Review {
+pub struct Relation {
     /// Cluster with the lower lowest address.
     pub x: usize,
     /// The other cluster.
     pub y: usize,
-    /// Strength between them, in millibits.
+    /// Strength of the relation, in millibits.
     pub strength: i64,
     /// Row in `x` of the best-scoring pair.
     pub left: usize,
@@ -39,8 +40,10 @@ pub struct Partition {
     pub ambiguous: Vec<usize>,
     /// `(ambiguous cluster, contender cluster)`, by address.
     pub contenders: Vec<(usize, usize)>,
-    /// Reviews, by address.
-    pub reviews: Vec<Review>,
+    /// Clusters that may be one person and wait for somebody to decide, by address.
+    pub reviews: Vec<Relation>,
+    /// Clusters that share what links people and contradict each other, by address.
+    pub households: Vec<Relation>,
 }
 
 /// Assertions of a batch as pairs of rows.
@@ -75,11 +78,14 @@ pub(crate) fn partition_edges(scorer: &Scorer<'_>, edges: &[Edge], asserted: &As
         partition.ambiguous.extend(outcome.ambiguous);
         partition.contenders.extend(outcome.contenders);
         partition.reviews.extend(outcome.reviews);
+        partition.households.extend(outcome.households);
     }
     let address = |row: usize| records.address(row);
     partition.ambiguous.sort_unstable_by_key(|&cluster| address(cluster));
     partition.contenders.sort_unstable_by_key(|&(cluster, contender)| (address(cluster), address(contender)));
-    partition.reviews.sort_unstable_by_key(|review| (address(review.x), address(review.y)));
+    for relations in [&mut partition.reviews, &mut partition.households] {
+        relations.sort_unstable_by_key(|relation| (address(relation.x), address(relation.y)));
+    }
     (partition, sizes)
 }
 

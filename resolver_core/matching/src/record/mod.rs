@@ -36,6 +36,8 @@ pub struct Records {
     streets: Vec<StreetForm>,
     texts: Vec<Box<str>>,
     slots: Slots,
+    /// The distinct tokens, by number.
+    tokens: Vec<Digest32>,
 }
 
 /// The identifiers of a batch; record `i` owns rows `offsets[i]..offsets[i + 1]`.
@@ -192,7 +194,7 @@ impl Records {
                 Digest32::try_from(*address).map_err(|_| CoreError::input("addresses", "holds one that is not 32 bytes"))
             })
             .collect::<CoreResult<Vec<_>>>()?;
-        let slots = Slots::new(tokens, rows)?;
+        let (slots, tokens) = Slots::new(tokens, rows)?;
 
         let mut texts = Texts::default();
         let (given_numbers, mut given) = prepare(attributes[GIVEN_NAME], rows, NameForm::given)?;
@@ -220,7 +222,7 @@ impl Records {
             })
         };
         let rows = (0..rows).map(row).collect::<CoreResult<Vec<_>>>()?;
-        Ok(Self { addresses, rows, given, family, streets, texts: texts.into_list(), slots })
+        Ok(Self { addresses, rows, given, family, streets, texts: texts.into_list(), slots, tokens })
     }
 
     /// Number of records.
@@ -267,6 +269,11 @@ impl Records {
         &self.slots
     }
 
+    /// The distinct tokens of the batch, by number.
+    pub(crate) fn tokens(&self) -> &[Digest32] {
+        &self.tokens
+    }
+
     /// Name key of a record: Metaphone of the family name, `|`, first letter of the canonical given name.
     pub(crate) fn name_key(&self, row: usize) -> Option<([u8; 4], u8)> {
         let row = self.row(row);
@@ -288,7 +295,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::normalize::sha256;
 
-    /// A record of a test: attributes in the order of the claim, then `(type, form, value)`.
+    /// A record of a test: attributes in the order of the claim, then `(type, form, value)`; what stands before a `:` in a value is its
+    /// namespace.
     pub(crate) type Sample<'a> = ([Option<&'a str>; 8], &'a [(i64, i64, &'a str)]);
 
     /// Prepares samples; the address of record `i` is the digest of `names[i]`.
@@ -299,16 +307,16 @@ pub(crate) mod tests {
             (0..8).map(|column| samples.iter().map(|sample| sample.0[column]).collect()).collect();
         let attributes: AttributeColumns<'_> = std::array::from_fn(|column| Some(columns[column].as_slice()));
         let mut offsets = vec![0];
-        let (mut types, mut forms, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut types, mut forms, mut tokens, mut namespaces) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for sample in samples {
             for (kind, form, value) in sample.1 {
                 types.push(*kind);
                 forms.push(*form);
+                namespaces.push(value.split_once(':').map_or("", |(namespace, _)| namespace));
                 tokens.push(sha256(format!("{kind}{form}{value}")));
             }
             offsets.push(i64::try_from(types.len()).expect("short"));
         }
-        let namespaces = vec![""; types.len()];
         let tokens: Vec<&[u8]> = tokens.iter().map(<[u8; 32]>::as_slice).collect();
         let owned =
             TokenColumns { offsets: &offsets, types: &types, namespaces: &namespaces, forms: &forms, tokens: &tokens };

@@ -30,8 +30,8 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    /// Numbers tokens and namespaces and sorts each record's slots. O(tokens).
-    pub(crate) fn new(columns: &TokenColumns<'_>, records: usize) -> CoreResult<Self> {
+    /// Numbers tokens and namespaces and sorts each record's slots; gives the distinct tokens by number as well. O(tokens).
+    pub(crate) fn new(columns: &TokenColumns<'_>, records: usize) -> CoreResult<(Self, Vec<Digest32>)> {
         let total = columns.types.len();
         same_length("namespaces", columns.namespaces.len(), total)?;
         same_length("forms", columns.forms.len(), total)?;
@@ -39,6 +39,7 @@ impl Slots {
         let cuts = check_offsets(columns.offsets, records, total)?;
         let mut namespaces: FxHashMap<&str, u32> = FxHashMap::default();
         let mut tokens: FxHashMap<Digest32, u32> = FxHashMap::default();
+        let mut distinct: Vec<Digest32> = Vec::new();
         let mut result = Self { offsets: Vec::with_capacity(records + 1), held: Vec::with_capacity(total), tokens: 0 };
         result.offsets.push(0);
         let mut own: Vec<Slot> = Vec::new();
@@ -47,12 +48,15 @@ impl Slots {
             for index in range[0]..range[1] {
                 let token = Digest32::try_from(columns.tokens[index])
                     .map_err(|_| CoreError::input("tokens", "holds one that is not 32 bytes"))?;
-                let (next_namespace, next_token) = (small(namespaces.len())?, small(tokens.len())?);
+                let (next_namespace, next_token) = (small(namespaces.len())?, small(distinct.len())?);
                 own.push(Slot {
                     kind: identifier_type(columns.types[index])?,
                     form: form(columns.forms[index])?,
                     namespace: *namespaces.entry(columns.namespaces[index]).or_insert(next_namespace),
-                    token: *tokens.entry(token).or_insert(next_token),
+                    token: *tokens.entry(token).or_insert_with(|| {
+                        distinct.push(token);
+                        next_token
+                    }),
                 });
             }
             own.sort_unstable();
@@ -60,8 +64,8 @@ impl Slots {
             result.held.extend_from_slice(&own);
             result.offsets.push(result.held.len());
         }
-        result.tokens = tokens.len();
-        Ok(result)
+        result.tokens = distinct.len();
+        Ok((result, distinct))
     }
 
     /// Slots of a record, ascending. O(1).

@@ -6,9 +6,11 @@ mod identifiers;
 use rayon::prelude::*;
 
 use crate::error::{CoreError, CoreResult, same_length};
-use crate::model::{ADDRESS, AGREE, AGREE_FOLDED, BIRTH_DATE, EMAIL_INDEX, FAMILY, GIVEN, MIDDLE, Model, SUFFIX};
+use crate::model::{
+    ADDRESS, AGREE, AGREE_FOLDED, BIRTH_DATE, EMAIL_INDEX, FAMILY, GIVEN, MIDDLE, Model, SUFFIX, differ_level,
+};
 use crate::record::{MISSING, Records, Slots};
-use crate::words::COMPARISONS;
+use crate::words::{COMPARISONS, COOKIE, CRM_NUMBER, CUSTOMER_NUMBER, DEVICE, EMAIL, LOYALTY_CARD, PHONE, WEBSHOP_NUMBER};
 
 /// Levels of a pair, by comparison.
 pub type Levels = [u8; COMPARISONS.len()];
@@ -33,9 +35,28 @@ impl PairScore {
         let same_birth = matches!(born, BIRTH_DATE::EXACT | BIRTH_DATE::NEAR);
         let same_name = matches!(given, GIVEN::EXACT | GIVEN::NICKNAME | GIVEN::NEAR)
             && matches!(self.levels[FAMILY::INDEX], FAMILY::EXACT | FAMILY::NEAR);
-        self.levels[SUFFIX::INDEX] == SUFFIX::DIFFERENT
+        self.held_by_a_line_alone()
+            || self.levels[SUFFIX::INDEX] == SUFFIX::DIFFERENT
             || (given == GIVEN::DIFFERENT && !same_birth)
             || (born == BIRTH_DATE::DIFFERENT && !(same_name && self.identified()))
+    }
+
+    /// Whether all that speaks for the pair is a phone, device or cookie while each side holds another card or number. Lines are
+    /// recycled and shared, so they alone never merge two people.
+    fn held_by_a_line_alone(&self) -> bool {
+        let level = |kind: u8| self.levels[usize::from(kind) - 1];
+        let agrees = |kind: &u8| level(*kind) == AGREE;
+        let named = matches!(
+            self.levels[GIVEN::INDEX],
+            GIVEN::EXACT | GIVEN::NICKNAME | GIVEN::SWAPPED | GIVEN::NEAR | GIVEN::COMPOUND | GIVEN::PHONETIC | GIVEN::CLOSE
+        );
+        let born = matches!(self.levels[BIRTH_DATE::INDEX], BIRTH_DATE::EXACT | BIRTH_DATE::NEAR | BIRTH_DATE::PART);
+        [LOYALTY_CARD, CRM_NUMBER, CUSTOMER_NUMBER].iter().any(|&kind| level(kind) == differ_level(kind))
+            && [PHONE, DEVICE, COOKIE].iter().any(agrees)
+            && ![EMAIL, LOYALTY_CARD, CRM_NUMBER, WEBSHOP_NUMBER, CUSTOMER_NUMBER].iter().any(agrees)
+            && level(EMAIL) != AGREE_FOLDED
+            && !named
+            && !born
     }
 
     /// Whether an identifier agrees.
@@ -46,7 +67,8 @@ impl PairScore {
     /// Whether the pair could have contradicted.
     #[must_use]
     pub fn comparable(&self) -> bool {
-        !matches!(self.levels[GIVEN::INDEX], 0 | GIVEN::INITIAL)
+        self.held_by_a_line_alone()
+            || !matches!(self.levels[GIVEN::INDEX], 0 | GIVEN::INITIAL)
             || self.levels[BIRTH_DATE::INDEX] != 0
             || self.levels[SUFFIX::INDEX] != 0
     }

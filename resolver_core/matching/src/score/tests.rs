@@ -133,6 +133,62 @@ fn something_as_personal_outweighs_a_contradiction() {
 }
 
 #[test]
+fn held_by_a_line_alone() {
+    type Owned = &'static [(i64, i64, &'static str)];
+    const PHONE: (i64, i64, &str) = (2, 1, "+1");
+    const MAIL: (i64, i64, &str) = (1, 1, "a@gmail.com");
+    let judged = |given: [Option<&'static str>; 2], born: [Option<&'static str>; 2], left: Owned, right: Owned| {
+        let row = |side: usize| [given[side], None, Some("zimmer"), None, born[side], None, None, None];
+        let scored = pair((row(0), left), (row(1), right));
+        (scored.contradicts(), scored.comparable())
+    };
+    let nameless = [None, None];
+    let (left, right): (Owned, Owned) = (&[PHONE, (3, 1, "c")], &[PHONE, (3, 1, "d")]);
+    assert_eq!(judged(nameless, nameless, left, right), (true, true));
+    for (a, b) in [("otto", "o"), ("otto", "zebulon")] {
+        assert_eq!(judged([Some(a), Some(b)], nameless, left, right), (true, true), "{a} {b}");
+    }
+    for (a, b) in [
+        ("otto", "otto"),
+        ("bill", "william"),
+        ("zebulon", "zebulan"),
+        ("zeb", "zeb-otto"),
+        ("meyer", "maier"),
+        ("otto", "ottokar"),
+    ] {
+        assert!(!judged([Some(a), Some(b)], nameless, left, right).0, "{a} {b}");
+    }
+    assert!(!pair((named("otto", "zimmer").0, left), (named("zimmer", "otto").0, right)).contradicts());
+    let date = Some("1980-05-12");
+    assert!(!judged(nameless, [date, date], left, right).0);
+    assert!(!judged(nameless, [date, Some("1980-12-05")], left, right).0);
+    assert!(!judged(nameless, [date, Some("1980-05-30")], left, right).0);
+    assert!(judged(nameless, [date, Some("1980-11-30")], left, right).0);
+
+    let nothing: [(Owned, Owned); 7] = [
+        (&[PHONE, (3, 1, "c"), MAIL], &[PHONE, (3, 1, "d"), MAIL]),
+        (&[PHONE, (3, 1, "c"), (1, 2, "a@gmail.com")], &[PHONE, (3, 1, "d"), (1, 2, "a@gmail.com")]),
+        (&[PHONE, (3, 1, "c"), (4, 1, "7")], &[PHONE, (3, 1, "d"), (4, 1, "7")]),
+        (&[PHONE, (3, 1, "c"), (5, 1, "7")], &[PHONE, (3, 1, "d"), (5, 1, "7")]),
+        (&[PHONE, (5, 1, "c")], &[PHONE, (5, 1, "d")]),
+        (&[PHONE, (8, 1, "pos:1")], &[PHONE, (8, 1, "crm:1")]),
+        (&[(2, 1, "+1"), (3, 1, "c")], &[(2, 1, "+2"), (3, 1, "d")]),
+    ];
+    for (left, right) in nothing {
+        assert_eq!(judged(nameless, nameless, left, right), (false, false), "{left:?} {right:?}");
+    }
+    let held: [(Owned, Owned); 4] = [
+        (&[(6, 1, "x"), (4, 1, "c")], &[(6, 1, "x"), (4, 1, "d")]),
+        (&[(7, 1, "x"), (8, 1, "pos:1")], &[(7, 1, "x"), (8, 1, "pos:2")]),
+        (&[PHONE, (3, 1, "c"), MAIL], &[PHONE, (3, 1, "d"), (1, 1, "b@gmail.com")]),
+        (&[PHONE, (3, 3, "c")], &[PHONE, (3, 3, "d")]),
+    ];
+    for (left, right) in held {
+        assert_eq!(judged(nameless, nameless, left, right), (true, true), "{left:?} {right:?}");
+    }
+}
+
+#[test]
 fn rows_are_checked() {
     let records = batch(&["a"], &[named("otto", "zimmer")]);
     let refused = |left: &[i64], right: &[i64]| match score_pairs(&records, left, right, &shipped(), None) {

@@ -14,10 +14,12 @@ use super::model::Model;
 type KeyColumns = (Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>);
 /// Index into `left`, score, levels and weights.
 type ScoreColumns<'py> = (Vec<i64>, Vec<i32>, Bound<'py, PyBytes>, Vec<i32>);
-/// Cluster of each record, ambiguous clusters, contenders and reviews.
-type PartitionColumns = (Vec<i64>, Vec<i64>, Vec<(i64, i64)>, Vec<(i64, i64, i64, i64, i64)>);
+/// Two clusters, strength and the pair shown.
+type RelationRow = (i64, i64, i64, i64, i64);
+/// Cluster of each record, ambiguous clusters, contenders, reviews and households.
+type PartitionColumns = (Vec<i64>, Vec<i64>, Vec<(i64, i64)>, Vec<RelationRow>, Vec<RelationRow>);
 /// The columns of a partition, and counts.
-type MatchColumns<'py> = (Vec<i64>, Vec<i64>, Vec<(i64, i64)>, Vec<(i64, i64, i64, i64, i64)>, Bound<'py, PyDict>);
+type MatchColumns<'py> = (Vec<i64>, Vec<i64>, Vec<(i64, i64)>, Vec<RelationRow>, Vec<RelationRow>, Bound<'py, PyDict>);
 
 /// An immutable batch of prepared records; record i is row i of every column.
 #[pyclass(frozen, module = "goldthread._core")]
@@ -98,12 +100,15 @@ pub(crate) fn score_pairs<'py>(
 
 fn columns(partition: core::Partition) -> PartitionColumns {
     let row = |row: usize| i64::try_from(row).unwrap_or(i64::MAX);
-    let review = |review: core::Review| (row(review.x), row(review.y), review.strength, row(review.left), row(review.right));
+    let relations = |found: Vec<core::Relation>| -> Vec<RelationRow> {
+        found.into_iter().map(|one| (row(one.x), row(one.y), one.strength, row(one.left), row(one.right))).collect()
+    };
     (
         numbers(partition.clusters),
         numbers(partition.ambiguous),
         partition.contenders.into_iter().map(|(cluster, contender)| (row(cluster), row(contender))).collect(),
-        partition.reviews.into_iter().map(review).collect(),
+        relations(partition.reviews),
+        relations(partition.households),
     )
 }
 
@@ -125,15 +130,18 @@ pub(crate) fn partition(
 
 /// Batch engine: block, score, partition all records, on all cores; result as `partition` plus counts.
 #[pyfunction]
+#[pyo3(signature = (key, records, model, *, closed_tokens = Vec::new()))]
 #[allow(clippy::needless_pass_by_value)]
 pub(crate) fn match_records<'py>(
     py: Python<'py>,
     key: PyBackedBytes,
     records: &Records,
     model: &Model,
+    closed_tokens: Vec<PyBackedBytes>,
 ) -> PyResult<MatchColumns<'py>> {
-    let ((clusters, ambiguous, contenders, reviews), counts) = detached(py, || {
-        let (partition, counts) = core::match_records(&key, &records.batch, &model.rules)?;
+    let closed = slices(&closed_tokens);
+    let ((clusters, ambiguous, contenders, reviews, households), counts) = detached(py, || {
+        let (partition, counts) = core::match_records(&key, &records.batch, &model.rules, &closed)?;
         Ok((columns(partition), counts))
     })?;
     let counts = [
@@ -144,5 +152,5 @@ pub(crate) fn match_records<'py>(
         ("generic_tokens", counts.generic_tokens),
         ("crowded_keys", counts.crowded_keys),
     ];
-    Ok((clusters, ambiguous, contenders, reviews, counts.into_py_dict(py)?))
+    Ok((clusters, ambiguous, contenders, reviews, households, counts.into_py_dict(py)?))
 }

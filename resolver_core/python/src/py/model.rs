@@ -82,6 +82,18 @@ impl Model {
         self.rules.generic_records()
     }
 
+    /// More purchases than this, by the records that carry a token on one UTC day, make it generic.
+    #[getter]
+    fn purchases_per_day(&self) -> usize {
+        self.rules.purchases_per_day()
+    }
+
+    /// More stores than this, in which the records that carry a token bought on one UTC day, make it generic.
+    #[getter]
+    fn stores_per_day(&self) -> usize {
+        self.rules.stores_per_day()
+    }
+
     /// Level names of a comparison; index 0 is `missing`.
     #[allow(clippy::unused_self)]
     fn level_names(&self, comparison: &str) -> PyResult<Vec<&'static str>> {

@@ -6,16 +6,15 @@ import hashlib
 import hmac
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from itertools import combinations
 
 from oracle.forms import Forms, prepare
 from oracle.model import BlockingRule, Model
-from oracle.partition import Evidence, Outcome, partition
+from oracle.partition import Evidence, Outcome, Pair, partition
 from oracle.records import Record
 from oracle.score import Comparison, Prepared, compare
 
-__all__ = ["block_key", "candidates", "generic_tokens", "keys_of", "match"]
+__all__ = ["block_key", "candidates", "generic_tokens", "kept_pairs", "keys_of", "match"]
 
 Key = tuple[str, int, tuple[str, ...]]
 """Rule name, depth, parts."""
@@ -76,28 +75,51 @@ def candidates(records: Mapping[bytes, Prepared], model: Model) -> set[frozenset
     return {frozenset(pair) for group in groups for pair in combinations(group, 2)}
 
 
+class _Scores:
+    """Records as they are compared, each pair scored when it is first asked for."""
+
+    def __init__(self, records: Iterable[Record], model: Model, closed: Iterable[bytes]) -> None:
+        everyone = list(records)
+        generic = generic_tokens(everyone, model) | set(closed)
+        self.prepared = {record.address: Prepared.of(record.without(generic)) for record in everyone}
+        if len(self.prepared) != len(everyone):
+            raise ValueError("two records have one address")
+        self._model = model
+        self._known: dict[Pair, Comparison] = {}
+
+    def between(self, a: bytes, b: bytes) -> Comparison:
+        """The comparison of two records by address."""
+        pair = frozenset({a, b})
+        if pair not in self._known:
+            low, high = sorted(pair)
+            self._known[pair] = compare(self.prepared[low], self.prepared[high], self._model)
+        return self._known[pair]
+
+    def kept(self) -> dict[Pair, int]:
+        """Candidates at or above the floor."""
+        scored = {pair: self.between(*pair).score for pair in candidates(self.prepared, self._model)}
+        return {pair: score for pair, score in scored.items() if score >= self._model.edge_floor}
+
+
+def kept_pairs(records: Iterable[Record], model: Model, *, closed: Iterable[bytes] = ()) -> dict[Pair, int]:
+    """The pairs that are kept as evidence, by addresses, with their scores. Arguments as for `match`."""
+    return _Scores(records, model, closed).kept()
+
+
 def match(
     records: Iterable[Record],
     model: Model,
     *,
     same: Iterable[tuple[bytes, bytes]] = (),
     different: Iterable[tuple[bytes, bytes]] = (),
+    closed: Iterable[bytes] = (),
 ) -> Outcome:
-    """Partition of the records, ambiguous clusters with their contenders, and reviews.
+    """Partition of the records, ambiguous clusters with their contenders, reviews and households.
 
-    Assertions are pairs of addresses. The order of nothing matters. Quadratic in the size of a component.
+    Assertions are pairs of addresses; those about addresses of no record say nothing. `closed` are tokens that are generic
+    for a reason the records do not show (`oracle.evidence.closed_by_use`). The order of nothing matters. Quadratic in the
+    size of a component.
     """
-    everyone = list(records)
-    generic = generic_tokens(everyone, model)
-    prepared = {record.address: Prepared.of(record.without(generic)) for record in everyone}
-    if len(prepared) != len(everyone):
-        raise ValueError("two records have one address")
-
-    @lru_cache(maxsize=1_000_000)
-    def scored(pair: frozenset[bytes]) -> Comparison:
-        a, b = sorted(pair)
-        return compare(prepared[a], prepared[b], model)
-
-    kept = {pair: score for pair in candidates(prepared, model) if (score := scored(pair).score) >= model.edge_floor}
-    evidence = Evidence(kept, frozenset(map(frozenset, same)), frozenset(map(frozenset, different)))
-    return partition(prepared, evidence, lambda a, b: scored(frozenset({a, b})), model)
+    scores = _Scores(records, model, closed)
+    evidence = Evidence(scores.kept(), frozenset(map(frozenset, same)), frozenset(map(frozenset, different)))
+    return partition(scores.prepared, evidence, scores.between, model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from oracle import tables
 from oracle.phonetic import metaphone
@@ -106,8 +106,12 @@ class Forms:
 
     def part(self, name: str) -> str:
         """A part of a blocking key."""
+        return self._parts[name]
+
+    @cached_property
+    def _parts(self) -> dict[str, str]:
         family, given = metaphone(self.family), metaphone(self.given)
-        parts = {
+        return {
             "family_metaphone": family,
             "given_metaphone": given,
             "given_canonical": self.canonical_given,
@@ -120,7 +124,6 @@ class Forms:
             "birth_date": self.birth_date,
             "birth_year": self.birth_date[:4],
         }
-        return parts[name]
 
     def _street_key(self) -> str:
         words = (word for word in self.street.split() if len(word) >= 2 and word.isalpha())

@@ -6,10 +6,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from oracle.partition import Outcome, Review
+from oracle.partition import Household, Outcome, Review
 from oracle.records import ATTRIBUTES, Record
 
-__all__ = ["Columns", "columns", "outcome_of"]
+__all__ = ["Answer", "Columns", "columns", "outcome_of"]
+
+Relation = tuple[int, int, int, int, int]
+
+Answer = tuple[Sequence[int], Sequence[int], Sequence[tuple[int, int]], Sequence[Relation], Sequence[Relation]]
+"""Clusters, ambiguous ones, contenders, reviews and households as the core gives them, by row."""
 
 
 class Columns(NamedTuple):
@@ -41,17 +46,12 @@ def columns(records: Sequence[Record]) -> Columns:
     )
 
 
-def outcome_of(
-    records: Sequence[Record],
-    clusters: Sequence[int],
-    ambiguous: Sequence[int],
-    contenders: Sequence[tuple[int, int]],
-    reviews: Sequence[tuple[int, int, int, int, int]],
-) -> Outcome:
+def outcome_of(records: Sequence[Record], answer: Answer) -> Outcome:
     """What `partition` or `match_records` answered about these records, with rows replaced by addresses.
 
     Raises `ValueError` if a cluster is not named by its record of lowest address or an ambiguous cluster has no contender.
     """
+    clusters, ambiguous, contenders, reviews, households = answer
     members: dict[int, set[bytes]] = defaultdict(set)
     for record, name in zip(records, clusters, strict=True):
         members[name].add(record.address)
@@ -68,5 +68,9 @@ def outcome_of(
         {
             Review(named[x], named[y], strength, records[left].address, records[right].address)
             for x, y, strength, left, right in reviews
+        },
+        {
+            Household(named[x], named[y], strength, records[left].address, records[right].address)
+            for x, y, strength, left, right in households
         },
     )

@@ -47,6 +47,9 @@ class Model:
     rules: tuple[BlockingRule, ...]
     generic: tuple[int, ...]
     generic_records: int
+    purchases_per_day: int
+    stores_per_day: int
+    limits: tuple[int, ...]
     corroboration: int
     levels: tuple[tuple[str, ...], ...]
     weights: tuple[Mapping[str, int], ...]
@@ -79,6 +82,9 @@ class Model:
             ),
             generic=tuple(document["generic"][name] for name in IDENTIFIER_TYPES),
             generic_records=document["generic"]["records"],
+            purchases_per_day=document["generic"]["purchases_per_day"],
+            stores_per_day=document["generic"]["stores_per_day"],
+            limits=tuple(document["limits"][name] for name in IDENTIFIER_TYPES),
             corroboration=document["identifiers"]["corroboration"],
             levels=tuple(("missing", *_LEVELS[name]) for name in COMPARISONS),
             weights=tuple({"missing": 0, **table} for table in weights),
@@ -93,6 +99,10 @@ class Model:
     def generic_limit(self, identifier_type: int) -> int:
         """More distinct name keys than this make a token of the type generic."""
         return self.generic[identifier_type - 1]
+
+    def cluster_limit(self, identifier_type: int) -> int:
+        """More distinct identifiers of the type than this are not brought together by evidence alone."""
+        return self.limits[identifier_type - 1]
 
 
 _LEVELS: dict[str, tuple[str, ...]] = {

@@ -8,10 +8,11 @@ from functools import cached_property
 from itertools import combinations
 from typing import NamedTuple
 
+from oracle.carried import Carried, over_limit
 from oracle.model import Model
-from oracle.score import Comparison
+from oracle.score import Comparison, Prepared
 
-__all__ = ["Cluster", "Evidence", "Outcome", "Review", "components", "partition"]
+__all__ = ["Cluster", "Evidence", "Household", "Outcome", "Pair", "Review", "components", "partition"]
 
 Cluster = frozenset[bytes]
 Pair = frozenset[bytes]
@@ -29,12 +30,23 @@ class Review(NamedTuple):
     right: bytes
 
 
+class Household(NamedTuple):
+    """Two clusters that much brings together and that contradict each other; fields as of a review, strength the best score."""
+
+    x: Cluster
+    y: Cluster
+    strength: int
+    left: bytes
+    right: bytes
+
+
 class Outcome(NamedTuple):
-    """Clusters of addresses; of each ambiguous cluster the contenders; reviews. No order means anything."""
+    """Clusters of addresses; of each ambiguous cluster the contenders; reviews; households. No order means anything."""
 
     partition: list[Cluster]
     ambiguous: dict[Cluster, frozenset[Cluster]]
     reviews: set[Review]
+    households: set[Household]
 
 
 @dataclass(frozen=True)
@@ -92,20 +104,35 @@ class _Between:
     comparisons: tuple[tuple[bytes, bytes, Comparison], ...]
     same: bool
     different: bool
-    limit: int
+    over_limit: bool
+    contradiction_limit: int
+
+    @cached_property
+    def best(self) -> int:
+        return _SAME if self.same else max(pair.score for _, _, pair in self.comparisons)
 
     @cached_property
     def strength(self) -> int:
-        best = _SAME if self.same else max(pair.score for _, _, pair in self.comparisons)
         against = sum(min(0, pair.evidence) for _, _, pair in self.comparisons)
-        return best + against // len(self.comparisons)
+        return self.best + against // len(self.comparisons)
 
     @cached_property
-    def blocked(self) -> bool:
+    def contradicted(self) -> bool:
         contradicting = sum(pair.contradicts for _, _, pair in self.comparisons)
         comparable = sum(pair.comparable for _, _, pair in self.comparisons)
-        contradicted = not self.same and contradicting * 1000 > self.limit * comparable
-        return self.different or contradicted
+        return not self.same and contradicting * 1000 > self.contradiction_limit * comparable
+
+    @property
+    def blocked(self) -> bool:
+        return self.different or self.contradicted or self.over_limit
+
+    @property
+    def blocked_by_limit_alone(self) -> bool:
+        return self.over_limit and not self.different and not self.contradicted
+
+    @property
+    def asserted(self) -> bool:
+        return self.same or self.different
 
     @cached_property
     def best_pair(self) -> tuple[bytes, bytes]:
@@ -117,8 +144,15 @@ class _Component:
     """One component under agglomeration."""
 
     def __init__(
-        self, evidence: Evidence, compare: Callable[[bytes, bytes], Comparison], model: Model, members: Cluster
+        self,
+        records: Mapping[bytes, Prepared],
+        evidence: Evidence,
+        compare: Callable[[bytes, bytes], Comparison],
+        model: Model,
+        members: Cluster,
     ) -> None:
+        self._records = records
+        self._carried: dict[Cluster, Carried] = {}
         self._evidence = evidence
         self._compare = compare
         self._model = model
@@ -133,13 +167,21 @@ class _Component:
         if key not in self._known:
             cross = tuple((a, b, self._compare(a, b)) for a in x for b in y)
             pairs = {frozenset({a, b}) for a, b, _ in cross}
+            same = not pairs.isdisjoint(self._evidence.same)
             self._known[key] = _Between(
                 cross,
-                not pairs.isdisjoint(self._evidence.same),
+                same,
                 not pairs.isdisjoint(self._evidence.different),
+                not same and over_limit(self.carried(x), self.carried(y), self._model),
                 self._model.contradiction_limit,
             )
         return self._known[key]
+
+    def carried(self, cluster: Cluster) -> Carried:
+        """Identifiers that the records of a cluster carry together."""
+        if cluster not in self._carried:
+            self._carried[cluster] = Carried.of(self._records[address].record for address in cluster)
+        return self._carried[cluster]
 
     def strongest(self) -> tuple[Cluster, Cluster] | None:
         """The unblocked live pair with the largest strength at or above `link`."""
@@ -189,25 +231,37 @@ class _Component:
             cluster: frozenset(final for final in clusters if any(contender <= final for contender in contenders))
             for cluster, contenders in self.left.items()
         }
-        reviews = set()
+        reviews, households = set(), set()
         for x, y in combinations(sorted(self.live, key=min), 2):
             between = self.between(x, y)
-            if not between.blocked and self._model.review <= between.strength < self._model.link:
+            if self.reviewed(between):
                 reviews.add(Review(x, y, between.strength, *between.best_pair))
-        return Outcome(clusters, ambiguous, reviews)
+            if between.contradicted and not between.asserted and between.best >= self._model.link:
+                households.add(Household(x, y, between.best, *between.best_pair))
+        return Outcome(clusters, ambiguous, reviews, households)
+
+    def reviewed(self, between: _Between) -> bool:
+        """Whether two live clusters make a review: too weak to merge, or strong enough and kept apart by a limit alone."""
+        if between.blocked_by_limit_alone:
+            return between.strength >= self._model.review
+        return not between.blocked and self._model.review <= between.strength < self._model.link
 
 
 def partition(
-    addresses: Iterable[bytes], evidence: Evidence, compare: Callable[[bytes, bytes], Comparison], model: Model
+    records: Mapping[bytes, Prepared],
+    evidence: Evidence,
+    compare: Callable[[bytes, bytes], Comparison],
+    model: Model,
 ) -> Outcome:
-    """Partitions every component. `compare` scores any two addresses, whether or not their pair was kept."""
-    result = Outcome([], {}, set())
-    for members in components(addresses, evidence, model):
-        component = _Component(evidence, compare, model, members)
+    """Partitions every component of the records, by address. `compare` scores any two, whether or not their pair was kept."""
+    result = Outcome([], {}, set(), set())
+    for members in components(records, evidence, model):
+        component = _Component(records, evidence, compare, model, members)
         while component.step():
             pass
         found = component.outcome()
         result.partition.extend(found.partition)
         result.ambiguous.update(found.ambiguous)
         result.reviews.update(found.reviews)
+        result.households.update(found.households)
     return result

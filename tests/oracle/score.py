@@ -53,8 +53,26 @@ class Comparison:
         return self.levels[COMPARISONS.index(comparison)]
 
     @property
+    def held_by_a_line(self) -> bool:
+        """Whether nothing but a phone, device or cookie speaks for two who hold different cards or numbers."""
+        differ = any(self.level(kind) == "differ" for kind in ("loyalty_card", "crm_number", "customer_number"))
+        on_line = any(self.level(kind) == "agree" for kind in ("phone", "device", "cookie"))
+        keyed = any(
+            self.level(kind) in ("agree", "agree_folded")
+            for kind in ("email", "loyalty_card", "crm_number", "webshop_number", "customer_number")
+        )
+        named = self.level("given_name") not in ("missing", "initial", "different")
+        born = self.level("birth_date") in ("exact", "near", "part")
+        return differ and on_line and not (keyed or named or born)
+
+    @property
     def contradicts(self) -> bool:
         """Whether the two cannot well be one person."""
+        return self.held_by_a_line or self.contradicts_by_claim
+
+    @property
+    def contradicts_by_claim(self) -> bool:
+        """Whether names or birth dates contradict, however the two were brought together."""
         if self.level("name_suffix") == "different":
             return True
         if self.level("given_name") == "different" and self.level("birth_date") not in ("exact", "near"):
@@ -70,7 +88,8 @@ class Comparison:
     def comparable(self) -> bool:
         """Whether the two could have contradicted each other."""
         return (
-            self.level("given_name") not in ("missing", "initial")
+            self.held_by_a_line
+            or self.level("given_name") not in ("missing", "initial")
             or self.level("birth_date") != "missing"
             or self.level("name_suffix") != "missing"
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import cache
 from hashlib import sha256
 from random import Random
@@ -12,28 +13,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldthread import _core
-from oracle import Model, Outcome, Record, match
-from oracle.engine import block_key, generic_tokens, keys_of
+from oracle import Model, Outcome, Record, kept_pairs, match
+from oracle.cases import plain
+from oracle.engine import block_key, candidates, generic_tokens, keys_of
 from oracle.forms import prepare
 from oracle.identity import Digest
 from oracle.layout import columns, outcome_of
 from oracle.models import shipped, small_limits
 from oracle.population import Population, record_of
+from oracle.score import Prepared, compare
+
+Rows = Sequence[tuple[int, int]]
 
 SECRET = b"the blocking key of the oracle tests"
 CROWDED = small_limits(max_block=3, max_component=8, generic=2)
 
 
-def by_core(records: Sequence[Record], text: str) -> tuple[Outcome, dict[str, int]]:
+def by_core(records: Sequence[Record], text: str, *, closed: Iterable[bytes] = ()) -> tuple[Outcome, dict[str, int]]:
     """Outcome and counts of the batch engine."""
     records_of_core, model = _core.Records(*columns(records)), _core.Model.parse(text)
-    clusters, ambiguous, contenders, reviews, counts = _core.match_records(SECRET, records_of_core, model)
-    return outcome_of(records, clusters, ambiguous, contenders, reviews), counts
-
-
-def plain(outcome: Outcome) -> tuple[object, ...]:
-    """An outcome in which order means nothing."""
-    return set(outcome.partition), outcome.ambiguous, outcome.reviews
+    answer = _core.match_records(SECRET, records_of_core, model, closed_tokens=list(closed))
+    return outcome_of(records, answer[:5]), answer[5]
 
 
 @cache
@@ -131,6 +131,7 @@ LIMITS = st.fixed_dictionaries(
         "max_component": st.integers(2, 10),
         "generic": st.integers(1, 4),
         "generic_records": st.integers(2, 40),
+        "limit": st.sampled_from([None, 1, 2, 3]),
     }
 )
 
@@ -141,6 +142,113 @@ def test_populations_match_alike(seed: int, people: int, limits: dict[str, int])
     text = small_limits(**limits)
     records = Population(people, copies=2, noise=0.3, missing=0.3, shared=0.6).records(seed)
     assert plain(by_core(records, text)[0]) == plain(match(records, Model.parse(text)))
+
+
+def some_tokens(random: Random, records: Sequence[Record], count: int) -> set[bytes]:
+    """Tokens as if their use had closed them: of any type and form, and one that nobody carries."""
+    carried = sorted({one.token for record in records for one in record.identifiers})
+    return {*random.sample(carried, min(count, len(carried))), bytes(32)}
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.integers(2, 40), st.integers(0, 30), LIMITS)
+def test_tokens_closed_from_outside_are_generic(seed: int, people: int, count: int, limits: dict[str, int]) -> None:
+    text = small_limits(**limits)
+    records = Population(people, copies=2, noise=0.3, missing=0.3, shared=0.8).records(seed)
+    closed = some_tokens(Random(seed), records, count)
+    outcome, counts = by_core(records, text, closed=closed)
+    assert plain(outcome) == plain(match(records, Model.parse(text), closed=closed))
+    assert counts["generic_tokens"] == len(generic_tokens(records, Model.parse(text)) | closed - {bytes(32)})
+
+
+def test_a_closed_token_decides_nothing_any_more() -> None:
+    model, records = Model.parse(shipped()), carriers(3, nameless=False)
+    till = records[0].identifiers[0].token
+    named = {record.address: record.identifiers for record in records}
+    assert all(till in {one.token for one in carried} for carried in named.values())
+    # The till's phone and one cashier's name: together enough to merge, until the phone says nothing.
+    assert [len(cluster) for cluster in match(records, model).partition] == [3]
+    for outcome in (match(records, model, closed=[till]), by_core(records, shipped(), closed=[till])[0]):
+        assert sorted(len(cluster) for cluster in outcome.partition) == [1, 1, 1]
+
+
+def asserted_by_core(
+    records: Sequence[Record], text: str, *, same: Rows, different: Rows, closed: Iterable[bytes]
+) -> Outcome:
+    """What the core makes of the page's candidates and some assertions: the way of the ledger, without a ledger."""
+    model, core_model = Model.parse(text), _core.Model.parse(text)
+    generic = generic_tokens(records, model) | set(closed)
+    bare = [record.without(generic) for record in records]
+    row = {record.address: place for place, record in enumerate(bare)}
+    found = candidates({record.address: Prepared.of(record) for record in bare}, model)
+    pairs = [sorted(row[address] for address in pair) for pair in found]
+    left, right = [a for a, _ in pairs], [b for _, b in pairs]
+    columned = _core.Records(*columns(bare))
+    kept, scores, _, _ = _core.score_pairs(columned, left, right, core_model, cutoff=model.edge_floor)
+    edges = [left[at] for at in kept], [right[at] for at in kept]
+    named = (frozenset({records[a].address, records[b].address}) for a, b in zip(*edges, strict=True))
+    assert kept_pairs(records, model, closed=closed) == dict(zip(named, scores, strict=True))
+    return outcome_of(records, _core.partition(columned, *edges, scores, same, different, core_model))
+
+
+def some_assertions(random: Random, records: Sequence[Record], count: int) -> tuple[Rows, Rows]:
+    """Pairs of rows that are one person, and pairs that are not; both may name one pair."""
+    rows = range(len(records))
+    same, different = ([tuple(random.sample(rows, 2)) for _ in range(random.randint(0, count))] for _ in range(2))
+    return [(a, b) for a, b in same], [(a, b) for a, b in different]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.integers(2, 30), LIMITS)
+def test_populations_with_assertions_match_alike(seed: int, people: int, limits: dict[str, int]) -> None:
+    text, random = small_limits(**limits), Random(seed)
+    records = Population(people, copies=2, noise=0.3, missing=0.4, shared=0.8).records(seed)
+    same, different = some_assertions(random, records, 4) if len(records) > 1 else ([], [])
+    closed = some_tokens(random, records, random.randint(0, 10))
+    expected = match(
+        records,
+        Model.parse(text),
+        same=[(records[a].address, records[b].address) for a, b in same],
+        different=[(records[a].address, records[b].address) for a, b in different],
+        closed=closed,
+    )
+    assert plain(asserted_by_core(records, text, same=same, different=different, closed=closed)) == plain(expected)
+
+
+def test_an_assertion_about_no_record_says_nothing() -> None:
+    records, model = crowd()[:20], Model.parse(shipped())
+    nobody = [(records[0].address, bytes(32)), (bytes(32), records[1].address)]
+    assert plain(match(records, model, same=nobody, different=nobody)) == plain(match(records, model))
+
+
+def test_populations_reach_every_rule() -> None:
+    """What the comparison of whole populations is worth: each rule decides something in many of them."""
+    text = small_limits(max_block=8, max_component=30, generic=4, limit=1)
+    model, wide = Model.parse(text), Model.parse(small_limits(max_block=8, max_component=30, generic=4))
+    reached: Counter[str] = Counter()
+    for seed in range(12):
+        random = Random(seed)
+        records = Population(60, copies=2, noise=0.3, missing=0.4, shared=0.8).records(seed)
+        closed = some_tokens(random, records, 30)
+        outcome, _ = by_core(records, text, closed=closed)
+        assert plain(outcome) == plain(match(records, model, closed=closed))
+        reached["households"] += len(outcome.households)
+        reached["reviews above the threshold"] += sum(review.strength >= model.link for review in outcome.reviews)
+        reached["closed tokens"] += plain(outcome) != plain(match(records, model))
+        reached["limits"] += plain(outcome) != plain(match(records, wide, closed=closed))
+        same, different = some_assertions(random, records, 6)
+        asserted = asserted_by_core(records, text, same=same, different=different, closed=closed)
+        reached["assertions"] += plain(outcome) != plain(asserted)
+        reached["lines"] += lines(records, model)
+    assert {name: count for name, count in reached.items() if count < 8} == {}, reached
+
+
+def lines(records: Sequence[Record], model: Model) -> int:
+    """Candidates that contradict for no other reason than that a line alone holds them."""
+    prepared = {record.address: Prepared.of(record) for record in records}
+    pairs = [sorted(pair) for pair in candidates(prepared, model)]
+    found = [compare(prepared[a], prepared[b], model) for a, b in pairs]
+    return sum(one.held_by_a_line and not one.contradicts_by_claim for one in found)
 
 
 @settings(max_examples=10, deadline=None)

@@ -64,6 +64,7 @@ def test_levels_are_named_and_ordered_as_the_page_says(model: Model, core_model:
     assert core_model.prior == model.prior
     assert [core_model.generic_limit(kind) for kind in range(1, 9)] == list(model.generic)
     assert core_model.generic_records == model.generic_records
+    assert (core_model.purchases_per_day, core_model.stores_per_day) == (model.purchases_per_day, model.stores_per_day)
 
 
 def test_every_level_occurs_and_scores_alike(model: Model, core_model: _core.Model) -> None:

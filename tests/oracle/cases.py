@@ -1,0 +1,89 @@
+"""Small worlds for the partition: records with their kept pairs and assertions, by row, and what the oracle makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from random import Random
+
+from oracle.model import Model
+from oracle.partition import Evidence, Outcome, partition
+from oracle.population import Population
+from oracle.records import Record
+from oracle.score import Comparison, Prepared, compare
+
+__all__ = ["Case", "case_of", "noisy_case", "plain", "some_pairs"]
+
+Rows = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Records with their kept pairs and assertions, by row."""
+
+    records: Sequence[Record]
+    kept: Sequence[tuple[int, int, int]]
+    same: Rows = ()
+    different: Rows = ()
+
+    def shuffled(self, random: Random) -> Case:
+        """The same case with every list in another order and pairs turned round."""
+        order = random.sample(range(len(self.records)), len(self.records))
+        row = {old: new for new, old in enumerate(order)}
+        kept = [(row[a], row[b], score) for a, b, score in self.kept]
+        kept = [(b, a, score) if random.random() < 0.5 else (a, b, score) for a, b, score in kept]
+        same, different = (
+            random.sample([(row[b], row[a]) for a, b in pairs], len(pairs)) for pairs in (self.same, self.different)
+        )
+        return Case([self.records[old] for old in order], random.sample(kept, len(kept)), same, different)
+
+    def by_oracle(self, text: str, *, compare: Callable[[Prepared, Prepared, Model], Comparison] = compare) -> Outcome:
+        """Outcome of the oracle; another `compare` shows what a rule about pairs is worth."""
+        model = Model.parse(text)
+        prepared = {record.address: Prepared.of(record) for record in self.records}
+        known: dict[frozenset[bytes], Comparison] = {}
+
+        def scored(a: bytes, b: bytes) -> Comparison:
+            pair = frozenset({a, b})
+            if pair not in known:
+                known[pair] = compare(prepared[a], prepared[b], model)
+            return known[pair]
+
+        def named(rows: Rows) -> frozenset[frozenset[bytes]]:
+            return frozenset(frozenset({self.records[a].address, self.records[b].address}) for a, b in rows)
+
+        scores = {frozenset({self.records[a].address, self.records[b].address}): score for a, b, score in self.kept}
+        return partition(prepared, Evidence(scores, named(self.same), named(self.different)), scored, model)
+
+
+def plain(outcome: Outcome) -> tuple[object, ...]:
+    """An outcome in which order means nothing."""
+    return set(outcome.partition), outcome.ambiguous, outcome.reviews, outcome.households
+
+
+def case_of(records: Sequence[Record], text: str, *, same: Rows = (), different: Rows = ()) -> Case:
+    """The case of these records with every pair at or above the floor kept."""
+    model = Model.parse(text)
+    prepared = [Prepared.of(record) for record in records]
+    scored = ((a, b, compare(prepared[a], prepared[b], model).score) for a, b in combinations(range(len(records)), 2))
+    return Case(records, [edge for edge in scored if edge[2] >= model.edge_floor], same, different)
+
+
+def some_pairs(random: Random, size: int, count: int) -> list[tuple[int, int]]:
+    """Up to so many pairs of rows."""
+    pairs = list(combinations(range(size), 2))
+    return random.sample(pairs, min(count, len(pairs)))
+
+
+def noisy_case(seed: int, text: str, *, people: int, same: int, different: int, missing: float = 0.25) -> Case:
+    """A crowded little world: few people who share much, and up to so many assertions at random."""
+    random = Random(seed)
+    records = Population(people, copies=2, noise=0.4, missing=missing, shared=0.8).records(seed)
+    case = case_of(records, text)
+    return Case(
+        records,
+        case.kept,
+        some_pairs(random, len(records), random.randint(0, same)),
+        some_pairs(random, len(records), random.randint(0, different)),
+    )

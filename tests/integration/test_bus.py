@@ -20,10 +20,11 @@ from goldthread.bus import (
     KafkaChangePublisher,
     Message,
     PolledBatch,
+    TopicIds,
     ensure_topics,
 )
 from goldthread.domain.errors import BusUnavailableError, LedgerUnavailableError, OffsetGapError, SettingsError
-from goldthread.domain.ports import DeadLetterRow, OutboxRow
+from goldthread.domain.ports import DeadLetterRow, KnownOffset, OffsetGap, OutboxRow
 from goldthread.domain.words import Position, RejectionReason
 
 LIMITS = BatchLimits(max_messages=100, wait_ms=20, idle_ms=100)
@@ -44,18 +45,27 @@ class Offsets:
 
     def __init__(self) -> None:
         self.next: dict[int, int] = {}
+        self.topic_id = ""
+        self.gaps: list[OffsetGap] = []
         self.failures = 0
 
-    def __call__(self, _topic: str, partitions: Sequence[int]) -> dict[int, int]:
+    def __call__(self, _topic: str, partitions: Sequence[int]) -> dict[int, KnownOffset]:
         if self.failures:
             self.failures -= 1
             raise LedgerUnavailableError("down")
-        return {partition: self.next[partition] for partition in partitions if partition in self.next}
+        return {
+            partition: KnownOffset(self.next[partition], self.topic_id)
+            for partition in partitions
+            if partition in self.next
+        }
 
     def commit(self, batch: PolledBatch) -> None:
         for move in batch.offsets:
             assert self.next.get(move.partition, move.start) == move.start, "compare-and-set"
             self.next[move.partition] = move.end
+            self.topic_id = move.topic_id
+            if move.gap is not None:
+                self.gaps.append(move.gap)
 
 
 def produce(settings: BusSettings, values: Sequence[bytes | None], headers: dict[str, str] | None = None) -> None:
@@ -211,7 +221,7 @@ def test_a_gap_stops_the_consumer(truncated, offsets):
     with EventConsumer(truncated, offsets) as consumer, pytest.raises(OffsetGapError) as caught:
         gather(consumer, offsets, 8)
     assert caught.value.metadata == {
-        "topic": truncated.events_topic, "partition": "0", "expected": "1", "found": "3",
+        "topic": truncated.events_topic, "partition": "0", "expected": "1", "found": "3", "lost": "head",
     }  # fmt: skip
 
 
@@ -220,6 +230,7 @@ def test_an_accepted_gap_moves_the_offset_from_where_the_ledger_stood(truncated,
         messages = gather(consumer, offsets, 100, seconds=5)
     assert min(message.position.offset for message in messages if message.position.partition == 0) == 3
     assert sum(offsets.next.values()) == 8
+    assert offsets.gaps == [OffsetGap(first=3, former_topic_id=offsets.topic_id)]
 
 
 def test_a_head_lost_while_reading_is_a_gap_too(settings, offsets):
@@ -234,13 +245,69 @@ def test_a_head_lost_while_reading_is_a_gap_too(settings, offsets):
             gather(consumer, offsets, 50)
 
 
-def test_a_topic_made_anew_is_refused_even_with_accept_gap(settings, offsets):
+def test_a_lost_tail_is_refused_even_with_accept_gap(settings, offsets):
     offsets.next = {0: 10, 1: 0}
     with (
         EventConsumer(dataclasses.replace(settings, accept_gap=True), offsets) as consumer,
-        pytest.raises(OffsetGapError),
+        pytest.raises(OffsetGapError) as caught,
     ):
         gather(consumer, offsets, 1)
+    assert caught.value.metadata["lost"] == "tail"
+
+
+def make_anew(settings: BusSettings) -> None:
+    """Deletes the events topic and makes it again, with as many partitions."""
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap})
+    for future in admin.delete_topics([settings.events_topic]).values():
+        future.result()
+    until(lambda: settings.events_topic in ensure_topics(settings, partitions=2), lambda: time.sleep(0.1))
+
+
+def test_topic_ids_tell_a_topic_from_its_successor(settings):
+    topic_ids = TopicIds(settings)
+    first = topic_ids(settings.events_topic)
+    assert topic_ids(settings.events_topic) == first != topic_ids(settings.changes_topic)
+    make_anew(settings)
+    assert topic_ids(settings.events_topic) not in ("", first)
+    with pytest.raises(BusUnavailableError):
+        topic_ids("no-topic-of-this-name")
+
+
+@pytest.mark.parametrize("count", [20, 90], ids=["shorter", "longer"])
+def test_a_topic_made_anew_stops_the_next_consumer_whatever_its_length(settings, offsets, count):
+    produce(settings, [b"old"] * 50)
+    with EventConsumer(settings, offsets) as consumer:
+        assert len(gather(consumer, offsets, 50)) == 50
+    stood = dict(offsets.next)
+    make_anew(settings)
+    produce(settings, [b"new"] * count)
+    with EventConsumer(settings, offsets) as consumer, pytest.raises(OffsetGapError) as caught:
+        gather(consumer, offsets, count)
+    assert caught.value.metadata["lost"] == "topic"
+    assert offsets.next == stood
+    former = offsets.topic_id
+    with EventConsumer(dataclasses.replace(settings, accept_gap=True), offsets) as consumer:
+        messages = gather(consumer, offsets, count)
+    assert [message.payload for message in messages] == [b"new"] * count
+    assert sum(offsets.next.values()) == count
+    assert set(offsets.gaps) == {OffsetGap(first=0, former_topic_id=former)}
+    assert offsets.topic_id != former
+
+
+def test_a_topic_made_anew_under_a_running_consumer_stops_it(settings, offsets):
+    """Kafka's client reads on in the new topic without a word; the look at the topic's id finds it."""
+    settings = dataclasses.replace(settings, topic_check_ms=1_000)
+    produce(settings, [b"old"] * 50)
+    with EventConsumer(settings, offsets) as consumer:
+        gather(consumer, offsets, 50)
+        make_anew(settings)
+        produce(settings, [b"new"] * 300)
+        with pytest.raises(OffsetGapError) as caught:
+            gather(consumer, offsets, 10_000)
+    assert caught.value.metadata["lost"] == "topic"
+    # What slipped through was committed under the old id, so going on begins at the first message all the same.
+    with EventConsumer(dataclasses.replace(settings, accept_gap=True), offsets) as consumer:
+        assert len(gather(consumer, offsets, 300)) == 300
 
 
 def read_all(settings: BusSettings, topic: str, count: int) -> Iterator[tuple[bytes | None, bytes | None]]:

@@ -6,7 +6,7 @@ from goldthread.bus.consumer import CommittedOffsets, EventConsumer
 from goldthread.bus.messages import BatchLimits, Message, PolledBatch
 from goldthread.bus.producer import EventProducer, KafkaChangePublisher
 from goldthread.bus.settings import BusSettings
-from goldthread.bus.topics import ensure_topics
+from goldthread.bus.topics import TopicIds, ensure_topics
 
 __all__ = [
     "BatchLimits",
@@ -17,5 +17,6 @@ __all__ = [
     "KafkaChangePublisher",
     "Message",
     "PolledBatch",
+    "TopicIds",
     "ensure_topics",
 ]

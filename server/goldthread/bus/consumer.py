@@ -4,9 +4,17 @@ Kafka's group only shares out partitions. When some are assigned, the consumer f
 the ledger's offsets and begins there. So trouble with the ledger surfaces as an exception of `poll`, outside the client's callbacks, and
 the assignment simply waits. Kafka's own committed offsets are neither written nor read.
 
-Offsets below the start of the topic mean that messages were lost unread: `OffsetGapError`, unless `accept_gap`. A partition that the ledger has
-never seen begins at the earliest message. An offset beyond the end means that the topic was made anew: that is never
-accepted, because offsets only move forward.
+A partition that the ledger has never seen begins at the earliest message. Otherwise the ledger's offset must still mean what it meant:
+
+- Below the start of the topic, messages were lost unread: `OffsetGapError`, unless `accept_gap`; then reading begins at the earliest.
+- A topic that was deleted and made anew has offsets of its own, which only the id of the topic tells apart: Kafka's client reads on in the new
+  one without a word. The same error, also beside `accept_gap` the same: reading begins at the earliest message of the new topic, and the
+  inbox makes what it repeats harmless. The id is looked at with every assignment and every `topic_check_ms`; what was read in between is
+  committed under the old id, so the next look still finds the difference and the earliest message is not missed.
+- Beyond the end of the same topic, Kafka lost messages that were read already, and new ones took or will take their offsets. Nobody can say
+  which, so this is never accepted.
+
+An accepted gap goes up with the partition's next move, and is written to the ledger in the transaction of that move.
 
 One thread owns an instance: callbacks run inside `poll` and `idle` of that thread. A batch is handled before the next `poll`, so when partitions
 are revoked no batch is in flight; what the interrupted `poll` had gathered of them is dropped and read again by the next owner.
@@ -15,25 +23,26 @@ are revoked no batch is in flight; what the interrupted `poll` had gathered of t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from goldthread.bus.messages import BatchLimits, Message, PolledBatch
 from goldthread.bus.settings import READABLE_BYTES, BusSettings
+from goldthread.bus.topics import TopicIds
 from goldthread.bus.trouble import bus_call, bus_error
 from goldthread.domain.errors import OffsetGapError
-from goldthread.domain.ports import OffsetMove
+from goldthread.domain.ports import KnownOffset, OffsetGap, OffsetMove
 from goldthread.domain.words import Position
 
 __all__ = ["CommittedOffsets", "EventConsumer"]
 
-CommittedOffsets = Callable[[str, Sequence[int]], dict[int, int]]
-"""Topic and partitions to the next offset of each; a partition never read is absent. May raise `LedgerUnavailableError`."""
+CommittedOffsets = Callable[[str, Sequence[int]], Mapping[int, KnownOffset]]
+"""Topic and partitions to what the ledger knows of each; a partition never read is absent. May raise `LedgerUnavailableError`."""
 
 _LOG = logging.getLogger("goldthread.bus")
 _CHUNK = 128
@@ -41,15 +50,22 @@ _QUEUED_KIBIBYTES = 48 * 1024
 
 
 class EventConsumer:
-    """A member of the consumer group. Nothing happens before the first `poll`."""
+    """A member of the consumer group. Nothing happens before the first `poll`. `topic_ids` gives the id of a topic by its name."""
 
-    def __init__(self, settings: BusSettings, committed: CommittedOffsets) -> None:
+    def __init__(
+        self, settings: BusSettings, committed: CommittedOffsets, *, topic_ids: Callable[[str], str] | None = None
+    ) -> None:
         self._topic = settings.events_topic
         self._accept_gap = settings.accept_gap
         self._timeout = settings.request_timeout_ms / 1000
         self._committed = committed
+        self._topic_ids = topic_ids if topic_ids is not None else TopicIds(settings)
+        self._topic_id = ""
+        self._check_seconds = settings.topic_check_ms / 1000
+        self._check_due = 0.0
         self._pending: set[int] = set()
         self._next: dict[int, int] = {}
+        self._gaps: dict[int, tuple[int, OffsetGap]] = {}
         self._gathered: list[KafkaMessage] = []
         self._paused = False
         with bus_call():
@@ -86,6 +102,7 @@ class EventConsumer:
         """
         self._gathered = []
         try:
+            self._check_topic()
             self._begin_pending()
             self._gather(limits)
             return self._batch()
@@ -125,6 +142,7 @@ class EventConsumer:
         if self._next:
             self._pending.update(self._next)
             self._next.clear()
+            self._gaps.clear()
             with bus_call():
                 self._consumer.assign([])
 
@@ -147,12 +165,14 @@ class EventConsumer:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._pending = {partition.partition for partition in partitions}
         self._next.clear()
+        self._gaps.clear()
         self._gathered.clear()
         consumer.assign([])
 
     def _on_revoke(self, consumer: Consumer, _partitions: list[TopicPartition]) -> None:
         self._pending.clear()
         self._next.clear()
+        self._gaps.clear()
         self._gathered.clear()
         consumer.unassign()
 
@@ -164,23 +184,55 @@ class EventConsumer:
             return
         partitions = sorted(self._pending)
         committed = self._committed(self._topic, partitions)
-        begin: list[TopicPartition] = []
-        expected: dict[int, int] = {}
-        for partition in partitions:
-            first, end = self._bounds(partition)
-            start = committed.get(partition, first)
-            if start > end or (start < first and not self._accept_gap):
-                raise OffsetGapError(
-                    topic=self._topic, partition=partition, expected=start, found=end if start > end else first
-                )
-            if start < first:
-                _LOG.warning("gap accepted: partition %d, offsets %d to %d were never read", partition, start, first)
-            begin.append(TopicPartition(self._topic, partition, max(start, first)))
-            expected[partition] = start
+        bounds = {partition: self._bounds(partition) for partition in partitions}
+        # After the bounds: if the topic is made anew in between, they are refused rather than taken for the new one's.
+        self._topic_id = self._topic_ids(self._topic)
+        self._check_due = monotonic() + self._check_seconds
+        begin: dict[int, int] = {}
+        gaps: dict[int, tuple[int, OffsetGap]] = {}
+        for partition, (first, end) in bounds.items():
+            known = committed.get(partition)
+            gap = self._gap(partition, known, first=first, end=end)
+            if known is None or gap is not None:
+                begin[partition] = first
+            else:
+                begin[partition] = known.next_offset
+            if known is not None and gap is not None:
+                gaps[partition] = known.next_offset, gap
         with bus_call():
-            self._consumer.assign(begin)
-        self._next = expected
+            self._consumer.assign([TopicPartition(self._topic, *place) for place in begin.items()])
+        self._next, self._gaps = begin, gaps
         self._pending = set()
+
+    def _gap(self, partition: int, known: KnownOffset | None, *, first: int, end: int) -> OffsetGap | None:
+        """The gap between the ledger's offset and what the partition holds, if it may be accepted; else raises `OffsetGapError`."""
+        if known is None:
+            return None
+        start = known.next_offset
+        former = known.topic_id or self._topic_id
+        lost: Literal["head", "tail", "topic"]
+        if former != self._topic_id:
+            lost, found = "topic", first
+        elif start > end:
+            lost, found = "tail", end
+        elif start < first:
+            lost, found = "head", first
+        else:
+            return None
+        if lost == "tail" or not self._accept_gap:
+            raise OffsetGapError(topic=self._topic, partition=partition, expected=start, found=found, lost=lost)
+        _LOG.warning(
+            "gap accepted: partition %d, the ledger stands at %d, reading begins at %d", partition, start, first
+        )
+        return OffsetGap(first=first, former_topic_id=former)
+
+    def _check_topic(self) -> None:
+        """Starts over if the topic that is read is no longer the one of that name."""
+        if not self._next or monotonic() < self._check_due:
+            return
+        if self._topic_ids(self._topic) != self._topic_id:
+            self.rewind()
+        self._check_due = monotonic() + self._check_seconds
 
     def _bounds(self, partition: int) -> tuple[int, int]:
         with bus_call():
@@ -239,12 +291,15 @@ class EventConsumer:
                     content_type=_content_type(message),
                 )
             )
-        moves = tuple(
-            OffsetMove(topic=self._topic, partition=partition, start=self._next[partition], end=end)
-            for partition, end in sorted(ends.items())
-        )
+        moves = tuple(self._move(partition, end) for partition, end in sorted(ends.items()))
         self._next.update(ends)
         return PolledBatch(messages=tuple(messages), offsets=moves, lag=self._lag())
+
+    def _move(self, partition: int, end: int) -> OffsetMove:
+        start, gap = self._gaps.pop(partition, (self._next[partition], None))
+        return OffsetMove(
+            topic=self._topic, partition=partition, start=start, end=end, topic_id=self._topic_id, gap=gap
+        )
 
     def _lag(self) -> dict[int, int]:
         lag = {}

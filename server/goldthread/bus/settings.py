@@ -16,7 +16,8 @@ READABLE_BYTES = 16 * 1024 * 1024
 class BusSettings:
     """Where Kafka is and what the topics are called; times in milliseconds.
 
-    `group` names both the Kafka consumer group, which only shares out partitions, and the offsets kept in the ledger.
+    `group` names both the Kafka consumer group, which only shares out partitions, and the offsets kept in the ledger. `topic_check_ms` is
+    how often a consumer makes sure that its topic is still the one that was assigned.
     """
 
     bootstrap: str
@@ -25,6 +26,7 @@ class BusSettings:
     changes_topic: str = "goldthread.profile-changes"
     dead_letters_topic: str = "goldthread.dead-letters"
     accept_gap: bool = False
+    topic_check_ms: int = 5_000
     session_timeout_ms: int = 10_000
     max_poll_interval_ms: int = 120_000
     request_timeout_ms: int = 10_000
@@ -37,7 +39,7 @@ class BusSettings:
                 raise SettingsError(name, "must not be blank")
         if len({self.events_topic, self.changes_topic, self.dead_letters_topic}) != 3:
             raise SettingsError("events_topic", "the three topics must differ")
-        for name in ("session_timeout_ms", "request_timeout_ms", "delivery_timeout_ms"):
+        for name in ("session_timeout_ms", "request_timeout_ms", "delivery_timeout_ms", "topic_check_ms"):
             if getattr(self, name) < 1_000:
                 raise SettingsError(name, "at least 1000")
         if self.max_poll_interval_ms < self.session_timeout_ms:

@@ -1,11 +1,11 @@
-"""Makes the three topics, or checks those that exist."""
+"""Makes the three topics, or checks those that exist; tells a topic from another of its name."""
 
 from __future__ import annotations
 
 import logging
 from time import monotonic, sleep
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented there, but not re-exported for type checkers
     AdminClient,
     ConfigResource,
@@ -17,7 +17,7 @@ from goldthread.bus.settings import READABLE_BYTES, BusSettings
 from goldthread.bus.trouble import bus_call, bus_error
 from goldthread.domain.errors import BusUnavailableError, SettingsError
 
-__all__ = ["ensure_topics"]
+__all__ = ["TopicIds", "ensure_topics"]
 
 _LOG = logging.getLogger("goldthread.bus")
 _PAUSE_SECONDS = 0.1
@@ -80,3 +80,20 @@ def _check(admin: AdminClient, key: str, name: str, policy: str, timeout: float)
     # A smaller limit is the operator's choice; a larger one would let in messages that block a partition because nobody can read them.
     if key == "events_topic" and size > READABLE_BYTES:
         raise SettingsError(key, f"the topic exists with max.message.bytes {size}, above {READABLE_BYTES}")
+
+
+class TopicIds:
+    """Asks Kafka for the ids of topics: one made anew has another, whatever its name. Connects at the first question."""
+
+    def __init__(self, settings: BusSettings) -> None:
+        self._bootstrap = settings.bootstrap
+        self._timeout = settings.request_timeout_ms / 1000
+        self._admin: AdminClient | None = None
+
+    def __call__(self, topic: str) -> str:
+        """Id of the topic that has this name now. Raises `BusUnavailableError`, also if there is none."""
+        with bus_call():
+            if self._admin is None:
+                self._admin = AdminClient({"bootstrap.servers": self._bootstrap}, logger=_LOG)
+            asked = self._admin.describe_topics(TopicCollection([topic]), request_timeout=self._timeout)
+            return str(asked[topic].result().topic_id)

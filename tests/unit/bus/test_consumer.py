@@ -9,8 +9,36 @@ import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
 from goldthread.bus import BatchLimits, BusSettings, EventConsumer
+from goldthread.domain.errors import OffsetGapError
+from goldthread.domain.ports import KnownOffset, OffsetGap, OffsetMove
 
 LIMITS = BatchLimits(max_messages=10, wait_ms=1, idle_ms=1)
+KNOWN = KnownOffset(4, "id-1")
+
+
+class Told:
+    """A message of partition 0."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+
+    def error(self) -> None:
+        return None
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self._offset
+
+    def value(self) -> bytes:
+        return b"x"
+
+    def headers(self) -> None:
+        return None
+
+    def __len__(self) -> int:
+        return 1
 
 
 class Trouble:
@@ -24,11 +52,12 @@ class Trouble:
 
 
 class Client:
-    """The Kafka client with one partition of ten messages; notes every start, empty where reading was stopped."""
+    """The Kafka client with one partition that holds offsets `first` to 9; notes every start, empty where reading was stopped."""
 
     def __init__(self, _config: dict[str, object], **_: object) -> None:
         self.starts: list[list[int]] = []
-        self.queue: list[Trouble] = []
+        self.queue: list[Trouble | Told] = []
+        self.first = 0
         self.on_assign: Callable[[Any, list[TopicPartition]], None] | None = None
 
     def subscribe(
@@ -37,7 +66,7 @@ class Client:
         self.topic = topics[0]
         self.on_assign = on_assign
 
-    def poll(self, _seconds: float) -> Trouble | None:
+    def poll(self, _seconds: float) -> Trouble | Told | None:
         if self.on_assign:
             told, self.on_assign = self.on_assign, None
             told(self, [TopicPartition(self.topic, 0)])
@@ -47,7 +76,10 @@ class Client:
         self.starts.append([partition.offset for partition in partitions])
 
     def get_watermark_offsets(self, _partition: TopicPartition, **_: object) -> tuple[int, int]:
-        return 0, 10
+        return self.first, 10
+
+    def consume(self, _count: int, _seconds: float) -> list[Trouble | Told]:
+        return []
 
     def pause(self, _partitions: Sequence[TopicPartition]) -> None: ...
 
@@ -61,9 +93,20 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     return made
 
 
+def consumer_of(
+    known: KnownOffset = KNOWN, *, accept_gap: bool = False, ids: Sequence[str] = ("id-1",)
+) -> EventConsumer:
+    """A consumer of a ledger that stands here; Kafka tells these ids of the topic, one after the other, and the last one for ever."""
+    left = list(ids)
+    settings = BusSettings(bootstrap="nowhere:1", accept_gap=accept_gap, topic_check_ms=1_000)
+    return EventConsumer(
+        settings, lambda _topic, _partitions: {0: known}, topic_ids=lambda _: left.pop(0) if len(left) > 1 else left[0]
+    )
+
+
 @pytest.mark.parametrize("code", [KafkaError._AUTO_OFFSET_RESET, KafkaError._MAX_POLL_EXCEEDED])
 def test_an_error_that_was_queued_before_a_pause_starts_the_partition_over(client: Client, code: int) -> None:
-    consumer = EventConsumer(BusSettings(bootstrap="nowhere:1"), lambda _topic, _partitions: {0: 4})
+    consumer = consumer_of()
     consumer.poll(LIMITS)
     consumer.poll(LIMITS)
     assert client.starts == [[], [4]]
@@ -77,10 +120,101 @@ def test_an_error_that_was_queued_before_a_pause_starts_the_partition_over(clien
 
 
 def test_idling_without_news_leaves_the_partition_alone(client: Client) -> None:
-    consumer = EventConsumer(BusSettings(bootstrap="nowhere:1"), lambda _topic, _partitions: {0: 4})
+    consumer = consumer_of()
     consumer.poll(LIMITS)
     consumer.poll(LIMITS)
     consumer.pause()
     consumer.idle(0.01)
     consumer.resume()
     assert client.starts == [[], [4]]
+
+
+def read(consumer: EventConsumer, client: Client, *offsets: int) -> list[OffsetMove]:
+    """The moves of batches of one message each."""
+    moves: list[OffsetMove] = []
+    for offset in offsets:
+        client.queue = [Told(offset)]
+        moves += consumer.poll(LIMITS).offsets
+    return moves
+
+
+def move(start: int, end: int, gap: OffsetGap | None = None) -> OffsetMove:
+    topic = BusSettings(bootstrap="nowhere:1").events_topic
+    return OffsetMove(topic=topic, partition=0, start=start, end=end, topic_id="id-1", gap=gap)
+
+
+def test_moves_name_the_topic_they_count_in(client: Client) -> None:
+    consumer = consumer_of()
+    consumer.poll(LIMITS)
+    assert read(consumer, client, 4, 5) == [move(4, 5), move(5, 6)]
+
+
+@pytest.mark.parametrize(
+    ("known", "first", "gap"),
+    [
+        (KnownOffset(4, "id-1"), 6, OffsetGap(first=6, former_topic_id="id-1")),
+        (KnownOffset(4, ""), 6, OffsetGap(first=6, former_topic_id="id-1")),
+        (KnownOffset(4, "id-0"), 0, OffsetGap(first=0, former_topic_id="id-0")),
+        (KnownOffset(4, "id-0"), 4, OffsetGap(first=4, former_topic_id="id-0")),
+        (KnownOffset(400, "id-0"), 2, OffsetGap(first=2, former_topic_id="id-0")),
+    ],
+    ids=["head lost", "head lost, topic not known", "made anew", "made anew, same offset", "made anew, shorter"],
+)
+def test_an_accepted_gap_goes_up_once_with_the_first_move(
+    client: Client, known: KnownOffset, first: int, gap: OffsetGap
+) -> None:
+    client.first = first
+    consumer = consumer_of(known, accept_gap=True)
+    consumer.poll(LIMITS)
+    moves = read(consumer, client, first, first + 1)
+    assert client.starts == [[], [first]]
+    assert moves == [move(known.next_offset, first + 1, gap), move(first + 1, first + 2)]
+
+
+def test_a_gap_that_was_not_committed_goes_up_again(client: Client) -> None:
+    client.first = 6
+    consumer = consumer_of(accept_gap=True)
+    consumer.poll(LIMITS)
+    once = read(consumer, client, 6)
+    consumer.rewind()
+    assert read(consumer, client, 6) == once == [move(4, 7, OffsetGap(first=6, former_topic_id="id-1"))]
+
+
+@pytest.mark.parametrize(
+    ("known", "first", "accept_gap", "lost"),
+    [
+        (KnownOffset(4, "id-1"), 6, False, "head"),
+        (KnownOffset(4, "id-0"), 0, False, "topic"),
+        (KnownOffset(40, "id-0"), 0, False, "topic"),
+        (KnownOffset(40, "id-1"), 0, False, "tail"),
+        (KnownOffset(40, "id-1"), 0, True, "tail"),
+    ],
+)
+def test_a_gap_is_refused_by_what_was_lost(
+    client: Client, known: KnownOffset, first: int, accept_gap: bool, lost: str
+) -> None:
+    client.first = first
+    consumer = consumer_of(known, accept_gap=accept_gap)
+    consumer.poll(LIMITS)
+    with pytest.raises(OffsetGapError) as caught:
+        consumer.poll(LIMITS)
+    assert caught.value.metadata["lost"] == lost
+    assert client.starts == [[]]
+
+
+def test_a_topic_that_changes_while_it_is_read_is_found_when_the_look_is_due(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("goldthread.bus.consumer.monotonic", lambda: now[0])
+    consumer = consumer_of(ids=("id-1", "id-1", "id-2"))
+    consumer.poll(LIMITS)
+    consumer.poll(LIMITS)
+    for seconds in (0.5, 0.6, 0.5):
+        now[0] += seconds
+        consumer.poll(LIMITS)
+    now[0] += 0.6
+    with pytest.raises(OffsetGapError) as caught:
+        consumer.poll(LIMITS)
+    assert caught.value.metadata["lost"] == "topic"
+    assert client.starts == [[], [4], []]

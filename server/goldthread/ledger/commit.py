@@ -1,0 +1,196 @@
+"""Transactions whose COMMIT is never in doubt for longer than the server is away.
+
+A connection that breaks after COMMIT was sent and before its answer came leaves open whether the transaction took effect. The server knows: before
+COMMIT the transaction asks for its own number, and afterwards, over another connection, what became of that number (`pg_xact_status`).
+
+- *committed*: the transaction counts as committed; nothing is raised.
+- *aborted*: `LedgerUnavailableError`, as for any transaction that was lost.
+- *in progress*: the server has not yet noticed, or is still at it. It is asked again; after a second the orphaned session is ended, for
+  behind a link that swallows packets the server would wait for its client, locks in hand, until the idle limit. A COMMIT that the server has
+  read is carried out all the same, so this only hastens the answer.
+
+The number alone does not prove a commit. PostgreSQL hands numbers out without making them durable: after a crash that lost the end of the
+write-ahead log, a transaction that never became durable leaves its number to another one, whose commit would be taken for its own. So the
+transaction also notes the life of the server: its start, and when its statistics began, which a crash of any one backend resets as well.
+"Committed" counts only within the same life; after a crash it is *unknown*. "Aborted" is true in any life: a durable commit keeps its number,
+and a number that the server has not reached yet was never durable.
+
+*Unknown* is also what is left when the bound is over. It raises `LedgerUnavailableError` like "aborted"; the retry is harmless, since the
+inbox and the compare-and-set of the offset make it a repeat if the first attempt had committed after all.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Literal
+
+import psycopg
+from psycopg import Connection, IsolationLevel
+from psycopg.errors import InvalidParameterValue
+from psycopg.pq import TransactionStatus
+from psycopg_pool import ConnectionPool, PoolClosed
+
+from goldthread.domain.errors import LedgerUnavailableError
+from goldthread.ledger.queries import query
+from goldthread.telemetry.metrics import Metrics
+
+__all__ = ["Commits", "Outcome"]
+
+Outcome = Literal["committed", "aborted", "unknown"]
+
+_UNCLEAR = frozenset({"08006", "08007", "40003"})
+_FATAL = frozenset({"FATAL", "PANIC"})
+_PATIENCE_SECONDS = 1.0
+"""How long "in progress" is taken as it is before the orphaned session is ended: a busy server may not have read its COMMIT yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Witness:
+    """Number of a transaction that wrote something, and the life of the server in which it did."""
+
+    xid: str
+    life: str
+
+
+class Commits:
+    """Opens transactions on connections of `pool` and finds out how they ended. Safe to call from several threads.
+
+    A lost COMMIT is looked into for at most `bound_seconds`, with pauses that double up to `pause_seconds`, full jitter. `clock` gives seconds
+    that only grow, `sleep` takes seconds, `uniform` draws from [0, 1).
+    """
+
+    def __init__(
+        self,
+        pool: ConnectionPool[Connection[Any]],
+        metrics: Metrics,
+        *,
+        bound_seconds: float = 30.0,
+        pause_seconds: float = 0.5,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        uniform: Callable[[], float] = random.random,
+    ) -> None:
+        self._pool = pool
+        self._metrics = metrics
+        self._bound = bound_seconds
+        self._pause = pause_seconds
+        self._clock = clock
+        self._sleep = sleep
+        self._uniform = uniform
+
+    @contextmanager
+    def transaction(
+        self,
+        *,
+        isolation: IsolationLevel | None = None,
+        preview: bool = False,
+        timeout: float | None = None,
+        bound_seconds: float = inf,
+    ) -> Iterator[Connection[Any]]:
+        """A connection inside a transaction that commits at the end, or rolls back if the block fails or is a preview.
+
+        Returns normally only if the transaction committed (or was a preview). Raises psycopg's errors as they are, for `translated`, where the server
+        said what happened or COMMIT was never sent; `LedgerUnavailableError` with the outcome in its metadata where a lost COMMIT had no effect
+        or its effect cannot be told. `timeout` in seconds bounds the wait for a connection, `bound_seconds` the search for a lost COMMIT further.
+        """
+        witness: _Witness | None = None
+        sent = done = False
+        broken: Connection[Any] | None = None
+        try:
+            with self._pool.connection(timeout) as connection, _isolated(connection, isolation):
+                with connection.transaction(force_rollback=preview):
+                    yield connection
+                    if not preview:
+                        witness = _witness(connection)
+                        broken, sent = connection, True
+                done = True
+        except psycopg.Error as error:
+            if done:
+                # Committed and answered; only handing the connection back failed.
+                return
+            if not sent or witness is None or broken is None or not _is_unclear(broken, error):
+                raise
+            sqlstate = error.sqlstate or ""
+        else:
+            return
+        # Outside the block above: the broken connection has left its place in the pool to the one that asks.
+        bound = min(self._bound, max(0.0, bound_seconds))
+        outcome = self._resolve(witness, bound)
+        self._metrics.commits_resolved.labels(outcome).inc()
+        if outcome != "committed":
+            raise LedgerUnavailableError(
+                "the connection broke during COMMIT", metadata={"sqlstate": sqlstate, "outcome": outcome}
+            )
+
+    def _resolve(self, witness: _Witness, bound: float) -> Outcome:
+        asked, began = 0, self._clock()
+        until = began + bound
+        while True:
+            now = self._clock()
+            status = self._ask(witness, left=until - now, hasten=now - began >= _PATIENCE_SECONDS)
+            if status is not None:
+                return status
+            left = until - self._clock()
+            if left <= 0:
+                return "unknown"
+            self._sleep(min(left, self._pause, 0.01 * 2 ** min(asked, 10)) * self._uniform())
+            asked += 1
+
+    def _ask(self, witness: _Witness, *, left: float, hasten: bool) -> Outcome | None:
+        """The outcome, or None while the server does not know it or does not answer."""
+        parameters = {"xid": witness.xid}
+        try:
+            with self._pool.connection(max(0.1, min(left, self._pool.timeout))) as connection:
+                row = connection.execute(query("commit_status"), parameters).fetchone()
+                status, life = row if row is not None else (None, "")
+                if status == "in progress" and hasten and life == witness.life:
+                    connection.execute(query("end_orphan"), parameters)
+        except InvalidParameterValue:
+            # The number lies in the server's future.
+            return "aborted"
+        except PoolClosed:
+            return "unknown"
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            return None
+        if status == "aborted":
+            return "aborted"
+        if status == "in progress" and life == witness.life:
+            return None
+        return "committed" if status == "committed" and life == witness.life else "unknown"
+
+
+def _witness(connection: Connection[Any]) -> _Witness | None:
+    row = connection.execute(query("commit_witness")).fetchone()
+    return _Witness(row[0], row[1]) if row is not None and row[0] is not None else None
+
+
+def _is_unclear(connection: Connection[Any], error: psycopg.Error) -> bool:
+    """Whether a failed COMMIT may have taken effect: the server's last word was none, or not about the transaction."""
+    return (
+        connection.closed
+        or error.sqlstate in _UNCLEAR
+        or (error.diag.severity_nonlocalized or error.diag.severity) in _FATAL
+    )
+
+
+@contextmanager
+def _isolated(connection: Connection[Any], level: IsolationLevel | None) -> Iterator[None]:
+    """Transactions begun in the block have this isolation; costs no statement."""
+    if level is None:
+        yield
+        return
+    before = connection.isolation_level
+    connection.isolation_level = level
+    try:
+        yield
+    finally:
+        if connection.info.transaction_status == TransactionStatus.IDLE:
+            connection.isolation_level = before
+        else:
+            # Broken, or to be rolled back by the pool, which would keep the level.
+            connection.close()

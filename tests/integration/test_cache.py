@@ -46,15 +46,18 @@ def silent_server() -> Iterator[int]:
 
 def test_key_and_value_as_the_data_plane_will_read_them(card_server: ValkeyServer, card_client: Redis) -> None:
     with RedisCardStore(CacheSettings(url=card_server.endpoint)) as store:
-        store.put_many([(TOKEN, CachedAnswer(258, b"card"))])
-    assert card_client.keys() == [b"gt:card:register:" + TOKEN.hex().encode()]
+        store.put_many([(TOKEN, CachedAnswer(258, b"card"))], generation=store.generation())
+    assert sorted(card_client.keys()) == [b"gt:card:register:" + TOKEN.hex().encode(), b"gt:cards"]
+    assert (len(card_client.get("gt:cards")), card_client.ttl("gt:cards")) == (16, -1)
     assert card_client.get(card_key(TOKEN)) == b"\0\0\0\0\0\0\x01\x02card"
 
 
 @pytest.mark.parametrize(("draw", "factor"), [(0.0, 0.8), (0.5, 1.0), (0.999_999, 1.2)])
 def test_lifetimes_with_jitter(card_server: ValkeyServer, card_client: Redis, draw: float, factor: float) -> None:
     with RedisCardStore(CacheSettings(url=card_server.endpoint), draw=lambda: draw) as store:
-        store.put_many([(TOKEN, CachedAnswer(1, b"card")), (bytes(32), CachedAnswer(0, b"none"))])
+        store.put_many(
+            [(TOKEN, CachedAnswer(1, b"card")), (bytes(32), CachedAnswer(0, b"none"))], generation=store.generation()
+        )
     assert card_client.pttl(card_key(TOKEN)) == pytest.approx(24 * 3_600_000 * factor, abs=5_000)
     assert card_client.pttl(card_key(bytes(32))) == pytest.approx(60_000 * factor, abs=5_000)
 
@@ -63,7 +66,7 @@ def test_a_damaged_entry_counts_as_absent_and_is_overwritten(card_server: Valkey
     card_client.set(card_key(TOKEN), b"short")
     with RedisCardStore(CacheSettings(url=card_server.endpoint)) as store:
         assert store.get_many([TOKEN]) == [None]
-        assert store.put_many([(TOKEN, CachedAnswer(0, b"none"))]) == 1
+        assert store.put_many([(TOKEN, CachedAnswer(0, b"none"))], generation=store.generation()) == 1
         assert store.get_many([TOKEN]) == [CachedAnswer(0, b"none")]
 
 
@@ -71,14 +74,15 @@ def test_a_server_that_forgot_the_script_is_taught_again(card_server: ValkeyServ
     async def fill() -> int:
         cache = AsyncCardCache(CacheSettings(url=card_server.endpoint, timeout_ms=2_000))
         try:
-            return await cache.put_many([(TOKEN, CachedAnswer(3, b"c"))])
+            await cache.get_many([TOKEN])
+            return await cache.put_many([(TOKEN, CachedAnswer(3, b"c"))], generation=cache.generation())
         finally:
             await cache.close()
 
     with RedisCardStore(CacheSettings(url=card_server.endpoint)) as store:
         for version in (1, 2):
             card_client.script_flush()
-            assert store.put_many([(TOKEN, CachedAnswer(version, b"card"))]) == 1
+            assert store.put_many([(TOKEN, CachedAnswer(version, b"card"))], generation=store.generation()) == 1
     card_client.script_flush()
     assert asyncio.run(fill()) == 1
 
@@ -107,7 +111,7 @@ def test_errors_name_no_address_and_no_password() -> None:
         RedisCardStore(CacheSettings(url=f"redis://:geheim@127.0.0.1:{port}/0", relay_timeout_ms=50)) as store,
         pytest.raises(CacheUnavailableError) as caught,
     ):
-        store.put_many([(TOKEN, CachedAnswer(1, b"card"))])
+        store.put_many([(TOKEN, CachedAnswer(1, b"card"))], generation=b"")
     assert caught.value.metadata == {"operation": "put", "cause": "TimeoutError"}
     assert "geheim" not in str(caught.value)
 
@@ -119,11 +123,11 @@ def test_a_restarted_server_is_found_again(tmp_path: Path) -> None:
     try:
         with asyncio.Runner() as runner, RedisCardStore(settings) as store:
             cache = AsyncCardCache(settings)
-            assert store.put_many([(TOKEN, CachedAnswer(1, b"card"))]) == 1
+            assert store.put_many([(TOKEN, CachedAnswer(1, b"card"))], generation=store.generation()) == 1
             assert runner.run(cache.get_many([TOKEN])) == [CachedAnswer(1, b"card")]
             server.stop()
             with pytest.raises(CacheUnavailableError):
-                store.put_many([(TOKEN, CachedAnswer(2, b"card"))])
+                store.put_many([(TOKEN, CachedAnswer(2, b"card"))], generation=b"")
             with pytest.raises(CacheUnavailableError):
                 runner.run(cache.get_many([TOKEN]))
             server.start()
@@ -138,7 +142,8 @@ def test_a_restarted_server_is_found_again(tmp_path: Path) -> None:
 def test_many_readers_at_once(card_server: ValkeyServer, card_client: Redis) -> None:
     async def read() -> list[list[CachedAnswer | None]]:
         cache = AsyncCardCache(CacheSettings(url=card_server.endpoint, timeout_ms=2_000, max_connections=8))
-        await cache.put_many([(TOKEN, CachedAnswer(1, b"card"))])
+        await cache.get_many([TOKEN])
+        await cache.put_many([(TOKEN, CachedAnswer(1, b"card"))], generation=cache.generation())
         results = await asyncio.gather(*(cache.get_many([TOKEN, bytes(32)]) for _ in range(200)))
         await cache.close()
         return results

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,12 +15,12 @@ from redis import Redis
 from fixtures.twins import LedgerTwin, MatcherTwin, found, token_of
 from goldthread.app.embedded import ValkeyServer
 from goldthread.cache import AsyncCardCache, CacheSettings, RedisCardStore
-from goldthread.domain.ports import CachedAnswer
+from goldthread.domain.ports import Answer, CachedAnswer
 from goldthread.domain.words import IdentifierType, IncomingIdentifier
 from goldthread.flows.loader import AnswerLoader
 from goldthread.flows.lookup import AnswerSource, FoundAnswer, LookupFlow
 from goldthread.telemetry.metrics import Metrics
-from goldthread.wire import encode_answer
+from goldthread.wire import cached_answer, encode_answer
 
 NAMES = [f"{number}@shop.example" for number in range(60)]
 
@@ -100,6 +101,10 @@ def test_a_killed_cache_makes_nobody_unknown_and_is_used_again(tmp_path: Path) -
     assert answers[-1][1].source is AnswerSource.CACHE
 
 
+def write(store: RedisCardStore, entry: tuple[bytes, CachedAnswer]) -> None:
+    store.put_many([entry], generation=store.generation())
+
+
 def test_fills_and_relay_writes_in_any_order_end_at_the_newest(card_server: ValkeyServer, card_client: Redis) -> None:
     """Late fills race with newer writes; once all is quiet no entry is older than the ledger."""
     ledger = known_ledger()
@@ -112,10 +117,52 @@ def test_fills_and_relay_writes_in_any_order_end_at_the_newest(card_server: Valk
                 for answer in newest.values():
                     ledger.tell(answer)
                     entry = CachedAnswer(answer.version, encode_answer(answer))
-                    await asyncio.to_thread(store.put_many, [(answer.token, entry)])
+                    await asyncio.to_thread(write, store, (answer.token, entry))
 
     answers = under_load(ledger, card_server.endpoint, relay)
     assert {answer.answer.version for _, answer in answers} <= {5, 9}
     with RedisCardStore(CacheSettings(url=card_server.endpoint)) as store:
         entries = store.get_many([token_of(name) for name in NAMES])
     assert entries == [CachedAnswer(9, encode_answer(newest[name])) for name in NAMES]
+
+
+class LateLedger(LedgerTwin):
+    """Reads a snapshot at once and answers up to 150 ms later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draw = random.Random(3)
+
+    def answers(self, tokens: Sequence[bytes], *, timeout: float | None = None) -> list[Answer]:
+        read = super().answers(tokens, timeout=timeout)
+        time.sleep(self.draw.random() * 0.15)
+        return read
+
+
+def test_late_fills_and_flushes_leave_no_stale_card(card_server: ValkeyServer, card_client: Redis) -> None:
+    """FAILURES C1 and C2 at once: while fills are under way everybody becomes known, then changes, and the cache is emptied right after.
+
+    A fill that began before finds nothing newer to yield to, and must not stay.
+    """
+    ledger = LateLedger()
+    stale: list[tuple[int, int]] = []
+
+    def change() -> None:
+        with RedisCardStore(CacheSettings(url=card_server.endpoint)) as store:
+            for version in range(1, 16):
+                for name in NAMES:
+                    answer = found(token_of(name), version, f"GP-{version}")
+                    ledger.tell(answer)
+                    write(store, (answer.token, cached_answer(answer)))
+                card_client.flushall()
+                time.sleep(0.2)
+                entries = store.get_many([token_of(name) for name in NAMES])
+                stale.extend((version, entry.version) for entry in entries if entry and entry.version != version)
+                card_client.flushall()
+
+    async def trouble() -> None:
+        await asyncio.to_thread(change)
+
+    answers = under_load(ledger, card_server.endpoint, trouble)
+    assert {answer.answer.version for _, answer in answers} == set(range(16))
+    assert stale == []

@@ -1,10 +1,14 @@
--- Writes each entry unless the stored one is newer, or as old and negative (version 0).
--- KEYS[i] is a card's key, ARGV[2i-1] its value (8 bytes of version, big-endian, then the answer), ARGV[2i] its time to live in
--- milliseconds. Returns how many were written. Versions are compared as two 32-bit halves: Lua's numbers hold 53 bits, and its string
--- order follows the server's locale.
+-- Writes each entry unless the stored one is newer, or as old and negative (version 0); nothing if the cache was emptied meanwhile.
+-- KEYS[1] is the generation's key, ARGV[1] the generation read before the answers. KEYS[i+1] is a card's key, ARGV[2i] its value (8 bytes of
+-- version, big-endian, then the answer), ARGV[2i+1] its time to live in milliseconds. Returns how many were written, or -1 if the generation
+-- is another one. Versions are compared as two 32-bit halves: Lua's numbers hold 53 bits, and its string order follows the server's locale.
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  return -1
+end
 local written = 0
-for i, key in ipairs(KEYS) do
-  local value = ARGV[2 * i - 1]
+for i = 1, #KEYS - 1 do
+  local key = KEYS[i + 1]
+  local value = ARGV[2 * i]
   local stored = redis.call('GETRANGE', key, 0, 7)
   local write = true
   if #stored == 8 then
@@ -19,7 +23,7 @@ for i, key in ipairs(KEYS) do
     end
   end
   if write then
-    redis.call('SET', key, value, 'PX', ARGV[2 * i])
+    redis.call('SET', key, value, 'PX', ARGV[2 * i + 1])
     written = written + 1
   end
 end

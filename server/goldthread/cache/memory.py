@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from threading import Lock
 
-from goldthread.domain.ports import CachedAnswer
+from goldthread.domain.errors import CacheUnavailableError
+from goldthread.domain.ports import CachedAnswer, CardVersion
 
 __all__ = ["MemoryCardCache", "MemoryCardStore"]
 
 
 class MemoryCardStore:
-    """A `CardStore` in a dictionary, without expiry; thread-safe."""
+    """A `CardShelf` in a dictionary, without expiry; thread-safe."""
 
     def __init__(self) -> None:
         self._entries: dict[bytes, CachedAnswer] = {}
         self._lock = Lock()
+        self._generation = 1
 
-    def put_many(self, entries: Sequence[tuple[bytes, CachedAnswer]]) -> int:
+    def generation(self) -> bytes:
+        """See `CardStore`."""
+        return self._generation.to_bytes(16)
+
+    def begin_generation(self) -> None:
+        """See `CardShelf`."""
+        with self._lock:
+            self._generation += 1
+
+    def put_many(self, entries: Sequence[tuple[bytes, CachedAnswer]], *, generation: bytes) -> int:
         """See `CardStore`."""
         written = 0
         with self._lock:
+            if generation != self.generation():
+                raise CacheUnavailableError("the cache was emptied meanwhile")
             for token, entry in entries:
                 stored = self._entries.get(token)
                 if stored is None or entry.version > stored.version or entry.version == stored.version != 0:
@@ -33,10 +46,30 @@ class MemoryCardStore:
         with self._lock:
             return [self._entries.get(token) for token in tokens]
 
+    def cards(self) -> Iterator[list[CardVersion]]:
+        """See `CardShelf`."""
+        with self._lock:
+            found = [CardVersion(token, entry.version) for token, entry in self._entries.items()]
+        for start in range(0, len(found), 100):
+            yield found[start : start + 100]
+
+    def remove_many(self, cards: Sequence[CardVersion]) -> int:
+        """See `CardShelf`."""
+        with self._lock:
+            same = {
+                card.token
+                for card in cards
+                if (entry := self._entries.get(card.token)) is not None and entry.version == card.version
+            }
+            for token in same:
+                del self._entries[token]
+        return len(same)
+
     def forget(self) -> None:
         """Drops everything, as a flushed or restarted cache would."""
         with self._lock:
             self._entries.clear()
+            self._generation += 1
 
 
 class MemoryCardCache:
@@ -44,11 +77,17 @@ class MemoryCardCache:
 
     def __init__(self, store: MemoryCardStore) -> None:
         self._store = store
+        self._generation = b""
 
     async def get_many(self, tokens: Sequence[bytes]) -> list[CachedAnswer | None]:
         """See `AsyncCardCache.get_many`."""
+        self._generation = self._store.generation()
         return self._store.get_many(tokens)
 
-    async def put_many(self, entries: Sequence[tuple[bytes, CachedAnswer]]) -> int:
+    def generation(self) -> bytes:
+        """See `AsyncCardCache.generation`."""
+        return self._generation
+
+    async def put_many(self, entries: Sequence[tuple[bytes, CachedAnswer]], *, generation: bytes) -> int:
         """See `AsyncCardCache.put_many`."""
-        return self._store.put_many(entries)
+        return self._store.put_many(entries, generation=generation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 
 from goldthread.cache.breaker import Breaker
-from goldthread.cache.entries import Lifetimes, card_key, unpack
+from goldthread.cache.entries import GENERATION_KEY, Lifetimes, card_key, unpack
 from goldthread.cache.script import CompareAndSet
 from goldthread.cache.settings import CacheSettings
 from goldthread.domain.errors import CacheUnavailableError
@@ -35,7 +36,10 @@ class AsyncCardCache:
         *,
         draw: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
+        name: Callable[[], bytes] = lambda: os.urandom(16),
     ) -> None:
+        self._name = name
+        self._generation = b""
         self._seconds = settings.timeout_ms / 1000
         pool = BlockingConnectionPool.from_url(
             settings.url,
@@ -54,27 +58,40 @@ class AsyncCardCache:
         """Entries in the order of the tokens; None where there is none."""
         if not tokens:
             return []
-        keys = [card_key(token) for token in tokens]
-        values = await self._bounded("get", lambda: cast("Awaitable[list[bytes | None]]", self._client.mget(keys)))
+        generation, *values = await self._bounded("get", lambda: self._get(tokens))
+        self._generation = generation or b""
         return [unpack(value) for value in values]
 
-    async def put_many(self, entries: Sequence[tuple[bytes, CachedAnswer]]) -> int:
+    def generation(self) -> bytes:
+        """The generation that the last `get_many` found; empty, and good for no write, if there was none."""
+        return self._generation
+
+    async def put_many(self, entries: Sequence[tuple[bytes, CachedAnswer]], *, generation: bytes) -> int:
         """Compare-and-set as `CardStore.put_many`; returns how many were written."""
-        return await self._bounded("put", lambda: self._put(entries))
+        return sum(map(self._script.written, await self._bounded("put", lambda: self._put(entries, generation))))
 
     async def close(self) -> None:
         """Closes the connections."""
         await self._client.aclose()
 
-    async def _put(self, entries: Sequence[tuple[bytes, CachedAnswer]]) -> int:
-        written = 0
-        for count, arguments in self._script.calls(entries):
+    async def _get(self, tokens: Sequence[bytes]) -> list[bytes | None]:
+        """The generation, and the stored values in the order of the tokens. A cache without a generation is empty: it gets one."""
+        keys = [GENERATION_KEY, *(card_key(token) for token in tokens)]
+        values = await cast("Awaitable[list[bytes | None]]", self._client.mget(keys))
+        if values[0] is None:
+            await cast("Awaitable[bool | None]", self._client.set(GENERATION_KEY, self._name(), nx=True))
+            values = await cast("Awaitable[list[bytes | None]]", self._client.mget(keys))
+        return values
+
+    async def _put(self, entries: Sequence[tuple[bytes, CachedAnswer]], generation: bytes) -> list[int]:
+        results: list[int] = []
+        for count, arguments in self._script.calls(entries, generation):
             try:
                 result = await cast("Awaitable[int]", self._client.evalsha(self._script.sha, count, *arguments))
             except NoScriptError:
                 result = await cast("Awaitable[int]", self._client.eval(self._script.text, count, *arguments))
-            written += result
-        return written
+            results.append(result)
+        return results
 
     async def _bounded(self, operation: str, call: Callable[[], Awaitable[_T]]) -> _T:
         if not self._breaker.allows():

@@ -1,9 +1,17 @@
 """Asks the ledger for answers that the cache lacks: batched, bounded, one question per token at a time.
 
 Callers that miss in the same turn of the event loop share one query, and while `concurrency` queries run, later misses gather into the next
-one: a cold cache under full load costs the ledger a few wide queries, not one per call. A caller may join a query that already runs only if
-the answer turns out new enough for it; otherwise it takes part in the next one, whose snapshot is taken after the caller arrived and
-therefore contains every write the caller can know of. A query belongs to all who wait for it: it goes on when one of them gives up.
+one: a cold cache under full load costs the ledger a few wide queries, not one per call. A token stays in flight until its answer lies in the
+cache, so whoever misses it in between takes that answer instead of asking once more.
+
+A caller may join a query that already runs only if the answer turns out new enough for it: versions are stamps of snapshots, so an answer at
+`min_version` or later was read from a snapshot that holds everything the caller has seen committed. Otherwise, and always after NOT_FOUND for
+a token that the ledger never saw (version 0, so its snapshot is unknown), the caller takes part in the next query, whose snapshot is taken
+after the caller arrived and therefore holds every write the caller can know of. That one is never asked twice for the same reason: every
+caller who comes while it waits joins it. A query belongs to all who wait for it: it goes on when one of them gives up.
+
+A fill says under which generation of the cache its query began. If the cache is emptied meanwhile the fill is refused, since a newer answer
+may have been written and lost: an emptied cache would otherwise take the older one for good.
 """
 
 from __future__ import annotations
@@ -16,7 +24,7 @@ from typing import Protocol
 from goldthread.domain.errors import CacheUnavailableError, LedgerUnavailableError
 from goldthread.domain.ports import Answer, CachedAnswer
 from goldthread.telemetry.metrics import Metrics
-from goldthread.wire import encode_answer
+from goldthread.wire import cached_answer
 
 __all__ = ["AnswerLedger", "AnswerLoader", "CardCache"]
 
@@ -38,7 +46,11 @@ class CardCache(Protocol):
         """Entries in the order of the tokens. Raises `CacheUnavailableError`."""
         ...
 
-    async def put_many(self, entries: Sequence[tuple[bytes, CachedAnswer]]) -> int:
+    def generation(self) -> bytes:
+        """The generation that the last `get_many` found."""
+        ...
+
+    async def put_many(self, entries: Sequence[tuple[bytes, CachedAnswer]], *, generation: bytes) -> int:
         """Compare-and-set by version; returns how many were written. Raises `CacheUnavailableError`."""
         ...
 
@@ -107,42 +119,46 @@ class AnswerLoader:
             flights = {token: self._waiting.pop(token) for token in tokens}
             self._running.update(flights)
             self._free -= 1
-            task = asyncio.get_running_loop().create_task(self._run(flights))
+            task = asyncio.get_running_loop().create_task(self._run(flights, self._cache.generation()))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, flights: _Flights) -> None:
+    async def _run(self, flights: _Flights, generation: bytes) -> None:
         question = asyncio.get_running_loop().run_in_executor(self._executor, self._ask, list(flights))
         await asyncio.wait([question])
         self._free += 1
-        for token, future in flights.items():
-            # A caller that needed a newer snapshot may have started the next query for the same token.
-            if self._running.get(token) is future:
-                del self._running[token]
-        self._pump()
         error = LedgerUnavailableError("the service is stopping") if question.cancelled() else question.exception()
         if error is not None:
+            self._land(flights)
             for future in flights.values():
                 future.set_exception(error)
+            self._pump()
             return
         entries = question.result()
         for token, entry in entries:
             flights[token].set_result(entry)
-        await self._fill(entries)
+        self._pump()
+        try:
+            await self._fill(entries, generation)
+        finally:
+            self._land(flights)
+
+    def _land(self, flights: _Flights) -> None:
+        for token, future in flights.items():
+            # A caller that needed a newer snapshot may have started the next query for the same token.
+            if self._running.get(token) is future:
+                del self._running[token]
 
     def _ask(self, tokens: list[bytes]) -> list[tuple[bytes, CachedAnswer]]:
         """One query, on the executor."""
         with self._metrics.stage("lookup_ledger"):
             answers = self._ledger.answers(tokens, timeout=self._seconds)
-        return [
-            (token, CachedAnswer(answer.version, encode_answer(answer)))
-            for token, answer in zip(tokens, answers, strict=True)
-        ]
+        return [(token, cached_answer(answer)) for token, answer in zip(tokens, answers, strict=True)]
 
-    async def _fill(self, entries: list[tuple[bytes, CachedAnswer]]) -> None:
+    async def _fill(self, entries: list[tuple[bytes, CachedAnswer]], generation: bytes) -> None:
         """Puts answers back, best effort: the relay and the next miss do the same."""
         try:
-            written = await self._cache.put_many(entries)
+            written = await self._cache.put_many(entries, generation=generation)
         except CacheUnavailableError:
             return
         self._metrics.cache_writes.labels("stored").inc(written)

@@ -2,9 +2,10 @@
 
 Why an answer is never wrong, only older than the ledger by at most the relay's lag (a caller that wrote asks with `min_version`):
 
-- A cached answer carries the ledger's version and is written by compare-and-set, so a slow fill never covers a newer answer.
-- "Not found" is said only by the ledger, or by a version-0 entry that the ledger's word made less than a minute or so ago and that any real
-  answer overwrites. A cache that is empty, flushed or down means one more question to the ledger, never an unknown customer.
+- A cached answer carries the stamp of the ledger's snapshot it was read from (ADR 0011) and is written by compare-and-set, so a slow fill
+  never covers a newer answer, nor fills a cache that was emptied meanwhile.
+- "Not found" is said only by the ledger, or by an entry that the ledger's word made less than a minute or so ago and that any newer answer
+  overwrites. A cache that is empty, flushed or down means one more question to the ledger, never an unknown customer.
 - If the ledger cannot be asked, the caller gets an error.
 """
 
@@ -80,7 +81,7 @@ class LookupFlow:
     async def lookup(self, identifier: IncomingIdentifier, *, min_version: int, seconds: float) -> FoundAnswer:
         """The answer for one identifier, within `seconds`.
 
-        From the cache only at `min_version` or later; otherwise the ledger's, whatever its version. A blank or placeholder identifier is
+        From the cache only at `min_version` or later; otherwise the ledger's, from a snapshot taken after the call. A blank or placeholder identifier is
         NOT_FOUND and touches nothing. Raises `InvalidArgumentError`, `LedgerUnavailableError`, `DeadlineExceededError`.
         """
         found = self._keys.lookup_keys([identifier])[0]
@@ -101,16 +102,16 @@ class LookupFlow:
         for token, entry in zip(tokens, cached, strict=True):
             if entry is None:
                 wanted.append(token)
-            elif entry.version:
+            elif not entry.negative:
                 break
         answers = await asyncio.gather(*(self._loader.load(token, min_version=min_version) for token in wanted))
         loaded = dict(zip(wanted, answers, strict=True))
         source = AnswerSource.LEDGER if loaded else AnswerSource.CACHE
         for token, entry in zip(tokens, cached, strict=True):
-            if entry is not None and entry.version:
-                return FoundAnswer(entry, AnswerSource.CACHE)
-            if entry is None and loaded[token].version:
+            if entry is None and not loaded[token].negative:
                 return FoundAnswer(loaded[token], AnswerSource.LEDGER)
+            if entry is not None and not entry.negative:
+                return FoundAnswer(entry, AnswerSource.CACHE)
         return FoundAnswer(self._blank.answer, source)
 
     async def _cached(self, tokens: tuple[bytes, ...], min_version: int) -> list[CachedAnswer | None]:

@@ -1,12 +1,22 @@
 """Carries committed changes from the ledger's outbox to the cache and to Kafka, and dead letters to their topic.
 
-At least once, and why that is enough. A step reads outbox rows in commit-safe order, asks the ledger for the answers to all their tokens,
-writes those to the cache, publishes the rows, and only then marks them done. It may die between any two of these; the next step then does
-them again, and each repeats harmlessly:
+At least once, and why that is enough. A step reads the first rows of the outbox by version, asks the ledger for the answers to all their
+tokens, writes those to the cache, publishes the rows, and only then deletes them. It may die between any two of these; the next step then
+does them again, and each repeats harmlessly:
 
-- Cache: an entry is written by compare-and-set on the ledger's version, so writing it again, or late, never covers a newer one.
+- Cache: an entry is written by compare-and-set on the stamp of the snapshot it was read from (ADR 0011), so writing it again, or late, never
+  covers a newer one, nor fills a cache that was emptied in between.
 - Kafka: the changes topic is keyed by profile and every change carries its version: a reader compares versions and keeps the greatest.
-- Done: marking a row twice is marking it once.
+- Deleting a row twice is deleting it once.
+
+Nothing is lost, because nothing is passed over: every step reads from the beginning, and a row leaves the outbox only once it is published.
+A row that is committed late, below versions that are long published, is therefore simply the first of the next step. No other transaction,
+however long it runs, keeps a committed row from being read. While one holds back vacuum, though, reads pass over the rows deleted since, at
+about 25 ms for 100,000 of them: a read that comes back full doubles the next, up to eight batches, so that more rows share that cost.
+
+Order holds per profile: its versions are drawn under its locks, so a transaction draws the second only after the one with the first has
+ended. Where a version can be seen every lower one of that profile can be seen too, or is published; a snapshot read by version has them in
+order, and the next snapshot only adds greater ones. Across profiles no order is promised, and none is needed.
 
 The lease keeps two relays from working at once, but nothing checks it between reading and publishing. A relay that lost it unnoticed (a
 stopped process, say) may publish rows after another relay has published later ones. No row is lost and no card goes back, but compaction keeps
@@ -17,28 +27,44 @@ The answers are read when the row is relayed, not when it was written. That is r
 from: it contains the row's change, and perhaps later ones, whose own rows will then find the same or a newer answer in place. It also
 means that a row holds tokens only, never a card that could outlive an erasure.
 
-Cache first, then Kafka, then done: whoever learns of a change from Kafka and looks it up finds it. While the cache or Kafka is down the
-changes wait in the ledger, in order, and none is lost. While only Kafka is down, cards are written ahead of publication, for up to
-20,000 rows; they trail by the time that an attempt to publish takes. Beyond that, and while the cache is down, lookups of cached cards trail, and
-callers that pass `min_version` are answered by the ledger. Dead letters do not need the cache and go on without it.
+Cache first, then Kafka, then gone: whoever learns of a change from Kafka and looks it up finds it. While the cache or Kafka is down the
+changes wait in the ledger, in order, and none is lost. Cards do not wait for Kafka: while an attempt to publish takes longer than a quarter
+of a second, and afterwards until what waited is published, the cards of the rows behind it are written ahead. Each such pass goes through
+the places of all waiting rows from the beginning, in pages, and takes those it has not met: a row that was committed late, below others
+written ahead, has its card within one pass. What a pass remembers is bounded (200,000 rows) and decides only which cards are written ahead:
+every row's cards are written again in the step that publishes it, from an answer that is newer still. Beyond that bound, and while the cache
+is down, lookups of cached cards trail, and callers that pass `min_version` are answered by the ledger. Dead letters do not need the cache
+and go on without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, wait
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
+from time import monotonic
 from typing import Protocol
 
 from goldthread.domain.errors import BusUnavailableError, TransientError
-from goldthread.domain.ports import Answer, CachedAnswer, CardStore, ChangePublisher, DeadLetterRow, OutboxRow
+from goldthread.domain.ports import (
+    OUTBOX_START,
+    Answer,
+    CardStore,
+    ChangePublisher,
+    DeadLetterRow,
+    OutboxPlace,
+    OutboxRow,
+)
 from goldthread.telemetry.metrics import Metrics
-from goldthread.wire import encode_answer
+from goldthread.wire import cached_answer
 
 __all__ = ["OutboxLedger", "RelayFlow"]
 
-_AHEAD_ROWS = 20_000
-_AHEAD_READ = 2_000  # at once: the ledger compares each row with all that are left out, so fewer reads are cheaper
+_AHEAD_PAGE = 10_000
+_AHEAD_SECONDS = 0.25
+_WIDEST = 8
+"""A batch grows to this many times its size while reads come back full."""
 
 
 class OutboxLedger(Protocol):
@@ -48,12 +74,20 @@ class OutboxLedger(Protocol):
         """False if another relay holds the lease."""
         ...
 
-    def outbox(self, limit: int, *, skip: Sequence[int] = ()) -> Sequence[OutboxRow]:
-        """The oldest rows not done, in commit-safe order, leaving out those of `skip`."""
+    def outbox(self, limit: int) -> Sequence[OutboxRow]:
+        """The first rows by version."""
+        ...
+
+    def outbox_places(self, limit: int, *, after: OutboxPlace = OUTBOX_START) -> Sequence[OutboxPlace]:
+        """Places of the rows after a place, in the same order."""
+        ...
+
+    def outbox_tokens(self, outbox_ids: Sequence[int]) -> Sequence[bytes]:
+        """Tokens that rows name; none for a row that is gone."""
         ...
 
     def outbox_done(self, outbox_ids: Sequence[int]) -> None:
-        """Marks rows as published."""
+        """Deletes published rows."""
         ...
 
     def answers(self, tokens: Sequence[bytes], *, timeout: float | None = None) -> list[Answer]:
@@ -70,7 +104,10 @@ class OutboxLedger(Protocol):
 
 
 class RelayFlow:
-    """One step at a time; `clock` gives the present, aware of its zone, for the lag metric."""
+    """One step at a time. Publishing runs on `executor`, one call at a time.
+
+    `clock` gives the present, aware of its zone; `seconds` gives seconds that only grow. `ahead` bounds the rows written ahead.
+    """
 
     def __init__(
         self,
@@ -80,31 +117,41 @@ class RelayFlow:
         metrics: Metrics,
         *,
         clock: Callable[[], datetime],
+        executor: Executor,
+        seconds: Callable[[], float] = monotonic,
         batch: int = 500,
+        ahead: int = 200_000,
     ) -> None:
         self._ledger = ledger
         self._cards = cards
         self._publisher = publisher
         self._metrics = metrics
         self._clock = clock
+        self._executor = executor
+        self._seconds = seconds
         self._batch = batch
-        # Rows whose cards are written and that could not be published; only while publishing fails.
+        self._most_ahead = ahead
+        self._width = 1
+        # Rows whose cards are written and that are not published; only while publishing is slow or fails, and until that is made up for.
         self._ahead: set[int] = set()
+        self._next_pass = 0.0
 
     def step(self) -> int:
         """Relays at most one batch of changes and one of dead letters; returns how many rows, 0 if there are none or another relay works.
 
-        Raises `TransientError` after trying both; what was not finished stays in the ledger.
+        Raises `TransientError` after trying both (without Kafka, after trying once); what was not finished stays in the ledger.
         """
         with self._ledger.relay_lease() as held:
             if not held:
-                self._ahead.clear()
+                self._forget_ahead()
                 return 0
             finished = 0
             failure: TransientError | None = None
-            for part in (self._changes, self._dead_letters):
+            for part in (self._changes, self._letters):
                 try:
                     finished += part()
+                except BusUnavailableError:
+                    raise
                 except TransientError as error:
                     failure = failure or error
             if failure is not None:
@@ -112,57 +159,88 @@ class RelayFlow:
             return finished
 
     def _changes(self) -> int:
-        rows = self._ledger.outbox(self._batch)
+        limit = self._batch * self._width
+        rows = self._ledger.outbox(limit)
+        self._width = min(2 * self._width, _WIDEST) if len(rows) == limit else 1
         if not rows:
             self._metrics.outbox_lag_seconds.set(0)
-            self._ahead.clear()
+            self._forget_ahead()
             return 0
         oldest = min(row.created_at for row in rows)
         self._metrics.outbox_lag_seconds.set(max(0.0, (self._clock() - oldest).total_seconds()))
-        # Also those of `_ahead`: the cache may have lost them since.
-        self._write_cards(rows)
+        for start in range(0, len(rows), self._batch):
+            self._write_cards(dict.fromkeys(token for row in rows[start : start + self._batch] for token in row.tokens))
+        outbox_ids = [row.outbox_id for row in rows]
         if self._ahead:
-            # Publishing failed last time and may take its whole timeout to fail again.
-            self._write_ahead(rows)
-        try:
-            with self._metrics.stage("relay_publish"):
-                # A row without a profile tells only of identifiers whose answer changed: news for the cache, none for the topic.
-                self._publisher.publish([row for row in rows if row.profile_id])
-        except BusUnavailableError:
-            self._write_ahead(rows)
-            raise
-        self._ahead.clear()
-        self._ledger.outbox_done([row.outbox_id for row in rows])
+            self._ahead.update(outbox_ids)
+            self._write_ahead()
+        # A row without a profile tells only of identifiers whose answer changed: news for the cache, none for the topic.
+        changes = [row for row in rows if row.profile_id]
+        with self._metrics.stage("relay_publish"):
+            self._published(lambda: self._publisher.publish(changes), beside=outbox_ids)
+        self._ledger.outbox_done(outbox_ids)
+        self._ahead.difference_update(outbox_ids)
         self._metrics.outbox_rows.inc(len(rows))
         return len(rows)
 
-    def _write_ahead(self, first: Sequence[OutboxRow]) -> None:
-        """Writes the cards of the rows that follow `first`, whose own are written, and were not written ahead yet."""
-        self._ahead.update(row.outbox_id for row in first)
-        while (room := _AHEAD_ROWS - len(self._ahead)) > 0:
-            rows = self._ledger.outbox(min(room, _AHEAD_READ), skip=list(self._ahead))
-            if not rows:
-                return
-            for start in range(0, len(rows), self._batch):
-                part = rows[start : start + self._batch]
-                self._write_cards(part)
-                self._ahead.update(row.outbox_id for row in part)
-
-    def _write_cards(self, rows: Sequence[OutboxRow]) -> None:
-        tokens = list(dict.fromkeys(token for row in rows for token in row.tokens))
-        if not tokens:
-            return
-        with self._metrics.stage("relay_cache"):
-            answers = self._ledger.answers(tokens)
-            entries = [(answer.token, CachedAnswer(answer.version, encode_answer(answer))) for answer in answers]
-            written = self._cards.put_many(entries)
-        self._metrics.cache_writes.labels("stored").inc(written)
-        self._metrics.cache_writes.labels("outdated").inc(len(entries) - written)
-
-    def _dead_letters(self) -> int:
+    def _letters(self) -> int:
         rows = self._ledger.dead_letters_unpublished(self._batch)
         if not rows:
             return 0
-        self._publisher.publish_dead_letters(rows)
+        self._published(lambda: self._publisher.publish_dead_letters(rows), beside=())
         self._ledger.dead_letters_done([row.dead_letter_id for row in rows])
         return len(rows)
+
+    def _published(self, publish: Callable[[], None], *, beside: Sequence[int]) -> None:
+        """Returns once `publish` does, or raises what it raises; cards go on meanwhile, those of the rows `beside` are written."""
+        running = self._executor.submit(publish)
+        while wait([running], timeout=_AHEAD_SECONDS).not_done:
+            self._ahead.update(beside)
+            # What goes wrong here fails again in the next step, and nothing depends on it before.
+            with suppress(TransientError):
+                self._write_ahead(until=running.done)
+        try:
+            running.result()
+        except BusUnavailableError:
+            self._ahead.update(beside)
+            self._write_ahead()
+            raise
+
+    def _write_ahead(self, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Writes the cards of the waiting rows that are not written ahead yet, unless it did so a moment ago."""
+        started = self._seconds()
+        if started < self._next_pass:
+            return
+        place = OUTBOX_START
+        full = False
+        while not full and not until():
+            page = self._ledger.outbox_places(_AHEAD_PAGE, after=place)
+            fresh = [found.outbox_id for found in page if found.outbox_id not in self._ahead]
+            full = len(page) < _AHEAD_PAGE
+            for start in range(0, len(fresh), self._batch):
+                part = fresh[start : start + self._batch][: self._most_ahead - len(self._ahead)]
+                if not part or until():
+                    full = True
+                    break
+                self._write_cards(self._ledger.outbox_tokens(part))
+                self._ahead.update(part)
+            if page:
+                place = page[-1]
+        now = self._seconds()
+        # So passes take a quarter of the time at most, however many rows wait.
+        self._next_pass = now + max(_AHEAD_SECONDS, 3 * (now - started))
+
+    def _forget_ahead(self) -> None:
+        self._ahead.clear()
+        self._next_pass = 0.0
+
+    def _write_cards(self, tokens: Iterable[bytes]) -> None:
+        wanted = list(tokens)
+        if not wanted:
+            return
+        with self._metrics.stage("relay_cache"):
+            generation = self._cards.generation()
+            entries = [(answer.token, cached_answer(answer)) for answer in self._ledger.answers(wanted)]
+            written = self._cards.put_many(entries, generation=generation)
+        self._metrics.cache_writes.labels("stored").inc(written)
+        self._metrics.cache_writes.labels("outdated").inc(len(entries) - written)

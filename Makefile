@@ -59,6 +59,7 @@ lint-python: build
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy tools
+	$(BIN)/mypy loadtest
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/stubtest goldthread._core
 
@@ -86,6 +87,12 @@ test-python: build
 demo: build ## Runs the whole line on real servers and prints a report.
 	$(BIN)/goldthread demo
 
+.PHONY: gate
+SEED ?= 1
+GATE_ARGS ?= --bugs
+gate: build ## Runs the whole service under faults, compares it with the oracle, then plants known bugs (SEED=n).
+	PYTHONPATH=tests $(BIN)/python -m gate --seed $(SEED) $(GATE_ARGS)
+
 .PHONY: up
 up: build ## Runs the service with embedded servers in ./.goldthread until interrupted.
 	$(BIN)/goldthread up --data-dir .goldthread
@@ -108,6 +115,21 @@ format: build ## Formats Python, protos and Rust.
 .PHONY: bench
 bench: build ## Runs the Criterion benchmarks of the Rust core.
 	cargo bench --locked --workspace
+
+# AGAINST is built aside first, with an environment of its own: a few minutes.
+AGAINST ?= HEAD~1
+PAIRS ?= 7
+
+.PHONY: bench-ingest
+bench-ingest: build ## Compares ingest throughput with the commit AGAINST, in alternating PAIRS.
+	$(BIN)/python -m loadtest.ingest_pairs --against $(AGAINST) --pairs $(PAIRS)
+
+VALUES ?= 100
+PEOPLE ?= 10000
+
+.PHONY: bench-generics
+bench-generics: build ## Counts false merges with and without VALUES generic values on PEOPLE people each.
+	$(BIN)/python -m loadtest.generics --values $(VALUES) --people $(PEOPLE)
 
 .PHONY: clean
 clean: ## Removes everything that was built, the environment included.

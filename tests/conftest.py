@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["fixtures.repository", "fixtures.servers", "fixtures.service", "fixtures.valkey"]
+pytest_plugins = [
+    "fixtures.proxy",
+    "fixtures.repository",
+    "fixtures.servers",
+    "fixtures.service",
+    "fixtures.stateful",
+    "fixtures.valkey",
+]
 
 _UNIT = Path(__file__).parent / "unit"
 

@@ -19,7 +19,7 @@ from fixtures.world import MODELS, World
 from goldthread.domain.errors import GoldthreadError
 from goldthread.domain.ports import Answer, ResolveResult
 from goldthread.domain.steward import OperationResult, StewardRequest
-from goldthread.ledger import Ledger, LedgerTransaction, ReviewRow
+from goldthread.ledger import Ledger, ReviewRow
 from goldthread.ledger.queries import query
 from goldthread.telemetry.metrics import Metrics
 from memory import STATEMENTS, ConstraintError, MemoryLedger
@@ -27,7 +27,7 @@ from memory.content import content_of
 
 ON_THE_SERVER_ONLY = {
     # What only a server has: connections, sessions and recoveries, and the schema itself.
-    *("begin_life", "commit_status", "commit_witness", "end_orphan", "relay_lock", "relay_unlock"),
+    *("begin_life", "life_known", "commit_status", "commit_witness", "end_orphan", "relay_lock", "relay_unlock"),
     *("applied_migrations", "create_migration_table", "migration_lock", "migration_unlock", "record_migration"),
     *("claim_keys", "known_keys"),
 }
@@ -199,21 +199,17 @@ def test_what_fails_or_is_a_preview_leaves_the_twin_as_it_was() -> None:
     player = Player(Stage(memory, Metrics(), model_text=MODELS[0]), World(1), lambda: content_of(memory.tables))
     player.ingest([(number, number, number, number) for number in range(12)])
     before, stamp = player.content, memory.stamp()
+    [one, other, *_] = sorted(before.profiles)
     with memory.transaction(preview=True) as tx:
-        assert tx.drop_marks([1]) is None
         tx.delete_pairs([(low, high) for low, high in memory.tables.pair])
+        tx.move_records(dict.fromkeys(memory.tables.membership, one))
         assert memory.tables.pair == {}
+        assert memory.tables.members[one].keys() == memory.tables.membership.keys()
     with pytest.raises(ConstraintError, match="membership_profile_fkey"), memory.transaction() as tx:
         tx.move_records(dict.fromkeys(memory.tables.membership, UUID(int=7)))
     with pytest.raises(ConstraintError, match="review_open_key"), memory.transaction() as tx:
-        _open_twice(tx, min(memory.tables.open_review))
+        tx.open_reviews([ReviewRow(0, one, other, 1, 2, 0)] * 2, model_id=1)
     player.look()
+    assert before.pairs
     assert player.content == before
     assert memory.stamp() == stamp
-
-
-def _open_twice(tx: LedgerTransaction, profiles: tuple[UUID, UUID]) -> None:
-    tx.move_records({})
-    tx.draw_versions(3)
-    tx.count_looks([1])
-    tx.open_reviews([ReviewRow(0, *profiles, 1, 2, 0)], model_id=1)

@@ -132,7 +132,7 @@ def credited(story: Story) -> dict[Cluster, tuple[Any, ...]]:
     rows = story.rows(
         "SELECT array_agg(address), sum(sightings), sum(record.purchase_count), sum(record.purchase_total_minor), "
         "max(profile.purchase_count), max(profile.purchase_total_minor), max(profile.last_purchase_at) "
-        "FROM record JOIN profile USING (profile_id) GROUP BY profile_id"
+        "FROM record JOIN membership USING (record_id) JOIN profile USING (profile_id) GROUP BY profile_id"
     )
     return {frozenset(bytes(address) for address in row[0]): row[1:] for row in rows}
 

@@ -49,15 +49,11 @@ class Offsets:
         self.gaps: list[OffsetGap] = []
         self.failures = 0
 
-    def __call__(self, _topic: str, partitions: Sequence[int]) -> dict[int, KnownOffset]:
+    def __call__(self, _topic: str, _partitions: Sequence[int]) -> dict[int, KnownOffset]:
         if self.failures:
             self.failures -= 1
             raise LedgerUnavailableError("down")
-        return {
-            partition: KnownOffset(self.next[partition], self.topic_id)
-            for partition in partitions
-            if partition in self.next
-        }
+        return {partition: KnownOffset(offset, self.topic_id) for partition, offset in self.next.items()}
 
     def commit(self, batch: PolledBatch) -> None:
         for move in batch.offsets:

@@ -17,7 +17,7 @@ from goldthread.app.produce import produce_file
 from goldthread.app.produce_rows import RowDefaults
 from goldthread.bus import BusSettings, EventConsumer, EventProducer
 from goldthread.domain.errors import LedgerUnavailableError, OffsetFencedError
-from goldthread.domain.ports import IngestBatch, IngestReport
+from goldthread.domain.ports import IngestBatch, IngestReport, KnownOffset
 from goldthread.domain.words import RejectionReason
 from goldthread.telemetry.metrics import Metrics
 from goldthread.workers.consumer import ConsumerSettings, ConsumerWorker
@@ -38,8 +38,8 @@ class MemoryLedger:
         self._expected = expected
         self._stop = stop
 
-    def committed(self, _topic: str, partitions: Sequence[int]) -> dict[int, int]:
-        return {partition: self.offsets[partition] for partition in partitions if partition in self.offsets}
+    def committed(self, _topic: str, _partitions: Sequence[int]) -> dict[int, KnownOffset]:
+        return {partition: KnownOffset(offset) for partition, offset in self.offsets.items()}
 
     def run(self, batch: IngestBatch) -> IngestReport:
         self.calls += 1

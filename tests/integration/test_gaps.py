@@ -115,9 +115,7 @@ def test_a_lost_head_stops_the_consumer_until_the_gap_is_accepted_in_writing(
 
     produce(bus, EVENTS, 3 * EVENTS)
     cut = {partition: stood[partition] + 2 + partition for partition in (1, 3)}
-    kafka = AdminClient({"bootstrap.servers": bus.bootstrap})
-    for future in kafka.delete_records([TopicPartition(bus.events_topic, *place) for place in cut.items()]).values():
-        future.result()
+    lose_heads(bus, cut)
 
     for _ in range(2):
         with pytest.raises(OffsetGapError) as caught:
@@ -138,6 +136,48 @@ def test_a_lost_head_stops_the_consumer_until_the_gap_is_accepted_in_writing(
     produce(bus, 3 * EVENTS, 4 * EVENTS)
     consume(settings, Metrics(), lambda: ledger.counts().inbox == 4 * EVENTS - lost)
     assert gaps(admin) == written
+
+
+def lose_heads(bus: BusSettings, cut: dict[int, int]) -> None:
+    """What retention does: of each of these partitions, everything before the offset."""
+    kafka = AdminClient({"bootstrap.servers": bus.bootstrap})
+    for future in kafka.delete_records([TopicPartition(bus.events_topic, *place) for place in cut.items()]).values():
+        future.result()
+
+
+def test_a_lost_head_of_partitions_that_were_never_read_is_a_gap_too(
+    settings: Settings, bus: BusSettings, ledger: Ledger, admin: Connection[Any]
+) -> None:
+    produce(bus, 0, 1)
+    consume(settings, Metrics(), lambda: ledger.counts().inbox == 1)
+    [begun] = ledger.offsets(group=bus.group, topic=bus.events_topic)
+    produce(bus, 1, EVENTS)
+    lost = {partition: 2 for partition in PARTITIONS if partition != begun}
+    lose_heads(bus, lost)
+    with pytest.raises(OffsetGapError) as caught:
+        consume(settings, Metrics(), lambda: ledger.counts().inbox >= EVENTS - 2 * len(lost))
+    assert (caught.value.metadata["lost"], caught.value.metadata["expected"]) == ("head", "0")
+
+    metrics = Metrics()
+    accepting = dataclasses.replace(settings, accept_gap=True)
+    consume(accepting, metrics, lambda: ledger.counts().inbox == EVENTS - 2 * len(lost))
+    topic_id = TopicIds(bus)(bus.events_topic)
+    assert gaps(admin) == [(partition, 0, 2, topic_id, topic_id) for partition in sorted(lost)]
+    assert counted(metrics, "head") == len(lost)
+
+
+def test_a_topic_that_lost_heads_before_it_was_begun_has_no_gap_however_often_the_consumer_starts(
+    settings: Settings, bus: BusSettings, ledger: Ledger, admin: Connection[Any]
+) -> None:
+    produce(bus, 0, EVENTS)
+    lose_heads(bus, dict.fromkeys(PARTITIONS, 2))
+    left = EVENTS - 2 * len(PARTITIONS)
+    hasty = dataclasses.replace(settings, batch_events=1)
+    consume(hasty, Metrics(), lambda: ledger.counts().inbox >= 1)
+    assert set(ledger.offsets(group=bus.group, topic=bus.events_topic)) == set(PARTITIONS)
+    consume(settings, Metrics(), lambda: ledger.counts().inbox == left)
+    assert gaps(admin) == []
+    assert sum(ledger.offsets(group=bus.group, topic=bus.events_topic).values()) == EVENTS
 
 
 def test_a_topic_made_anew_is_noticed_though_it_is_longer_and_repeats_nothing(

@@ -20,6 +20,7 @@ from fixtures.door import (
     RESOLVE,
     Door,
     ResolverTwin,
+    StewardTwin,
     assert_set,
     lookup_request,
     reason,
@@ -227,6 +228,7 @@ def test_an_inner_cancellation_still_answers_the_caller() -> None:
             RpcSettings(),
             lookup=Cancelled(),  # type: ignore[arg-type]
             resolve=ResolverTwin(),
+            steward=StewardTwin(),
             metrics=Metrics(),
         )
         port = await server.start()

@@ -20,6 +20,7 @@ from fixtures.door import (
     LOOKUP,
     Door,
     ResolverTwin,
+    StewardTwin,
     assert_set,
     lookup_request,
     refused,
@@ -36,7 +37,12 @@ from goldthread.v1.lookup_service_pb2_grpc import LookupServiceStub
 def test_health_reflection_and_stop() -> None:
     async def story(door: Door) -> None:
         health = health_pb2_grpc.HealthStub(door.channel)
-        for service in ("", "goldthread.v1.LookupService", "goldthread.v1.ResolverService"):
+        for service in (
+            "",
+            "goldthread.v1.LookupService",
+            "goldthread.v1.ResolverService",
+            "goldthread.v1.StewardService",
+        ):
             answer = await health.Check(health_pb2.HealthCheckRequest(service=service))
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
         reflection = reflection_pb2_grpc.ServerReflectionStub(door.channel)
@@ -108,6 +114,7 @@ def test_stop_returns_only_after_handlers_that_outlast_the_grace_have_cleaned_up
             RpcSettings(lookup=limits, grace_seconds=0.1),
             lookup=Slow(),  # type: ignore[arg-type]
             resolve=ResolverTwin(),
+            steward=StewardTwin(),
             metrics=Metrics(),
         )
         port = await server.start()
@@ -127,7 +134,7 @@ def test_a_taken_port_and_unreadable_keys_are_settings_errors(tmp_path: Path) ->
             (RpcSettings(port=door.port), "rpc.port"),
             (RpcSettings(tls_certificate=tmp_path / "c", tls_key=tmp_path / "k"), "rpc.tls_key"),
         ):
-            other = RpcServer(settings, lookup=None, resolve=door.resolver, metrics=Metrics())  # type: ignore[arg-type]
+            other = RpcServer(settings, lookup=None, resolve=door.resolver, steward=door.steward, metrics=Metrics())  # type: ignore[arg-type]
             with pytest.raises(SettingsError) as caught:
                 await other.start()
             assert caught.value.metadata == {"key": key}

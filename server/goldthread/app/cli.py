@@ -25,6 +25,8 @@ COMMANDS = {
     "serve": ("goldthread.app.commands:serve", "Answer gRPC calls: Lookup and Resolve."),
     "consume": ("goldthread.app.commands:consume", "Read customer events from Kafka into the ledger."),
     "relay": ("goldthread.app.commands:relay", "Publish committed changes to the cache and to Kafka."),
+    "cache": ("goldthread.app.commands:cache", "Look after the card cache: rebuild it."),
+    "remodel": ("goldthread.app.commands:remodel", "Switch the ledger to another match model."),
     "migrate": ("goldthread.app.commands:migrate", "Bring the ledger's schema up to date and create the topics."),
     "produce": ("goldthread.app.produce:command", "Send a file's rows to Kafka as customer events."),
     "generate": ("goldthread.app.generate:command", "Write synthetic retail customers with the truth."),

@@ -1,4 +1,4 @@
-"""The commands of the service itself: up, serve, consume, relay, migrate. Options override the environment (docs/settings.md)."""
+"""The commands of the service itself: up, serve, consume, relay, cache, remodel, migrate. Options override the environment (docs/settings.md)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from goldthread.app.exits import DONE, FAILED
 from goldthread.app.leave import Leave
 from goldthread.app.settings import Settings
 
-__all__ = ["consume", "migrate", "relay", "serve", "up"]
+__all__ = ["cache", "consume", "migrate", "relay", "remodel", "serve", "up"]
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -74,6 +74,44 @@ def relay(*, status_file: Path | None, until_eof: bool, **overrides: object) -> 
     from goldthread.app.serve import run_relay
 
     run_relay(Settings.read(overrides=overrides), status_file=status_file, leave=leave)
+
+
+@click.group()
+def cache() -> None:
+    """Look after the card cache."""
+
+
+@cache.command()
+@_options(_postgres, _redis, _metrics)
+@click.option("--fresh", is_flag=True, help="Drop every card first: after the ledger was restored from a dump.")
+def rebuild(*, fresh: bool, **overrides: object) -> None:
+    """Write every card anew from the ledger and remove those it does not know. Safe while everything runs, and to repeat.
+
+    /metrics is served only if --metrics-port is given.
+    """
+    from goldthread.app.rebuild import run_rebuild
+
+    report = run_rebuild(
+        Settings.read(overrides=overrides), fresh=fresh, serve_metrics=overrides["metrics_port"] is not None
+    )
+    click.echo(f"{report.tokens:,} identifiers: {report.stored:,} cards written, {report.outdated:,} newer ones left")
+    click.echo(
+        f"removed {report.dropped:,} cards to begin with, {report.unknown:,} unknown, {report.unreached:,} from another life"
+    )
+
+
+@click.command()
+@_options(_postgres)
+@click.option("--model", help="Match model file to switch to.")
+def remodel(**overrides: object) -> None:
+    """Switch the ledger to another match model: new keys for every record, then every pair scored again.
+
+    Workers with the old model stop by themselves; start them with the new one. Can be interrupted and run again.
+    """
+    from goldthread.app.remodel import run_remodel
+
+    looked = run_remodel(Settings.read(overrides=overrides))
+    click.echo(f"looked at {looked:,} records")
 
 
 @click.command()

@@ -58,9 +58,13 @@ async def _serve(settings: Settings, *, status_file: Path | None, leave: Leave) 
     with ExitStack() as stack:
         metrics, port = wiring.open_metrics(stack, settings)
         async with wiring.open_server(stack, settings, metrics) as server:
+            redo = asyncio.create_task(asyncio.to_thread(wiring.open_redo(stack, settings, metrics).run, leave.event))
             grpc_port = await server.start()
             _ready("serve", status_file, grpc=grpc_port, metrics=port)
-            await left.wait()
+            # Redo ends before it is told to only where this process must not go on: another model is in use, say.
+            await asyncio.wait({redo, asyncio.create_task(left.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        leave.event.set()
+        await redo
 
 
 def _log_everything(settings: Settings) -> None:

@@ -105,8 +105,14 @@ _port = _number(0, 65_535)
 class Settings:
     """Every setting of the service, typed and checked one by one; rooms check their own groups when they are built from it."""
 
-    postgres_dsn: str | None = _setting(_text, None, "PostgreSQL, as a URL or key=value pairs", secret=True)
-    postgres_pool_max: int = _setting(_number(2, 100), 8, "connections one process opens at most")
+    postgres_dsn: str | None = _setting(
+        _text, None, "PostgreSQL's primary, as a URL or key=value pairs; no transaction pooler in between", secret=True
+    )
+    postgres_pool_max: int = _setting(
+        _number(2, 100),
+        12,
+        "connections one process opens at most; a server needs one for each of its 10 threads, and one more",
+    )
     statement_timeout_ms: int = _setting(_number(1, 600_000), 30_000, "longest statement")
     redis_url: str | None = _setting(_text, None, "Redis-compatible cache, as a URL", secret=True)
     cache_timeout_ms: int = _setting(_number(1, 10_000), 50, "longest cache call of a lookup")
@@ -122,7 +128,11 @@ class Settings:
     consumer_group: str = _setting(_text, "goldthread", "name under which offsets are kept in the ledger")
     batch_events: int = _setting(_number(1, 5_000), 500, "most events of one transaction")
     batch_ms: int = _setting(_number(1, 5_000), 50, "longest wait for a fuller batch")
-    accept_gap: bool = _setting(_flag, False, "go on although the topic lost messages that were never read")
+    accept_gap: bool = _setting(
+        _flag,
+        False,
+        "go on although the topic lost messages that were never read; take it off again once the gap is past",
+    )
     grpc_host: str = _setting(_text, "127.0.0.1", "address that gRPC listens on")
     grpc_port: int = _setting(_port, 50_051, "port that gRPC listens on; 0 takes a free one")
     grpc_tls_certificate: Path | None = _setting(_path, None, "PEM file with the server's certificate chain")
@@ -130,6 +140,9 @@ class Settings:
     grpc_reflection: bool = _setting(_flag, True, "offer gRPC reflection; switch it off in production")
     lookup_timeout_ms: int = _setting(_number(1, 10_000), 250, "longest lookup, whatever the caller allows")
     resolve_timeout_ms: int = _setting(_number(1, 60_000), 5_000, "longest resolve, whatever the caller allows")
+    steward_timeout_ms: int = _setting(
+        _number(1, 600_000), 30_000, "longest call of a steward, whatever the caller allows"
+    )
     metrics_host: str = _setting(_text, "127.0.0.1", "address that /metrics listens on")
     metrics_port: int = _setting(_port, 9_464, "port that /metrics listens on; 0 takes a free one")
     master_key: str | None = _setting(_text, None, "secret of which every key is derived, 64 hex digits", secret=True)

@@ -20,13 +20,18 @@ from goldthread.bus import BusSettings, EventConsumer, EventProducer, KafkaChang
 from goldthread.cache import AsyncCardCache, CacheSettings, RedisCardStore
 from goldthread.domain.errors import SettingsError
 from goldthread.domain.ids import BirthIds
+from goldthread.domain.ports import KnownOffset
 from goldthread.flows.admission import Admission
 from goldthread.flows.ingest import IngestFlow
 from goldthread.flows.loader import AnswerLoader
+from goldthread.flows.look import Looker
 from goldthread.flows.lookup import LookupFlow
+from goldthread.flows.rebuild import RebuildFlow
 from goldthread.flows.relay import RelayFlow
+from goldthread.flows.remodel import RemodelFlow
 from goldthread.flows.resolve import ResolveFlow
 from goldthread.flows.retry import Retry
+from goldthread.flows.steward import StewardFlow
 from goldthread.flows.take import Taker
 from goldthread.ledger import Ledger, LedgerSettings
 from goldthread.matching import Keys, Matcher
@@ -35,12 +40,16 @@ from goldthread.telemetry.exposition import start_metrics_server
 from goldthread.telemetry.metrics import Metrics
 from goldthread.wire import encode_dead_letter
 from goldthread.workers.consumer import ConsumerSettings, ConsumerWorker
+from goldthread.workers.redo import RedoSettings, RedoWorker
 from goldthread.workers.relay import RelaySettings, RelayWorker
 
 __all__ = [
     "build_ingest",
+    "build_looker",
     "build_matcher",
+    "build_remodel",
     "build_resolve",
+    "build_steward",
     "bus_settings",
     "cache_settings",
     "create_topics",
@@ -49,13 +58,17 @@ __all__ = [
     "open_consumer",
     "open_ledger",
     "open_metrics",
+    "open_rebuild",
+    "open_redo",
     "open_relay",
     "open_server",
     "rpc_settings",
 ]
 
+_LOOK_ATTEMPTS = 8
+
 _LOOKUP_QUERIES = 4
-"""Wide ledger queries of lookups at once, each on a thread and a connection of its own."""
+"""Wide ledger queries of lookups at once, each on a thread of its own; `_need_connections` sees to it that none waits for a connection."""
 
 
 def ledger_settings(settings: Settings) -> LedgerSettings:
@@ -95,6 +108,7 @@ def rpc_settings(settings: Settings) -> RpcSettings:
         reflection=settings.grpc_reflection,
         lookup=dataclasses.replace(defaults.lookup, seconds=settings.lookup_timeout_ms / 1000),
         resolve=dataclasses.replace(defaults.resolve, seconds=settings.resolve_timeout_ms / 1000),
+        steward=dataclasses.replace(defaults.steward, seconds=settings.steward_timeout_ms / 1000),
         tls_certificate=settings.grpc_tls_certificate,
         tls_key=settings.grpc_tls_key,
     )
@@ -131,6 +145,7 @@ def build_ingest(ledger: Ledger, matcher: Matcher, metrics: Metrics, *, settings
         matcher=matcher,
         admission=_admission(matcher, metrics, settings),
         taker=_taker(matcher, metrics),
+        looker=build_looker(ledger, matcher, metrics),
         retry=_retry(metrics),
         entropy=os.urandom,
         actor="consume",
@@ -145,8 +160,21 @@ def build_resolve(ledger: Ledger, matcher: Matcher, metrics: Metrics, *, setting
         matcher=matcher,
         admission=_admission(matcher, metrics, settings),
         taker=_taker(matcher, metrics),
+        looker=build_looker(ledger, matcher, metrics),
         retry=_retry(metrics),
         metrics=metrics,
+    )
+
+
+def build_steward(ledger: Ledger, matcher: Matcher, metrics: Metrics) -> StewardFlow:
+    """The stewards' flow."""
+    return StewardFlow(
+        ledger=ledger,
+        matcher=matcher,
+        looker=build_looker(ledger, matcher, metrics),
+        retry=_retry(metrics),
+        metrics=metrics,
+        new_id=_birth_ids().new,
     )
 
 
@@ -158,9 +186,8 @@ def open_consumer(stack: ExitStack, settings: Settings, metrics: Metrics) -> Con
     flow = build_ingest(ledger, matcher, metrics, settings=settings)
     bus = bus_settings(settings)
 
-    def committed(topic: str, partitions: Sequence[int]) -> dict[int, int]:
-        found = ledger.offsets(group=bus.group, topic=topic)
-        return {partition: found[partition] for partition in partitions if partition in found}
+    def committed(topic: str, _partitions: Sequence[int]) -> dict[int, KnownOffset]:
+        return ledger.known_offsets(group=bus.group, topic=topic)
 
     worker = ConsumerSettings(
         group=bus.group,
@@ -179,12 +206,31 @@ def open_relay(stack: ExitStack, settings: Settings, metrics: Metrics) -> RelayW
     bus = bus_settings(settings)
     producer = stack.enter_context(EventProducer(bus))
     publisher = KafkaChangePublisher(producer, bus, encode_dead_letter=encode_dead_letter)
-    return RelayWorker(RelayFlow(ledger, cards, publisher, metrics, clock=_now), metrics, RelaySettings())
+    executor = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="publish"))
+    flow = RelayFlow(ledger, cards, publisher, metrics, clock=_now, executor=executor)
+    return RelayWorker(flow, metrics, RelaySettings())
+
+
+def open_rebuild(stack: ExitStack, settings: Settings, metrics: Metrics) -> RebuildFlow:
+    """What rebuilds the cache."""
+    ledger = open_ledger(stack, settings, metrics)
+    cards = stack.enter_context(RedisCardStore(cache_settings(settings)))
+    return RebuildFlow(ledger, cards, _retry(metrics), metrics)
+
+
+def open_redo(stack: ExitStack, settings: Settings, metrics: Metrics) -> RedoWorker:
+    """The worker that looks at what servers left."""
+    ledger = open_ledger(stack, settings, metrics)
+    matcher = build_matcher(settings)
+    _bind(ledger, matcher)
+    return RedoWorker(build_looker(ledger, matcher, metrics), metrics, RedoSettings())
 
 
 @asynccontextmanager
 async def open_server(stack: ExitStack, settings: Settings, metrics: Metrics) -> AsyncIterator[RpcServer]:
     """The gRPC server, not yet started; on leaving it is drained, then what it used is closed, the ledger by `stack`."""
+    rpc = rpc_settings(settings)
+    _need_connections(settings, rpc)
     ledger = open_ledger(stack, settings, metrics)
     matcher = build_matcher(settings)
     _bind(ledger, matcher)
@@ -199,9 +245,10 @@ async def open_server(stack: ExitStack, settings: Settings, metrics: Metrics) ->
         seconds=settings.lookup_timeout_ms / 1000,
     )
     server = RpcServer(
-        rpc_settings(settings),
+        rpc,
         lookup=LookupFlow(matcher, cache, loader, metrics),
         resolve=build_resolve(ledger, matcher, metrics, settings=settings),
+        steward=build_steward(ledger, matcher, metrics),
         metrics=metrics,
     )
     try:
@@ -230,8 +277,15 @@ def _bind(ledger: Ledger, matcher: Matcher) -> None:
     """Binds an empty ledger to keys and model; refuses one that was filled under others. Raises `SettingsError`, `ModelFileError`."""
     ledger.claim_keys(fingerprint=matcher.key_fingerprint, key_version=matcher.key_version)
     with ledger.transaction() as tx:
-        tx.lock_writers()
+        tx.own_evidence()
         tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
+
+
+def _need_connections(settings: Settings, rpc: RpcSettings) -> None:
+    """Refuses a pool in which lookups would wait for connections that slow resolves and stewards hold; one more finds out lost COMMITs."""
+    needed = _LOOKUP_QUERIES + rpc.resolve_threads + rpc.steward_threads + 1
+    if settings.postgres_pool_max < needed:
+        raise SettingsError(key_of("postgres_pool_max"), f"a server needs at least {needed}")
 
 
 def _admission(matcher: Matcher, metrics: Metrics, settings: Settings) -> Admission:
@@ -239,8 +293,23 @@ def _admission(matcher: Matcher, metrics: Metrics, settings: Settings) -> Admiss
 
 
 def _taker(matcher: Matcher, metrics: Metrics) -> Taker:
-    birth_ids = BirthIds(milliseconds=lambda: time.time_ns() // 1_000_000, entropy=os.urandom)
-    return Taker(matcher=matcher, birth_ids=birth_ids, metrics=metrics)
+    return Taker(matcher=matcher, birth_ids=_birth_ids(), metrics=metrics)
+
+
+def _birth_ids() -> BirthIds:
+    return BirthIds(milliseconds=lambda: time.time_ns() // 1_000_000, entropy=os.urandom)
+
+
+def build_looker(ledger: Ledger, matcher: Matcher, metrics: Metrics) -> Looker:
+    """What looks at marked records. Many writers may want one component, so a look is tried more often than other work."""
+    retry = Retry(metrics=metrics, uniform=random.random, sleep=time.sleep, attempts=_LOOK_ATTEMPTS, base_seconds=0.005)
+    return Looker(ledger=ledger, matcher=matcher, retry=retry, metrics=metrics, uniform=random.random)
+
+
+def build_remodel(ledger: Ledger, matcher: Matcher, metrics: Metrics) -> RemodelFlow:
+    """What switches the ledger to the matcher's model. Raises `SettingsError` if the ledger was filled with other keys."""
+    ledger.claim_keys(fingerprint=matcher.key_fingerprint, key_version=matcher.key_version)
+    return RemodelFlow(ledger=ledger, matcher=matcher, retry=_retry(metrics), actor="remodel")
 
 
 def _retry(metrics: Metrics) -> Retry:

@@ -4,7 +4,9 @@ Kafka's group only shares out partitions. When some are assigned, the consumer f
 the ledger's offsets and begins there. So trouble with the ledger surfaces as an exception of `poll`, outside the client's callbacks, and
 the assignment simply waits. Kafka's own committed offsets are neither written nor read.
 
-A partition that the ledger has never seen begins at the earliest message. Otherwise the ledger's offset must still mean what it meant:
+While the ledger knows no partition of the topic for this group, reading begins at the earliest message of each. The first batch then opens the
+rows of all partitions whose earliest message is not 0, those of other members included. So from then on a partition without a row is one that
+was to be read from 0, and is checked like the others. The ledger's offset must still mean what it meant:
 
 - Below the start of the topic, messages were lost unread: `OffsetGapError`, unless `accept_gap`; then reading begins at the earliest.
 - A topic that was deleted and made anew has offsets of its own, which only the id of the topic tells apart: Kafka's client reads on in the new
@@ -42,7 +44,10 @@ from goldthread.domain.words import Position
 __all__ = ["CommittedOffsets", "EventConsumer"]
 
 CommittedOffsets = Callable[[str, Sequence[int]], Mapping[int, KnownOffset]]
-"""Topic and partitions to what the ledger knows of each; a partition never read is absent. May raise `LedgerUnavailableError`."""
+"""Topic and assigned partitions to what the ledger knows of the topic, best of its other partitions too; one never read is absent.
+
+May raise `LedgerUnavailableError`.
+"""
 
 _LOG = logging.getLogger("goldthread.bus")
 _CHUNK = 128
@@ -66,6 +71,7 @@ class EventConsumer:
         self._pending: set[int] = set()
         self._next: dict[int, int] = {}
         self._gaps: dict[int, tuple[int, OffsetGap]] = {}
+        self._opening: dict[int, int] = {}
         self._gathered: list[KafkaMessage] = []
         self._paused = False
         with bus_call():
@@ -143,6 +149,7 @@ class EventConsumer:
             self._pending.update(self._next)
             self._next.clear()
             self._gaps.clear()
+            self._opening.clear()
             with bus_call():
                 self._consumer.assign([])
 
@@ -166,6 +173,7 @@ class EventConsumer:
         self._pending = {partition.partition for partition in partitions}
         self._next.clear()
         self._gaps.clear()
+        self._opening.clear()
         self._gathered.clear()
         consumer.assign([])
 
@@ -173,6 +181,7 @@ class EventConsumer:
         self._pending.clear()
         self._next.clear()
         self._gaps.clear()
+        self._opening.clear()
         self._gathered.clear()
         consumer.unassign()
 
@@ -185,29 +194,25 @@ class EventConsumer:
         partitions = sorted(self._pending)
         committed = self._committed(self._topic, partitions)
         bounds = {partition: self._bounds(partition) for partition in partitions}
+        opening = {} if committed else self._beginnings(bounds)
         # After the bounds: if the topic is made anew in between, they are refused rather than taken for the new one's.
         self._topic_id = self._topic_ids(self._topic)
         self._check_due = monotonic() + self._check_seconds
         begin: dict[int, int] = {}
         gaps: dict[int, tuple[int, OffsetGap]] = {}
         for partition, (first, end) in bounds.items():
-            known = committed.get(partition)
+            known = committed.get(partition, KnownOffset(0 if committed else first, self._topic_id))
             gap = self._gap(partition, known, first=first, end=end)
-            if known is None or gap is not None:
-                begin[partition] = first
-            else:
-                begin[partition] = known.next_offset
-            if known is not None and gap is not None:
+            begin[partition] = known.next_offset if gap is None else first
+            if gap is not None:
                 gaps[partition] = known.next_offset, gap
         with bus_call():
             self._consumer.assign([TopicPartition(self._topic, *place) for place in begin.items()])
-        self._next, self._gaps = begin, gaps
+        self._next, self._gaps, self._opening = begin, gaps, opening
         self._pending = set()
 
-    def _gap(self, partition: int, known: KnownOffset | None, *, first: int, end: int) -> OffsetGap | None:
+    def _gap(self, partition: int, known: KnownOffset, *, first: int, end: int) -> OffsetGap | None:
         """The gap between the ledger's offset and what the partition holds, if it may be accepted; else raises `OffsetGapError`."""
-        if known is None:
-            return None
         start = known.next_offset
         former = known.topic_id or self._topic_id
         lost: Literal["head", "tail", "topic"]
@@ -225,6 +230,16 @@ class EventConsumer:
             "gap accepted: partition %d, the ledger stands at %d, reading begins at %d", partition, start, first
         )
         return OffsetGap(first=first, former_topic_id=former)
+
+    def _beginnings(self, bounds: Mapping[int, tuple[int, int]]) -> dict[int, int]:
+        """The earliest message of every partition of the topic that lost its head before the group began; `bounds` of the assigned ones."""
+        with bus_call():
+            topic = self._consumer.list_topics(self._topic, timeout=self._timeout).topics[self._topic]
+        firsts = {
+            partition: (bounds[partition] if partition in bounds else self._bounds(partition))[0]
+            for partition in topic.partitions
+        }
+        return {partition: first for partition, first in firsts.items() if first > 0}
 
     def _check_topic(self) -> None:
         """Starts over if the topic that is read is no longer the one of that name."""
@@ -291,12 +306,18 @@ class EventConsumer:
                     content_type=_content_type(message),
                 )
             )
+        if messages:
+            # A partition that this batch does not move stands still at its beginning.
+            ends = {**self._opening, **ends}
         moves = tuple(self._move(partition, end) for partition, end in sorted(ends.items()))
-        self._next.update(ends)
+        self._next.update((partition, end) for partition, end in ends.items() if partition in self._next)
+        if messages:
+            self._opening = {}
         return PolledBatch(messages=tuple(messages), offsets=moves, lag=self._lag())
 
     def _move(self, partition: int, end: int) -> OffsetMove:
-        start, gap = self._gaps.pop(partition, (self._next[partition], None))
+        here = self._next.get(partition, end)
+        start, gap = self._gaps.pop(partition, (here, None))
         return OffsetMove(
             topic=self._topic, partition=partition, start=start, end=end, topic_id=self._topic_id, gap=gap
         )

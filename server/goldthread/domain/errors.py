@@ -3,6 +3,16 @@
     GoldthreadError
     ├── InvalidArgumentError        INVALID_ARGUMENT     the caller's fields break rules; carries every violation
     ├── EventIdConflictError        EVENT_ID_CONFLICT    one event id, two payloads
+    ├── StewardError                STEWARD              an operation cannot be done as the ledger is now; nothing was done
+    │   ├── RequestIdConflictError  REQUEST_ID_CONFLICT  one request id, two operations
+    │   ├── UnknownIdError          UNKNOWN_ID           no profile, record, review or entry has this id
+    │   ├── EndedIdError            ENDED_ID             every event of the record was corrected away
+    │   ├── NotAMemberError         NOT_A_MEMBER         the profile does not hold the record
+    │   ├── StaleReviewError        STALE_REVIEW         the review is not what the steward saw
+    │   ├── OperationTooLargeError  OPERATION_TOO_LARGE  more records or pairs than one operation may touch
+    │   ├── NotRevertibleError      NOT_REVERTIBLE       the entry changed no membership that could be undone
+    │   ├── LaterEntryError         LATER_ENTRY          a later entry builds on the one to revert
+    │   └── OutrankedError          OUTRANKED            an operation of a higher rank cannot be taken back
     ├── SettingsError               INVALID_SETTING      the environment or the command line is wrong; names the key
     ├── ModelFileError              INVALID_MODEL        the match model file is wrong
     ├── TransientError              (retry may help)
@@ -24,7 +34,7 @@ Each class has a stable `reason` (also the reason in google.rpc.ErrorInfo), `met
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from goldthread.domain.words import Violation
 
@@ -32,19 +42,29 @@ __all__ = [
     "BusUnavailableError",
     "CacheUnavailableError",
     "DeadlineExceededError",
+    "EndedIdError",
     "EventIdConflictError",
     "GoldthreadError",
     "InvalidArgumentError",
+    "LaterEntryError",
     "LedgerFaultError",
     "LedgerUnavailableError",
     "ModelFileError",
+    "NotAMemberError",
+    "NotRevertibleError",
     "OffsetFencedError",
     "OffsetGapError",
+    "OperationTooLargeError",
+    "OutrankedError",
     "OverloadedError",
     "PoisonLimitError",
+    "RequestIdConflictError",
     "SchemaVersionError",
     "SettingsError",
+    "StaleReviewError",
+    "StewardError",
     "TransientError",
+    "UnknownIdError",
 ]
 
 
@@ -80,6 +100,109 @@ class EventIdConflictError(GoldthreadError):
         super().__init__(
             "the event id was used before with another payload", metadata={"source": source, "event_id": event_id}
         )
+
+
+class StewardError(GoldthreadError):
+    """An operation cannot be done as the ledger is now; nothing was done."""
+
+    reason = "STEWARD"
+
+
+class RequestIdConflictError(StewardError):
+    """The request id was used before for another operation."""
+
+    reason = "REQUEST_ID_CONFLICT"
+
+    def __init__(self) -> None:
+        super().__init__("the request id was used before with another content")
+
+
+class UnknownIdError(StewardError):
+    """No profile, record, review or entry has the id in this field."""
+
+    reason = "UNKNOWN_ID"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"{field}: nothing has this id", metadata={"field": field})
+
+
+class EndedIdError(StewardError):
+    """The record after which the id in this field was named holds no event any more."""
+
+    reason = "ENDED_ID"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"{field}: every event of this record was corrected away", metadata={"field": field})
+
+
+class NotAMemberError(StewardError):
+    """The profile does not hold the record in this field."""
+
+    reason = "NOT_A_MEMBER"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"{field}: the profile does not hold this record", metadata={"field": field})
+
+
+class StaleReviewError(StewardError):
+    """The review is closed or its profiles are not those that the steward saw; names their versions as they are."""
+
+    reason = "STALE_REVIEW"
+
+    def __init__(self, *, is_open: bool, low_version: int, high_version: int) -> None:
+        super().__init__(
+            "the review is not what the decision was made on",
+            metadata={
+                "open": str(is_open).lower(),
+                "low_version": str(low_version),
+                "high_version": str(high_version),
+            },
+        )
+
+
+class OperationTooLargeError(StewardError):
+    """One operation may not touch so much; names the limit, what is allowed and what it would be."""
+
+    reason = "OPERATION_TOO_LARGE"
+
+    def __init__(self, limit: str, *, most: int, found: int) -> None:
+        super().__init__(
+            f"{limit}: {found} are more than {most}",
+            metadata={"limit": limit, "most": str(most), "found": str(found)},
+        )
+
+
+class NotRevertibleError(StewardError):
+    """The entry changed no membership, or only began its profile."""
+
+    reason = "NOT_REVERTIBLE"
+
+    def __init__(self, *, entry_version: int) -> None:
+        super().__init__(
+            "the entry took no record out of a profile and added none to one",
+            metadata={"entry_version": str(entry_version)},
+        )
+
+
+class LaterEntryError(StewardError):
+    """Members have changed since the entry to revert; names the last entry that did it."""
+
+    reason = "LATER_ENTRY"
+
+    def __init__(self, *, entry_version: int, later_version: int) -> None:
+        super().__init__(
+            "a later entry builds on this one",
+            metadata={"entry_version": str(entry_version), "later_version": str(later_version)},
+        )
+
+
+class OutrankedError(StewardError):
+    """The operation to take back was done by somebody of a higher rank."""
+
+    reason = "OUTRANKED"
+
+    def __init__(self, *, rank: int) -> None:
+        super().__init__("the operation was of a higher rank", metadata={"rank": str(rank)})
 
 
 class SettingsError(GoldthreadError):
@@ -149,14 +272,27 @@ class OffsetFencedError(GoldthreadError):
 
 
 class OffsetGapError(GoldthreadError):
-    """The topic no longer holds the next offset to read."""
+    """The topic no longer holds the next offset to read; `lost` says what it lost: its head, its tail, or all of it, made anew since."""
 
     reason = "OFFSET_GAP"
 
-    def __init__(self, *, topic: str, partition: int, expected: int, found: int) -> None:
+    def __init__(
+        self, *, topic: str, partition: int, expected: int, found: int, lost: Literal["head", "tail", "topic"] = "head"
+    ) -> None:
+        message = {
+            "head": "the topic lost messages that were never read",
+            "tail": "the topic lost messages that were read already, so that new ones would be taken for them",
+            "topic": "the topic was made anew: the ledger's offset counts messages of another one",
+        }
         super().__init__(
-            "the topic lost messages that were never read",
-            metadata={"topic": topic, "partition": str(partition), "expected": str(expected), "found": str(found)},
+            message[lost],
+            metadata={
+                "topic": topic,
+                "partition": str(partition),
+                "expected": str(expected),
+                "found": str(found),
+                "lost": lost,
+            },
         )
 
 

@@ -5,7 +5,7 @@ The ports are what a flow needs, no more. Every port is batch-shaped; a single i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
@@ -24,16 +24,22 @@ from goldthread.domain.words import (
 )
 
 __all__ = [
+    "OUTBOX_START",
     "Answer",
     "CachedAnswer",
+    "CardShelf",
     "CardSnapshot",
     "CardStore",
+    "CardVersion",
     "ChangePublisher",
     "ContributionBits",
     "DeadLetterRow",
     "IngestBatch",
     "IngestReport",
+    "KnownOffset",
+    "OffsetGap",
     "OffsetMove",
+    "OutboxPlace",
     "OutboxRow",
     "PairEvidence",
     "ProfileChange",
@@ -41,14 +47,39 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class KnownOffset:
+    """What the ledger knows of a partition: the next message to read, of the topic with this id (empty: not known)."""
+
+    next_offset: int
+    topic_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffsetGap:
+    """Messages that were lost unread, and that somebody said to go on without: reading begins at `first`.
+
+    Where the topic was made anew, `former_topic_id` names the one that was lost; otherwise it is the id of the topic.
+    """
+
+    first: int
+    former_topic_id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OffsetMove:
-    """A partition's progress: the batch was read from `start` (inclusive) and the next message to read is `end`."""
+    """A partition's progress: the ledger stood at `start`, and the next message to read is `end`.
+
+    The batch was read from `start` (inclusive), or from `gap.first` where a gap was accepted. `topic_id` is Kafka's id of the topic, empty if it
+    is not known.
+    """
 
     topic: str
     partition: int
     start: int
     end: int
+    topic_id: str = ""
+    gap: OffsetGap | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +132,7 @@ class PairEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveResult:
-    """Answer of the resolve flow; fields as in `ResolveResponse`."""
+    """Answer of the resolve flow; fields as in `ResolveResponse`. `ledger_version`: a stamp read after the commit; 0 in a preview."""
 
     profile_id: str
     decision: Decision
@@ -112,6 +143,7 @@ class ResolveResult:
     duplicate: bool
     model_version: str
     calibrated: bool
+    ledger_version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +160,7 @@ class CardSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The ledger's answer to one token at one version (0 if the ledger has never seen the token)."""
+    """The ledger's answer to one token. `version` is the stamp of the snapshot it was read from; 0 if the ledger has never seen the token."""
 
     token: bytes
     version: int
@@ -140,10 +172,26 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """An encoded answer (a partial `LookupResponse`) and its version; version 0 is a negative entry that anything overwrites."""
+    """An encoded answer (a partial `LookupResponse`), or nothing for NOT_FOUND, and its version.
+
+    A negative entry at version 0 is overwritten by anything, one above 0 by newer answers only: it replaces a card that was there.
+    """
 
     version: int
     encoded: bytes = field(repr=False)
+
+    @property
+    def negative(self) -> bool:
+        """Whether this says NOT_FOUND."""
+        return not self.encoded
+
+
+@dataclass(frozen=True, slots=True)
+class CardVersion:
+    """Which card lies under a token: versions, not the card itself."""
+
+    token: bytes
+    version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +225,18 @@ class OutboxRow:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class OutboxPlace:
+    """Where a row stands in the outbox: ordered by version, then id."""
+
+    version: int
+    outbox_id: int
+
+
+OUTBOX_START = OutboxPlace(-1, -1)
+"""Before every row."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterRow:
     """A dead letter of the ledger that is not yet on the dead-letter topic. The payload is sealed, or empty above 1 MiB."""
@@ -195,13 +255,34 @@ class DeadLetterRow:
 
 
 class CardStore(Protocol):
-    """The cache seen by the relay; blocking."""
+    """The cache seen by the relay; blocking. Every method raises `CacheUnavailableError`."""
 
-    def put_many(self, entries: Sequence[tuple[bytes, CachedAnswer]]) -> int:
+    def generation(self) -> bytes:
+        """Names what the cache holds from now until it is emptied; read before the answers that are then written."""
+        ...
+
+    def put_many(self, entries: Sequence[tuple[bytes, CachedAnswer]], *, generation: bytes) -> int:
         """Compare-and-set by version: writes each entry whose version is greater than the stored one, or equal and not 0; returns how many.
 
-        Raises `CacheUnavailableError`; some entries may have been written, and writing them again is harmless.
+        Raises `CacheUnavailableError` if the cache was emptied since `generation` was read, too. When it raises, some entries may have been
+        written, and writing them again is harmless.
         """
+        ...
+
+
+class CardShelf(CardStore, Protocol):
+    """The cache seen by its rebuild; blocking. Every method raises `CacheUnavailableError`."""
+
+    def begin_generation(self) -> None:
+        """Makes every write fail whose generation was read before."""
+        ...
+
+    def cards(self) -> Iterator[Sequence[CardVersion]]:
+        """Pages of what is there: every card that stays throughout at least once, others perhaps."""
+        ...
+
+    def remove_many(self, cards: Sequence[CardVersion]) -> int:
+        """Removes each card that still has the version given; returns how many. Repeating is harmless."""
         ...
 
 

@@ -148,6 +148,13 @@ class ChangeCause(StrEnum):
     RESOLVE = "resolve"
     REDO = "redo"
     RETIER = "retier"
+    REMODEL = "remodel"
+    ASSERT_SAME = "assert_same"
+    ASSERT_DIFFERENT = "assert_different"
+    MERGE = "merge"
+    SPLIT = "split"
+    REVERT = "revert"
+    REVIEW = "review"
 
 
 @dataclass(frozen=True, slots=True)

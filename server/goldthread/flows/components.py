@@ -1,46 +1,53 @@
 """From pairs to profiles: partition of the touched components, and the difference to what the ledger holds.
 
-The partition is a function of the component's records, pairs and assertions. Membership is compared with the profiles as stored; every
-profile whose members, survivors, totals, ambiguity or reviews differ gets a new version, and the version, the journal entry and the outbox row
-are written in the transaction that changes it. A profile that ends stays as a row that is not live, so versions never restart.
+The partition is a function of the component's records, pairs and assertions. Membership is compared with the profiles as stored; every profile
+whose members, survivors, totals, ambiguity or reviews differ gets a new version, and the version, the journal entry and the outbox row are
+written in the transaction that changes it. A profile that ends stays as a row that is not live, so versions never restart. A withdrawn record
+goes home: to the profile named by its own birth id, which is not live.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from uuid import UUID
 
-from goldthread.flows.evidence import matchable
-from goldthread.ledger import ComponentRows, JournalEntry, LedgerTransaction, ProfileRow, RecordRow, ReviewRow
+from goldthread.flows.assertions import standing
+from goldthread.flows.keys import matchable
+from goldthread.ledger import (
+    ComponentRows,
+    HouseholdRow,
+    JournalEntry,
+    LedgerTransaction,
+    Mark,
+    ProfileRow,
+    RecordRow,
+    ReviewRow,
+)
 from goldthread.matching import Matcher
 from goldthread.telemetry.metrics import Metrics
 
-__all__ = ["Cause", "Placement", "Settlement", "alone", "place", "settle"]
+__all__ = ["Placement", "Settlement", "place", "settle"]
 
 _JOURNAL_LINKS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """What made profiles change: cause and actor for the journal, and the event of a record where an event did it."""
-
-    cause: str
-    actor: str
-    events: Mapping[int, tuple[str, str]] = field(default_factory=dict)
-
-
 @dataclass
 class Placement:
-    """Where records belong now: home profile, ambiguity and reviews of whole components."""
+    """Where records belong now: home profile, ambiguity, reviews and households of whole components.
+
+    `before` holds records by the profile that held them; `withdrawn` names the home of records on which no event hangs any more.
+    """
 
     before: dict[UUID, set[int]] = field(default_factory=dict)
     homes: dict[int, UUID] = field(default_factory=dict)
     birth_ids: dict[int, UUID] = field(default_factory=dict)
     ambiguous: dict[UUID, set[UUID]] = field(default_factory=dict)
     reviews: dict[tuple[UUID, UUID], ReviewRow] = field(default_factory=dict)
+    households: dict[tuple[UUID, UUID], HouseholdRow] = field(default_factory=dict)
+    withdrawn: dict[int, UUID] = field(default_factory=dict)
     links: dict[UUID, list[tuple[int, int]]] = field(default_factory=dict)
 
     @cached_property
@@ -54,19 +61,26 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What was written: changed profiles (live or ended), where the records of the ended ones went, reviews opened."""
+    """What was written: changed profiles (live or ended), why, where the records of the ended ones went, reviews opened and closed.
+
+    `untouched` counts changed profiles none of whose records, before or after, was marked: what evidence does to bystanders.
+    """
 
     changed: list[ProfileRow]
+    causes: dict[UUID, Mark]
     successors: dict[UUID, tuple[UUID, ...]]
     reviews_opened: int
     reviews_closed: int
+    untouched: int
 
-    def count(self, metrics: Metrics, *, cause: str) -> None:
+    def count(self, metrics: Metrics) -> None:
         """Adds what was written to the metrics; called once the transaction has committed."""
-        metrics.profile_changes.labels(cause).inc(len(self.changed))
+        for cause, count in Counter(mark.cause for mark in self.causes.values()).items():
+            metrics.profile_changes.labels(cause).inc(count)
         metrics.merges.inc(len(self.successors))
         metrics.reviews.labels("opened").inc(self.reviews_opened)
         metrics.reviews.labels("closed").inc(self.reviews_closed)
+        metrics.blast_radius.observe(self.untouched)
 
 
 def place(tx: LedgerTransaction, matcher: Matcher, members: Sequence[int], *, metrics: Metrics) -> Placement:
@@ -75,19 +89,28 @@ def place(tx: LedgerTransaction, matcher: Matcher, members: Sequence[int], *, me
     if not members:
         return placement
     rows = tx.load_component(members)
-    at = {row.record_id: place for place, row in enumerate(rows.records)}
+    active = [row for row in rows.records if row.active]
+    at = {row.record_id: place for place, row in enumerate(active)}
+    addresses = {row.record_id: row.address for row in rows.records}
+    # A withdrawn record keeps its pairs until its own look, which may be somebody else's.
+    pairs = [pair for pair in rows.pairs if pair.low in at and pair.high in at]
+    same, different = standing(rows.assertions, pairs, addresses, at.keys())
     with metrics.stage("partition"):
         clustering = matcher.partition(
-            [matchable(row) for row in rows.records],
-            [(at[pair.low], at[pair.high], pair.score) for pair in rows.pairs],
-            same=[(at[low], at[high]) for low, high in rows.same],
-            different=[(at[low], at[high]) for low, high in rows.different],
+            [matchable(row) for row in active],
+            [(at[pair.low], at[pair.high], pair.score) for pair in pairs],
+            same=[(at[low], at[high]) for low, high in same],
+            different=[(at[low], at[high]) for low, high in different],
         )
     groups: dict[int, list[RecordRow]] = defaultdict(list)
-    for row, cluster in zip(rows.records, clustering.clusters, strict=True):
+    for row, cluster in zip(active, clustering.clusters, strict=True):
         groups[cluster].append(row)
-        placement.before.setdefault(row.profile_id, set()).add(row.record_id)
+    for row in rows.records:
         placement.birth_ids[row.record_id] = row.birth_id
+        if row.profile_id is not None:
+            placement.before.setdefault(row.profile_id, set()).add(row.record_id)
+        if not row.active:
+            placement.withdrawn[row.record_id] = row.birth_id
     names = {cluster: min(row.birth_id for row in group) for cluster, group in groups.items()}
     placement.homes = {row.record_id: names[cluster] for cluster, group in groups.items() for row in group}
     placement.ambiguous = {
@@ -95,8 +118,12 @@ def place(tx: LedgerTransaction, matcher: Matcher, members: Sequence[int], *, me
     }
     for review in clustering.reviews:
         low, high = sorted((names[review.low], names[review.high]))
-        records = sorted((rows.records[review.low_row].record_id, rows.records[review.high_row].record_id))
+        records = sorted((active[review.low_row].record_id, active[review.high_row].record_id))
         placement.reviews[low, high] = ReviewRow(0, low, high, records[0], records[1], review.strength)
+    for found in clustering.households:
+        low, high = sorted((names[found.low], names[found.high]))
+        records = sorted((active[found.low_row].record_id, active[found.high_row].record_id))
+        placement.households[low, high] = HouseholdRow(low, high, records[0], records[1], found.strength)
     placement.links = _links(rows, placement.homes)
     return placement
 
@@ -106,41 +133,40 @@ def _links(rows: ComponentRows, homes: Mapping[int, UUID]) -> dict[UUID, list[tu
     was = {row.record_id: row.profile_id for row in rows.records}
     joined: dict[UUID, list[tuple[int, int]]] = defaultdict(list)
     for pair in sorted(rows.pairs, key=lambda pair: (-pair.score, pair.low, pair.high)):
-        home = homes[pair.low]
-        if home == homes[pair.high] and was[pair.low] != was[pair.high] and len(joined[home]) < _JOURNAL_LINKS:
+        home = homes.get(pair.low)
+        apart = was[pair.low] != was[pair.high] or was[pair.low] is None
+        if home is not None and home == homes.get(pair.high) and apart and len(joined[home]) < _JOURNAL_LINKS:
             joined[home].append((pair.low, pair.high))
     return joined
-
-
-def alone(records: Mapping[int, UUID]) -> Placement:
-    """Each new record, given with its birth id, on a profile of its own."""
-    return Placement(
-        before={birth: {record} for record, birth in records.items()}, homes=dict(records), birth_ids=dict(records)
-    )
 
 
 def settle(
     tx: LedgerTransaction,
     placement: Placement,
     *,
-    new: Collection[int],
-    resighted: Collection[UUID],
-    cause: Cause,
+    marks: Sequence[Mark],
+    operations: Sequence[Mark] = (),
+    summed: Collection[UUID],
     model_id: int,
 ) -> Settlement:
     """Writes the difference between the placement and the ledger.
 
-    `new` are records inserted in this transaction, `resighted` profiles whose records were seen again.
+    `marks` are what asked for it, `operations` those of stewards on the same records, taken or not; `summed` are profiles outside the placement
+    whose records were seen again. The caller holds the membership locks of all their records.
     """
     before, after = placement.before, placement.after
-    placed = before.keys() | after.keys()
-    standing = tx.open_reviews_of(placed)
-    reviewed = {profile_id for row in standing for profile_id in (row.low_profile, row.high_profile)}
-    concerned = placed | set(resighted) | reviewed
+    gone_home = set(placement.withdrawn.values())
+    placed = before.keys() | after.keys() | gone_home
+    reviews = tx.open_reviews_of(placed)
+    reviewed = {profile_id for row in reviews for profile_id in (row.low_profile, row.high_profile)}
+    concerned = placed | set(summed) | reviewed
     stored = tx.lock_profiles(concerned)
-    tx.move_records({record: home for home, records in after.items() for record in records - before.get(home, set())})
+    homes = {**placement.homes, **placement.withdrawn}
+    held = {record: profile for profile, records in before.items() for record in records}
+    tx.move_records({record: home for record, home in homes.items() if held.get(record) != home})
     surveyed = tx.survey_profiles(concerned)
-    review_changes, opened, closed = _settle_reviews(tx, placement, standing, model_id)
+    review_changes, opened, closed = _settle_reviews(tx, placement, reviews, model_id)
+    _settle_households(tx, placement, placed)
     tx.replace_contenders(placement.ambiguous, placed & stored.keys())
     changed: list[tuple[ProfileRow | None, ProfileRow]] = []
     for profile_id in sorted(concerned):
@@ -151,27 +177,99 @@ def settle(
             regrouped = profile_id in placed and after.get(profile_id) != before.get(profile_id)
             if old is None or regrouped or profile_id in review_changes or not _same(old, row):
                 changed.append((old, row))
-        elif old is not None and old.live:
+        elif (old is not None and old.live) or (old is None and profile_id in gone_home):
             changed.append((old, ProfileRow.ended(profile_id)))
     versions = tx.draw_versions(len(changed))
     written = [replace(row, version=version) for (_, row), version in zip(changed, versions, strict=True)]
     if written:
         tx.write_profiles(written)
+    tx.touch_profiles(_looked_at(placement, marks, summed) & stored.keys() - {row.profile_id for row in written})
     successors = {
-        row.profile_id: tuple(sorted({placement.homes[record] for record in before[row.profile_id]}))
+        row.profile_id: homes_now
         for row in written
-        if not row.live
+        if not row.live and (homes_now := _homes_of(before.get(row.profile_id, ()), placement.homes))
     }
+    causes = _causes(tx, written, placement, marks, operations)
+    olds = {row.profile_id: old for old, row in changed}
     entries = [
-        _journal_entry(old, row, placement, successors=successors, new=new, cause=cause)
-        for (old, _), row in zip(changed, written, strict=True)
+        _journal_entry(olds[row.profile_id], row, placement, successors=successors, mark=causes[row.profile_id])
+        for row in written
     ]
     tx.write_journal([entry for entry in entries if entry is not None], model_id=model_id)
-    return Settlement(written, successors, opened, closed)
+    marked = {mark.record_id for mark in marks}
+    untouched = sum(
+        row.profile_id in placed and not marked & (before.get(row.profile_id, set()) | after.get(row.profile_id, set()))
+        for row in written
+    )
+    return Settlement(written, causes, successors, opened, closed, untouched)
+
+
+def _homes_of(records: Iterable[int], homes: Mapping[int, UUID]) -> tuple[UUID, ...]:
+    return tuple(sorted({homes[record] for record in records if record in homes}))
+
+
+def _looked_at(placement: Placement, marks: Sequence[Mark], summed: Collection[UUID]) -> set[UUID]:
+    """Profiles that hold, or held, a marked record: what is found of them now must not be covered by a look with an older snapshot."""
+    marked = {mark.record_id for mark in marks}
+    return set(summed).union(
+        profile_id
+        for held in (placement.before, placement.after)
+        for profile_id, records in held.items()
+        if not marked.isdisjoint(records)
+    )
 
 
 def _same(old: ProfileRow, row: ProfileRow) -> bool:
     return old.live and old.ambiguous == row.ambiguous and old.survivors == row.survivors and old.totals == row.totals
+
+
+def _causes(
+    tx: LedgerTransaction,
+    written: Iterable[ProfileRow],
+    placement: Placement,
+    marks: Sequence[Mark],
+    operations: Sequence[Mark],
+) -> dict[UUID, Mark]:
+    """The mark that made each profile change.
+
+    Where records came or went: of an operation on one of the profile's records, else of a record that came or went. Then of one that it holds, else the
+    first of all.
+    """
+    first = _first_of_each(marks)
+    operated = _first_of_each(operations)
+    by_profile: dict[UUID, Mark] = {}
+    for record_id, profile_id in tx.profiles_of_records(first.keys()).items():
+        known = by_profile.get(profile_id)
+        if known is None or first[record_id].mark_id < known.mark_id:
+            by_profile[profile_id] = first[record_id]
+    causes: dict[UUID, Mark] = {}
+    for row in written:
+        was = placement.before.get(row.profile_id, set())
+        now = placement.after.get(row.profile_id, set())
+        moved, stayed = was ^ now, was & now
+        choices = (
+            [operated[record_id] for record_id in was | now if moved and record_id in operated],
+            [first[record_id] for record_id in moved if record_id in first],
+            [first[record_id] for record_id in stayed if record_id in first],
+        )
+        found = next((min(choice, key=lambda mark: mark.mark_id) for choice in choices if choice), None)
+        causes[row.profile_id] = found or by_profile.get(row.profile_id) or marks[0]
+    return causes
+
+
+def _first_of_each(marks: Sequence[Mark]) -> dict[int, Mark]:
+    """The first mark of each record."""
+    first: dict[int, Mark] = {}
+    for mark in marks:
+        first.setdefault(mark.record_id, mark)
+    return first
+
+
+def _settle_households(tx: LedgerTransaction, placement: Placement, placed: Collection[UUID]) -> None:
+    known = {(row.low_profile, row.high_profile): row for row in tx.households_of(placed)}
+    gone = [row for key, row in sorted(known.items()) if key not in placement.households]
+    news = [row for key, row in sorted(placement.households.items()) if known.get(key) != row]
+    tx.write_households(news, gone=gone)
 
 
 def _settle_reviews(
@@ -202,20 +300,17 @@ def _journal_entry(
     placement: Placement,
     *,
     successors: Mapping[UUID, tuple[UUID, ...]],
-    new: Collection[int],
-    cause: Cause,
+    mark: Mark,
 ) -> JournalEntry | None:
     """The entry for a change of membership or survivors; None where only totals, reviews or sightings changed."""
     profile_id = row.profile_id
-    former = placement.before.get(profile_id, set()).difference(new)
-    held = placement.after.get(profile_id, set())
-    placed = bool(held) or not row.live
+    placed = profile_id in placement.before or profile_id in placement.after
+    # A withdrawn record sits at home in a profile that has ended, and does not belong to it.
+    former = placement.before.get(profile_id, set()) if old is not None and old.live else set()
     before = tuple(sorted(placement.birth_ids[record] for record in former)) if placed else row.members
     before_survivors = old.survivors if old is not None else (None, None, None)
     if row.live and before == row.members and before_survivors == row.survivors:
         return None
-    arrived = sorted(held - former, reverse=True)
-    source, event_id = next((cause.events[record] for record in arrived if record in cause.events), ("", ""))
     return JournalEntry(
         version=row.version,
         profile_id=profile_id,
@@ -225,9 +320,10 @@ def _journal_entry(
         successors=successors.get(profile_id, ()),
         before_survivors=before_survivors,
         after_survivors=row.survivors,
-        cause=cause.cause,
-        actor=cause.actor,
-        source=source,
-        event_id=event_id,
+        cause=mark.cause,
+        actor=mark.actor,
+        source=mark.source,
+        event_id=mark.event_id,
+        operation_id=mark.operation_id,
         links=tuple(placement.links.get(profile_id, ())),
     )

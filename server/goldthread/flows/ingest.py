@@ -1,8 +1,9 @@
-"""Ingest: one micro-batch, one transaction.
+"""Ingest: one micro-batch, one transaction, then the look at what it marked.
 
-Everything a batch does, its offset moves included, commits together or not at all. A batch is tried again, a bounded number of times, when the ledger
-ended the transaction for a reason that a retry may cure; the inbox makes a batch that had committed without our knowing a batch of repeats,
-and the offset's compare-and-set then tells so.
+The offset moves, the inbox, the evidence and the marks of a batch commit together or not at all. A batch is tried again, a bounded number of
+times, when the ledger ended the transaction for a reason that a retry may cure; the inbox makes a batch that had committed without our knowing a
+batch of repeats, and the offset's compare-and-set then tells so. Once it has committed, the events are in: what the look cannot do now is redone
+from the marks.
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ from goldthread.domain.policy import MAX_MESSAGE_BYTES
 from goldthread.domain.ports import IngestBatch, IngestReport
 from goldthread.domain.words import ChangeCause, Event, IncomingEvent, Position, Rejection, RejectionReason, Violation
 from goldthread.flows.admission import Admission
-from goldthread.flows.components import Cause, Settlement, place, settle
-from goldthread.flows.evidence import rejudge
+from goldthread.flows.look import Looker
 from goldthread.flows.retry import Retry
-from goldthread.flows.take import Taken, Taker
+from goldthread.flows.take import Taken, Taker, owning_if_needed
 from goldthread.ledger import Ledger, LedgerTransaction
 from goldthread.matching import Matcher, Refusal
 from goldthread.telemetry.metrics import Metrics
@@ -38,6 +38,7 @@ class IngestFlow:
         matcher: Matcher,
         admission: Admission,
         taker: Taker,
+        looker: Looker,
         retry: Retry,
         entropy: Callable[[int], bytes],
         actor: str,
@@ -47,6 +48,7 @@ class IngestFlow:
         self._matcher = matcher
         self._admission = admission
         self._taker = taker
+        self._looker = looker
         self._retry = retry
         self._entropy = entropy
         self._actor = actor
@@ -65,16 +67,17 @@ class IngestFlow:
                 events.append((position, result, payload))
         with self._metrics.stage("batch"):
             taken, every = self._retry.call("ingest", lambda: self._commit(batch, events, rejections))
+        taken.count(self._metrics)
+        look = self._looker.look(taken.marks)
         report = IngestReport(
             taken=taken.fresh,
             duplicates=len(events) - taken.fresh - len(taken.conflicts),
             rejections=tuple(every),
             new_records=taken.new_records,
-            profiles_changed=len(taken.settlement.changed),
-            merges=len(taken.settlement.successors),
-            reviews_opened=taken.settlement.reviews_opened,
+            profiles_changed=len(look.changed),
+            merges=len(look.successors),
+            reviews_opened=look.reviews_opened,
         )
-        taken.count(self._metrics, cause=ChangeCause.EVENT)
         self._metrics.events.labels("taken").inc(report.taken)
         self._metrics.events.labels("duplicate").inc(report.duplicates)
         self._metrics.events.labels("rejected").inc(len(report.rejections))
@@ -89,14 +92,23 @@ class IngestFlow:
         events: Sequence[tuple[Position | None, Event, bytes]],
         rejections: Sequence[Rejection],
     ) -> tuple[Taken, list[Rejection]]:
-        with self._ledger.transaction() as tx:
-            tx.lock_writers()
-            for move in sorted(batch.offsets, key=lambda move: (move.topic, move.partition)):
-                tx.advance_offset(batch.group, move)
-            taken = self._taker.take(tx, [event for _, event, _ in events], cause=ChangeCause.EVENT, actor=self._actor)
-            every = [*rejections, *_conflicts(taken, events)]
-            self._bury(tx, every)
-        return taken, every
+        valid = [event for _, event, _ in events]
+
+        def attempt(own: bool) -> tuple[Taken, list[Rejection]]:
+            with self._ledger.transaction() as tx:
+                # Before the offsets, as everywhere: a batch that begins again as the only one would else meet its own zombie crosswise.
+                if own:
+                    tx.own_evidence()
+                else:
+                    tx.share_evidence()
+                for move in sorted(batch.offsets, key=lambda move: (move.topic, move.partition)):
+                    tx.advance_offset(batch.group, move)
+                taken = self._taker.take(tx, valid, cause=ChangeCause.EVENT, actor=self._actor, own=own)
+                every = [*rejections, *_conflicts(taken, events)]
+                self._bury(tx, every)
+            return taken, every
+
+        return owning_if_needed(attempt)
 
     def _bury(self, tx: LedgerTransaction, rejections: Sequence[Rejection]) -> None:
         """Writes dead letters with their payloads sealed; those above 1 MiB keep only digest and size."""
@@ -112,32 +124,8 @@ class IngestFlow:
         tx.insert_dead_letters(rejections, boxed, key_version=self._matcher.key_version)
 
     def redo(self, limit: int) -> int:
-        """Works off up to `limit` redo marks in one transaction and returns how many."""
-
-        def attempt() -> tuple[int, Settlement | None, int]:
-            with self._ledger.transaction() as tx:
-                tx.lock_writers()
-                marked = tx.take_dirty_marks(limit)
-                settlement = self._settle_marked(tx, marked) if marked else None
-                return len(marked), settlement, tx.count_dirty_marks()
-
-        done, settlement, left = self._retry.call("redo", attempt)
-        self._metrics.dirty_marks.set(left)
-        if settlement is not None:
-            settlement.count(self._metrics, cause=ChangeCause.REDO)
-        return done
-
-    def _settle_marked(self, tx: LedgerTransaction, marked: Sequence[int]) -> Settlement:
-        matcher = self._matcher
-        model_id = tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
-        rejudged = rejudge(tx, matcher, marked, model_id=model_id, metrics=self._metrics)
-        members = tx.closure({*marked, *rejudged.bereft})
-        placement = place(tx, matcher, members, metrics=self._metrics)
-        cause = Cause(ChangeCause.REDO, self._actor)
-        settlement = settle(tx, placement, new=(), resighted=(), cause=cause, model_id=model_id)
-        tx.drop_dirty_marks(members)
-        self._taker.publish(tx, settlement, set(), cause=ChangeCause.REDO)
-        return settlement
+        """Works off up to `limit` marks that are due and returns how many."""
+        return self._looker.redo(limit)
 
 
 def seal_context(position: Position | None) -> bytes:

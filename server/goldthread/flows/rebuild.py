@@ -13,8 +13,8 @@ their cards are the relay's, as always.
 ledger that was restored from a dump: its stamps go back, and a card of the ledger that is gone may carry a version that this one reaches
 later, with other content. Until the second pass has come by, lookups of dropped cards are answered by the ledger.
 
-Memory: one page of tokens and answers at a time, whatever the size of ledger and cache. Repeating is harmless; after a failure that outlasts
-the retries of one page, start again.
+Memory: one page of tokens and answers at a time, whatever the size of ledger and cache. Every step is retried, except the walk through the
+cache, which cannot be taken up where it broke. Repeating is harmless: after a failure there, or one that outlasts the retries, start again.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class RebuildFlow:
         return self._fill(report, progress)
 
     def _drop(self, progress: Progress) -> RebuildReport:
-        self._cards.begin_generation()
+        self._retry.call("rebuild", self._cards.begin_generation)
         dropped = 0
         for page in self._cards.cards():
             dropped += self._remove("fresh", page)
@@ -115,7 +115,7 @@ class RebuildFlow:
         return self._ledger.known_tokens([card.token for card in cards]), self._ledger.stamp()
 
     def _fill(self, report: RebuildReport, progress: Progress) -> RebuildReport:
-        total = self._ledger.count_tokens()
+        total = self._retry.call("rebuild", self._ledger.count_tokens)
         tokens = stored = last = 0
         while page := self._retry.call("rebuild", partial(self._ledger.tokens_after, last, self._batch)):
             last = page[-1][0]

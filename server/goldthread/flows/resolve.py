@@ -1,17 +1,23 @@
-"""Resolve: one event in, its golden profile out. A preview does everything and rolls back, so it can differ from the real thing in nothing."""
+"""Resolve: one event in, its golden profile out.
+
+As ingest does, the event is taken in one transaction and looked at in the next. A preview does both in one transaction and rolls it back, so it
+can differ from the real thing in nothing but that it shows one snapshot.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from math import inf
 from time import monotonic
 
-from goldthread.domain.errors import EventIdConflictError, InvalidArgumentError
+from goldthread.domain.errors import EventIdConflictError, InvalidArgumentError, LedgerUnavailableError
 from goldthread.domain.ports import ContributionBits, PairEvidence, ResolveResult
 from goldthread.domain.words import ChangeCause, Decision, Event, IncomingEvent, profile_public_id
 from goldthread.flows.admission import Admission
+from goldthread.flows.look import Looker
 from goldthread.flows.retry import Retry
-from goldthread.flows.take import Taken, Taker
+from goldthread.flows.take import Taken, Taker, owning_if_needed
 from goldthread.ledger import Ledger, LedgerTransaction, PairRow
 from goldthread.matching import Matcher, Refusal
 from goldthread.telemetry.metrics import Metrics
@@ -25,12 +31,21 @@ class ResolveFlow:
     """Answers Resolve. Blocking: call it from a bounded executor. Safe to call from several threads."""
 
     def __init__(
-        self, *, ledger: Ledger, matcher: Matcher, admission: Admission, taker: Taker, retry: Retry, metrics: Metrics
+        self,
+        *,
+        ledger: Ledger,
+        matcher: Matcher,
+        admission: Admission,
+        taker: Taker,
+        looker: Looker,
+        retry: Retry,
+        metrics: Metrics,
     ) -> None:
         self._ledger = ledger
         self._matcher = matcher
         self._admission = admission
         self._taker = taker
+        self._looker = looker
         self._retry = retry
         self._metrics = metrics
 
@@ -48,33 +63,64 @@ class ResolveFlow:
         def left() -> float:
             return until - monotonic()
 
-        taken, result = self._retry.call(
-            "resolve", lambda: self._attempt(valid, preview=preview, seconds=left()), seconds_left=left
-        )
-        if not preview:
-            taken.count(self._metrics, cause=ChangeCause.RESOLVE)
-        return result
+        if preview:
+            return self._retry.call("resolve", lambda: self._preview(valid, seconds=left()), seconds_left=left)
+        taken = self._retry.call("resolve", lambda: self._take(valid, seconds=left()), seconds_left=left)
+        taken.count(self._metrics)
+        key = (event.source, event.event_id)
+        if taken.conflicts:
+            raise EventIdConflictError(source=event.source, event_id=event.event_id)
+        self._look(taken.marks, taken.records[key], left)
 
-    def _attempt(self, event: Event, *, preview: bool, seconds: float) -> tuple[Taken, ResolveResult]:
-        with self._ledger.transaction(preview=preview) as tx:
-            tx.limit_statements(seconds)
-            tx.lock_writers()
-            taken = self._taker.take(tx, [event], cause=ChangeCause.RESOLVE, actor="resolve")
-            if taken.conflicts:
-                raise EventIdConflictError(source=event.source, event_id=event.event_id)
-            key = (event.source, event.event_id)
-            result = self._answer(
-                tx,
-                taken.records[key],
-                duplicate=key in taken.repeated,
-                preview=preview,
-                new=taken.new_records > 0,
-            )
-        return taken, result
+        def answer() -> ResolveResult:
+            with self._ledger.look() as tx:
+                tx.limit_statements(left())
+                return self._answer(tx, taken.records[key], duplicate=key in taken.repeated, new=None)
 
-    def _answer(
-        self, tx: LedgerTransaction, record_id: int, *, duplicate: bool, preview: bool, new: bool
-    ) -> ResolveResult:
+        return self._retry.call("resolve", answer, seconds_left=left)
+
+    def _look(self, mark_ids: Sequence[int], record_id: int, left: Callable[[], float]) -> None:
+        """Looks at the event's marks, or those that an earlier call with it left; waits a while for whoever else looks at them.
+
+        Without success the marks stay for redo, and the answer will say so.
+        """
+
+        def attempt() -> None:
+            nonlocal mark_ids
+            if not mark_ids:
+                with self._ledger.transaction(seconds=left()) as tx:
+                    mark_ids = tx.marks_on([record_id])
+            look = self._looker.look(mark_ids, seconds_left=left)
+            mark_ids = ()
+            if look.deferred:
+                raise LedgerUnavailableError("the record is being looked at")
+
+        with suppress(LedgerUnavailableError):
+            self._retry.call("resolve_look", attempt, seconds_left=left)
+
+    def _take(self, event: Event, *, seconds: float) -> Taken:
+        def attempt(own: bool) -> Taken:
+            with self._ledger.transaction(seconds=seconds) as tx:
+                tx.limit_statements(seconds)
+                return self._taker.take(tx, [event], cause=ChangeCause.RESOLVE, actor="resolve", own=own)
+
+        return owning_if_needed(attempt)
+
+    def _preview(self, event: Event, *, seconds: float) -> ResolveResult:
+        def attempt(own: bool) -> ResolveResult:
+            with self._ledger.look(preview=True) as tx:
+                tx.limit_statements(seconds)
+                taken = self._taker.take(tx, [event], cause=ChangeCause.RESOLVE, actor="resolve", own=own)
+                key = (event.source, event.event_id)
+                if taken.conflicts:
+                    raise EventIdConflictError(source=event.source, event_id=event.event_id)
+                self._looker.attempt(tx, taken.marks)
+                return self._answer(tx, taken.records[key], duplicate=key in taken.repeated, new=taken.new_records > 0)
+
+        return owning_if_needed(attempt)
+
+    def _answer(self, tx: LedgerTransaction, record_id: int, *, duplicate: bool, new: bool | None) -> ResolveResult:
+        """Where the record stands; `new` is None outside previews, else whether the claim was not known before."""
         standing = tx.standing(record_id)
         pairs = sorted(tx.pairs_with(record_id), key=lambda pair: (-pair.score, pair.low, pair.high))
         others = {pair.high if pair.low == record_id else pair.low for pair in pairs}
@@ -90,13 +136,14 @@ class ResolveFlow:
         linked = decision is Decision.LINK
         best = next((pair for pair in pairs if ((pair.low in within and pair.high in within) == linked)), None)
         probability = self._matcher.probabilities([best.score])[0] if best is not None else 0.0
-        made_now = preview and new and standing.members == 1
+        unnamed = standing.profile_id is None or (new and standing.members == 1)
         return ResolveResult(
-            profile_id="" if made_now else profile_public_id(standing.profile_id),
+            profile_id="" if unnamed or standing.profile_id is None else profile_public_id(standing.profile_id),
             decision=decision,
             probability=probability,
             evidence=self._evidence(tx, pairs[:_EVIDENCE_LIMIT]),
-            version=0 if preview else standing.version,
+            version=standing.version if new is None else 0,
+            ledger_version=tx.stamp() if new is None else 0,
             provisional=bool(tx.marks_among(tx.closure([record_id]))),
             duplicate=duplicate,
             model_version=self._matcher.model_version,

@@ -1,163 +1,168 @@
-"""Taking valid events into the ledger: what ingest and resolve have in common.
+"""Taking valid events into the ledger: the evidence half of ingest and resolve.
 
-In one transaction: inbox, records and their identifiers, evidence, partition of the touched components, profiles, journal, outbox. Whoever calls
-this has opened the transaction and holds the writers' lock.
+One transaction: inbox, records, their identifiers and blocking keys, key states, and a mark on every record that must be looked at because of
+it. It touches no pair and no profile; those are what looks make of the evidence afterwards (`flows.look`, ADR 0010). Whoever calls this has
+opened the transaction.
+
+Of two contents under one event id the one with the lower digest counts, whichever came first. Where that takes evidence back, the transaction
+needs the evidence for itself, which it cannot ask for half-way: `EvidenceOwnershipError` says so and the caller starts again with `own=True`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from datetime import UTC, date
+from typing import TypeVar
 
 from goldthread.domain.ids import BirthIds
-from goldthread.domain.policy import Totals, tier_of
-from goldthread.domain.ports import ProfileChange
-from goldthread.domain.words import Click, ConsentChange, CustomerChange, Event, Payload, Purchase, profile_public_id
-from goldthread.flows.components import Cause, Settlement, alone, place, settle
-from goldthread.flows.evidence import Judgement, NewRecord, judge
-from goldthread.ledger import (
-    InboxRow,
-    LedgerTransaction,
-    PurchaseRow,
-    RecordSighting,
-    RecordTokens,
-    StoredRecord,
-    TokenRow,
-)
+from goldthread.domain.policy import Totals
+from goldthread.domain.words import Click, ConsentChange, CustomerChange, Event, Payload, Purchase
+from goldthread.flows.keys import KeyChanges, NewRecord, hang_keys, unhang_keys
+from goldthread.ledger import InboxRow, LedgerTransaction, NewMark, PurchaseRow, RecordSighting, Step, StoredRecord
 from goldthread.matching import Matchable, Matcher
 from goldthread.telemetry.metrics import Metrics
-from goldthread.wire import encode_change
 
-__all__ = ["INLINE_COMPONENT_RECORDS", "Taken", "Taker"]
+__all__ = ["EvidenceOwnershipError", "Taken", "Taker", "owning_if_needed"]
 
-INLINE_COMPONENT_RECORDS = 20_000
-"""Components that together hold more records than this are left to a redo mark."""
+T = TypeVar("T")
+
+
+class EvidenceOwnershipError(Exception):
+    """The events replace some that counted: the transaction must be tried again as the only one that writes evidence."""
+
+
+def owning_if_needed(attempt: Callable[[bool], T]) -> T:
+    """What `attempt(own)` gives: beside other writers if it can be, else as the only one."""
+    try:
+        return attempt(False)
+    except EvidenceOwnershipError:
+        return attempt(True)
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What one call did.
 
-    `records` gives the record of every event that is in the ledger now, taken or repeated; `conflicts` are
-    events whose id was used with another content.
+    `records` gives the record of every event that counts, taken or repeated; `conflicts` are events whose content lost against another under
+    the same id; `replaced` counts contents that lost after they had counted. `marks` are the marks left.
     """
 
     records: dict[tuple[str, str], int]
     fresh: int
     repeated: set[tuple[str, str]]
     conflicts: list[Event]
+    replaced: int
     new_records: int
-    settlement: Settlement
-    judgement: Judgement
+    marks: list[int]
+    keys: KeyChanges
 
-    def count(self, metrics: Metrics, *, cause: str) -> None:
+    def count(self, metrics: Metrics) -> None:
         """Adds what was done to the metrics; called once the transaction has committed."""
         metrics.records.inc(self.new_records)
-        metrics.pairs.labels("kept").inc(self.judgement.kept)
-        metrics.pairs.labels("dropped").inc(self.judgement.dropped)
-        for kind, closed in self.judgement.closed_keys.items():
+        metrics.event_conflicts.inc(len(self.conflicts) + self.replaced)
+        for kind, closed in self.keys.closed.items():
             metrics.keys_closed.labels(kind).inc(closed)
-        self.settlement.count(metrics, cause=cause)
+
+
+@dataclass(slots=True)
+class _Sifted:
+    """Events told apart: to take (with address and digest), repeated, lost, and stored ones that lose against one to take."""
+
+    fresh: list[tuple[Event, bytes, bytes]]
+    repeated: set[tuple[str, str]]
+    conflicts: list[tuple[Event, bytes]]
+    replaced: dict[tuple[str, str], int]
+    records: dict[tuple[str, str], int]
 
 
 class Taker:
-    """Takes events with one matcher. Thread-safe."""
+    """Takes events with one matcher. Thread-safe. `grace_seconds`: how long the marks of a batch are left to whoever took it."""
 
-    def __init__(
-        self,
-        *,
-        matcher: Matcher,
-        birth_ids: BirthIds,
-        metrics: Metrics,
-        inline_component_records: int = INLINE_COMPONENT_RECORDS,
-    ) -> None:
+    def __init__(self, *, matcher: Matcher, birth_ids: BirthIds, metrics: Metrics, grace_seconds: float = 5.0) -> None:
         self._matcher = matcher
-        self._inline_component_records = inline_component_records
         self._birth_ids = birth_ids
         self._metrics = metrics
+        self._grace_seconds = grace_seconds
 
-    def take(self, tx: LedgerTransaction, events: Sequence[Event], *, cause: str, actor: str) -> Taken:
-        """Takes each event once, whatever was taken before; the first of two with one id in this batch counts."""
+    def take(
+        self, tx: LedgerTransaction, events: Sequence[Event], *, cause: str, actor: str, own: bool = False
+    ) -> Taken:
+        """Takes each event once, whatever was taken before. Raises `EvidenceOwnershipError` if it must be tried again with `own`."""
         matcher, metrics = self._matcher, self._metrics
+        if own:
+            tx.own_evidence()
+        else:
+            tx.share_evidence()
+        tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
         addresses = matcher.addresses([event.claim for event in events])
-        fresh, repeated, conflicts, records = self._sift(tx, events, addresses)
-        model_id = tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
+        sifted = self._sift(tx, events, addresses)
+        if sifted.replaced and not own:
+            raise EvidenceOwnershipError
+        if sifted.replaced:
+            tx.unhang_events(sifted.replaced)
         with metrics.stage("records"):
-            stored, new = self._keep_records(tx, fresh)
-            rows = [(event, digest, stored[address].record_id) for event, address, digest in fresh]
+            stored, new = self._keep_records(tx, sifted.fresh)
+        with metrics.stage("keys"):
+            changes = hang_keys(tx, matcher, new)
+        with metrics.stage("events"):
+            rows = [(event, digest, stored[address].record_id) for event, address, digest in sifted.fresh]
             _keep_events(tx, rows)
-        with metrics.stage("evidence"):
-            judgement = judge(tx, matcher, new, model_id=model_id, metrics=metrics)
-        events_of = {record_id: (event.source, event.event_id) for event, _, record_id in reversed(rows)}
-        births = {row.record_id: row.profile_id for row in stored.values() if row.new}
-        with metrics.stage("profiles"):
-            members = tx.closure(judgement.touched)
-            if len(members) > self._inline_component_records:
-                tx.insert_dirty_marks(judgement.touched, "large component")
-                placement = alone(births)
-            else:
-                placement = place(tx, matcher, members, metrics=metrics)
-            settlement = settle(
-                tx,
-                placement,
-                new=births.keys(),
-                resighted={row.profile_id for row in stored.values() if not row.new},
-                cause=Cause(cause, actor, events_of),
-                model_id=model_id,
-            )
-        self.publish(tx, settlement, judgement.closed_tokens, cause=cause)
+            tx.insert_conflicts([_inbox_row(event, digest, 0) for event, digest in sifted.conflicts])
+        marks = _marks(rows, {record.record_id for record in new})
+        if sifted.replaced:
+            marks += self._take_back(tx, set(sifted.replaced.values()), changes)
+        marks += [NewMark(record_id, Step.JUDGE) for record_id in changes.carriers]
+        mark_ids = tx.insert_marks(marks, cause=cause, actor=actor, grace=self._grace_seconds)
+        changes.publish(tx)
+        records = sifted.records
         records.update({(event.source, event.event_id): record_id for event, _, record_id in rows})
-        return Taken(records, len(fresh), repeated, conflicts, len(new), settlement, judgement)
+        return Taken(
+            records=records,
+            fresh=len(sifted.fresh),
+            repeated=sifted.repeated,
+            conflicts=[event for event, _ in sifted.conflicts],
+            replaced=len(sifted.replaced),
+            new_records=len(new),
+            marks=mark_ids,
+            keys=changes,
+        )
 
-    def publish(self, tx: LedgerTransaction, settlement: Settlement, closed_tokens: set[int], *, cause: str) -> None:
-        """Queues what changed for the relay."""
-        live = [row.profile_id for row in settlement.changed if row.live]
-        tokens = tx.tokens_of_profiles(live) if live else {}
-        as_of, began = tx.as_of()
-        rows: list[tuple[UUID | None, int, bool, bytes, Sequence[int]]] = []
-        for row in settlement.changed:
-            change = ProfileChange(
-                profile_id=profile_public_id(row.profile_id),
-                version=row.version,
-                live=row.live,
-                successor_ids=tuple(profile_public_id(home) for home in settlement.successors.get(row.profile_id, ())),
-                record_ids=tuple(str(member) for member in row.members),
-                cause=cause,
-                tier=tier_of(row.totals, as_of),
-                totals=row.totals,
-                model_version=self._matcher.model_version,
-            )
-            rows.append(
-                (row.profile_id, row.version, row.live, encode_change(change, began), tokens.get(row.profile_id, ()))
-            )
-        if closed_tokens:
-            [version] = tx.draw_versions(1)
-            rows.append((None, version, True, b"", sorted(closed_tokens)))
-        tx.write_outbox(rows)
+    def _take_back(self, tx: LedgerTransaction, bereft: set[int], changes: KeyChanges) -> list[NewMark]:
+        """Sums up records that lost an event; those that lost their last one are withdrawn, with their keys."""
+        withdrawn = tx.recount_records(bereft)
+        undone = unhang_keys(tx, self._matcher, bereft, withdrawn)
+        changes.carriers |= undone.carriers
+        changes.tokens |= undone.tokens
+        changes.closed.update(undone.closed)
+        return [NewMark(record_id, Step.JUDGE if record_id in withdrawn else Step.SUM) for record_id in bereft]
 
-    def _sift(
-        self, tx: LedgerTransaction, events: Sequence[Event], addresses: Sequence[bytes]
-    ) -> tuple[list[tuple[Event, bytes, bytes]], set[tuple[str, str]], list[Event], dict[tuple[str, str], int]]:
-        """Tells fresh events (with address and content digest) from repeated and conflicting ones."""
+    def _sift(self, tx: LedgerTransaction, events: Sequence[Event], addresses: Sequence[bytes]) -> _Sifted:
         seen = {key: (row.payload_digest, row.record_id) for key, row in tx.seen_events(events).items()}
-        batch: dict[tuple[str, str], bytes] = {}
-        fresh, repeated, conflicts, records = [], set(), [], {}
-        for event, address in zip(events, addresses, strict=True):
-            key, digest = (event.source, event.event_id), _content_digest(event, address)
-            known = seen[key][0] if key in seen else batch.get(key)
-            if known is None:
-                batch[key] = digest
-                fresh.append((event, address, digest))
-            elif known == digest:
-                repeated.add(key)
-                if key in seen:
-                    records[key] = seen[key][1]
-            else:
-                conflicts.append(event)
-        return fresh, repeated, conflicts, records
+        best: dict[tuple[str, str], tuple[bytes, Event, bytes]] = {}
+        digests = [_content_digest(event, address) for event, address in zip(events, addresses, strict=True)]
+        for event, address, digest in zip(events, addresses, digests, strict=True):
+            key = (event.source, event.event_id)
+            if key not in best or digest < best[key][0]:
+                best[key] = (digest, event, address)
+        sifted = _Sifted([], set(), [], {}, {})
+        for key, (digest, event, address) in best.items():
+            if key in seen and seen[key][0] <= digest:
+                sifted.records[key] = seen[key][1]
+                continue
+            sifted.fresh.append((event, address, digest))
+            if key in seen:
+                sifted.replaced[key] = seen[key][1]
+        for event, digest in zip(events, digests, strict=True):
+            key = (event.source, event.event_id)
+            counts = min(digest, best[key][0], seen[key][0]) if key in seen else best[key][0]
+            if digest != counts:
+                sifted.conflicts.append((event, digest))
+            elif event is not best[key][1] or (key in seen and seen[key][0] == digest):
+                sifted.repeated.add(key)
+        return sifted
 
     def _keep_records(
         self, tx: LedgerTransaction, fresh: Sequence[tuple[Event, bytes, bytes]]
@@ -168,45 +173,21 @@ class Taker:
         if not by_address:
             return {}, []
         addresses = sorted(by_address)
-        claims = [by_address[address][0].claim for address in addresses]
-        tokens = dict(zip(addresses, self._matcher.tokens(claims), strict=True))
-        compared = {
-            address: Matchable(address, claim.attributes, tokens[address])
-            for address, claim in zip(addresses, claims, strict=True)
-        }
-        name_keys = dict(zip(addresses, self._matcher.name_keys(list(compared.values())), strict=True))
-        sightings = [self._sighting(address, by_address[address], name_keys[address]) for address in addresses]
-        stored = tx.upsert_records(sightings)
-        token_rows = [
-            TokenRow(token, kind, namespace, form) for rows in tokens.values() for kind, namespace, form, token in rows
-        ]
-        known = tx.upsert_tokens(
-            token_rows, key_version=self._matcher.key_version, normalizer_version=self._matcher.normalizer_version
+        claims = {address: by_address[address][0].claim for address in addresses}
+        bare = [Matchable(address, claims[address].attributes, ()) for address in addresses]
+        name_keys = dict(zip(addresses, self._matcher.name_keys(bare), strict=True))
+        stored = tx.upsert_records(
+            [self._sighting(address, by_address[address], name_keys[address]) for address in addresses]
         )
-        token_ids = {address: tuple(known[row[3]][0] for row in rows) for address, rows in tokens.items()}
-        tx.upsert_record_tokens(
-            [
-                RecordTokens(
-                    record_id=stored[row.address].record_id,
-                    token_ids=token_ids[row.address],
-                    first_seen=row.first_seen,
-                    last_seen=row.last_seen,
-                    sightings=row.sightings,
-                )
-                for row in sightings
-            ]
-        )
-        generic = {token_id for token_id, is_generic in known.values() if is_generic}
+        fresh_addresses = [address for address in addresses if stored[address].new]
+        tokens = self._matcher.tokens([claims[address] for address in fresh_addresses]) if fresh_addresses else []
         new = [
             NewRecord(
-                stored[address].record_id,
-                compared[address],
-                name_keys[address],
-                tuple(token_id for token_id in token_ids[address] if token_id not in generic),
+                stored[address].record_id, Matchable(address, claims[address].attributes, carried), name_keys[address]
             )
-            for address in addresses
-            if stored[address].new
+            for address, carried in zip(fresh_addresses, tokens, strict=True)
         ]
+        tx.insert_members([record.record_id for record in new])
         return stored, new
 
     def _sighting(self, address: bytes, events: Sequence[Event], name_key: str | None) -> RecordSighting:
@@ -226,22 +207,35 @@ class Taker:
         )
 
 
+def _marks(rows: Sequence[tuple[Event, bytes, int]], new: set[int]) -> list[NewMark]:
+    """One mark for every record, and one more for each further day on which it bought something."""
+    marks: dict[tuple[int, date | None], NewMark] = {}
+    marked: set[int] = set()
+    for event, _, record_id in rows:
+        day = event.occurred_at.astimezone(UTC).date() if isinstance(event.payload, Purchase) else None
+        if (record_id, day) in marks or (day is None and record_id in marked):
+            continue
+        step = Step.JUDGE if record_id in new and record_id not in marked else Step.SUM
+        marked.add(record_id)
+        marks[record_id, day] = NewMark(record_id, step, day, event.source, event.event_id)
+    return list(marks.values())
+
+
+def _inbox_row(event: Event, digest: bytes, record_id: int) -> InboxRow:
+    return InboxRow(
+        source=event.source,
+        event_id=event.event_id,
+        payload_digest=digest,
+        record_id=record_id,
+        kind=_KINDS[type(event.payload)],
+        occurred_at=event.occurred_at,
+    )
+
+
 def _keep_events(tx: LedgerTransaction, rows: Sequence[tuple[Event, bytes, int]]) -> None:
     if not rows:
         return
-    tx.insert_inbox(
-        [
-            InboxRow(
-                source=event.source,
-                event_id=event.event_id,
-                payload_digest=digest,
-                record_id=record_id,
-                kind=_KINDS[type(event.payload)],
-                occurred_at=event.occurred_at,
-            )
-            for event, digest, record_id in rows
-        ]
-    )
+    tx.insert_inbox([_inbox_row(event, digest, record_id) for event, digest, record_id in rows])
     tx.insert_purchases(
         [
             PurchaseRow(

@@ -36,6 +36,7 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolClosed
 
 from goldthread.domain.errors import LedgerUnavailableError
+from goldthread.ledger.bounded import shorten_waits
 from goldthread.ledger.queries import query
 from goldthread.telemetry.metrics import Metrics
 
@@ -89,20 +90,25 @@ class Commits:
         *,
         isolation: IsolationLevel | None = None,
         preview: bool = False,
-        timeout: float | None = None,
         bound_seconds: float = inf,
     ) -> Iterator[Connection[Any]]:
         """A connection inside a transaction that commits at the end, or rolls back if the block fails or is a preview.
 
         Returns normally only if the transaction committed (or was a preview). Raises psycopg's errors as they are, for `translated`, where the server
         said what happened or COMMIT was never sent; `LedgerUnavailableError` with the outcome in its metadata where a lost COMMIT had no effect
-        or its effect cannot be told. `timeout` in seconds bounds the wait for a connection, `bound_seconds` the search for a lost COMMIT further.
+        or its effect cannot be told. `bound_seconds` from now on a connection is no longer waited for and a lost COMMIT no longer looked into;
+        both have their own bounds too. Nor does the server's silence keep a statement for longer.
         """
+        until = self._clock() + bound_seconds
         witness: _Witness | None = None
         sent = done = False
         broken: Connection[Any] | None = None
         try:
-            with self._pool.connection(timeout) as connection, _isolated(connection, isolation):
+            with (
+                self._pool.connection(min(bound_seconds, self._pool.timeout)) as connection,
+                _isolated(connection, isolation),
+            ):
+                shorten_waits(connection, until - self._clock())
                 with connection.transaction(force_rollback=preview):
                     yield connection
                     if not preview:
@@ -119,7 +125,7 @@ class Commits:
         else:
             return
         # Outside the block above: the broken connection has left its place in the pool to the one that asks.
-        bound = min(self._bound, max(0.0, bound_seconds))
+        bound = min(self._bound, max(0.0, until - self._clock()))
         outcome = self._resolve(witness, bound)
         self._metrics.commits_resolved.labels(outcome).inc()
         if outcome != "committed":
@@ -146,6 +152,7 @@ class Commits:
         parameters = {"xid": witness.xid}
         try:
             with self._pool.connection(max(0.1, min(left, self._pool.timeout))) as connection:
+                shorten_waits(connection, left)
                 row = connection.execute(query("commit_status"), parameters).fetchone()
                 status, life = row if row is not None else (None, "")
                 if status == "in progress" and hasten and life == witness.life:

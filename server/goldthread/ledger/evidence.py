@@ -4,26 +4,49 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
 
-from goldthread.ledger.rows import ComponentRows, PairRow, RecordRow
+from goldthread.ledger.rows import (
+    AssertionRow,
+    ComponentRows,
+    Mark,
+    NewMark,
+    PairRow,
+    PairState,
+    RecordRow,
+    Step,
+    TokenState,
+)
 from goldthread.ledger.statements import Statements
 
 __all__ = ["EvidenceStatements"]
+
+_MOST_COUNTED = 100_000
 
 
 class EvidenceStatements(Statements):
     """The evidence half of a transaction."""
 
     def add_carriers(
-        self, rows: Iterable[tuple[int, str | None]], *, limits: Sequence[int], max_records: int
-    ) -> list[tuple[int, int]]:
-        """Counts new carriers, `(token, name key)` each, and gives `(token, type)` of the tokens that became generic by them.
+        self,
+        rows: Iterable[tuple[int, str | None]],
+        *,
+        states: Mapping[int, TokenState],
+        limits: Sequence[int],
+        max_records: int,
+    ) -> list[TokenState]:
+        """Counts new carriers, `(token, name key)` each, and gives the tokens that became generic by them, as they were before.
 
-        Generic are tokens with more distinct name keys than `limits` allows for their type (from 1), or more records than `max_records`.
+        `states` are those of `lock_tokens`, whose locks make the counts exact. Generic are tokens with more distinct name keys than `limits` allows for
+        their type (from 1), or more records than `max_records`. Tokens that are generic already are not counted any further.
         """
         records: dict[int, int] = defaultdict(int)
         named: set[tuple[int, str]] = set()
         for token_id, name_key in rows:
+            if states[token_id].generic:
+                continue
             records[token_id] += 1
             if name_key is not None:
                 named.add((token_id, name_key))
@@ -36,19 +59,36 @@ class EvidenceStatements(Statements):
         ):
             names[token_id] += 1
         token_ids = sorted(records)
-        closed = self._rows(
-            "count_token_carriers",
-            token_ids=token_ids,
-            records=[records[t] for t in token_ids],
-            names=[names[t] for t in token_ids],
-            limits=list(limits),
-            max_records=max_records,
+        grown_records = [states[token_id].records + records[token_id] for token_id in token_ids]
+        grown_names = [states[token_id].name_keys + names[token_id] for token_id in token_ids]
+        generic = [
+            count > max_records or distinct > limits[states[token_id].type - 1]
+            for token_id, count, distinct in zip(token_ids, grown_records, grown_names, strict=True)
+        ]
+        self._run("grow_tokens", token_ids=token_ids, records=grown_records, names=grown_names, generic=generic)
+        return [states[token_id] for token_id, closed in zip(token_ids, generic, strict=True) if closed]
+
+    def overused_tokens(
+        self, uses: Collection[tuple[int, date]], *, purchases_per_day: int, stores_per_day: int
+    ) -> list[int]:
+        """Tokens, not generic yet, that were used too much on one of the days; `uses` are `(record, UTC day)`."""
+        if not uses:
+            return []
+        asked = sorted(uses)
+        rows = self._rows(
+            "overused_tokens",
+            record_ids=[record_id for record_id, _ in asked],
+            days=[day for _, day in asked],
+            purchases_per_day=purchases_per_day,
+            stores_per_day=stores_per_day,
         )
-        done = {token_id for token_id, _ in closed}
-        rest = [token_id for token_id in token_ids if token_id not in done]
-        if rest:
-            self._run("grow_tokens", token_ids=rest, records=[records[t] for t in rest], names=[names[t] for t in rest])
-        return [(token_id, type_) for token_id, type_ in closed]
+        return sorted(row[0] for row in rows)
+
+    def close_overused(self, token_ids: Collection[int]) -> list[tuple[int, int]]:
+        """Makes tokens generic; gives `(token, type)` of those that were not."""
+        ordered = sorted(token_ids)
+        self._run("lock_token_ids", token_ids=ordered)
+        return [(token_id, type_) for token_id, type_ in self._rows("close_overused", token_ids=ordered)]
 
     def token_carriers(self, token_ids: Collection[int]) -> set[int]:
         """Records that carry any of the tokens."""
@@ -97,13 +137,14 @@ class EvidenceStatements(Statements):
         for record_id, type_, namespace, form, token in self._rows("load_tokens", record_ids=wanted):
             tokens[record_id].append((type_, namespace, form, bytes(token)))
         return [
-            RecordRow(row[0], bytes(row[1]), row[2], row[3], tuple(row[4:12]), tuple(tokens[row[0]]))
+            RecordRow(row[0], bytes(row[1]), row[2], row[3], row[4], tuple(row[5:13]), tuple(tokens[row[0]]))
             for row in self._rows("load_records", record_ids=wanted)
         ]
 
-    def pairs_of(self, record_ids: Collection[int]) -> set[tuple[int, int]]:
+    def pairs_of(self, record_ids: Collection[int]) -> dict[tuple[int, int], PairState]:
         """Kept pairs that touch the records."""
-        return {(low, high) for low, high in self._rows("pairs_of", record_ids=sorted(record_ids))}
+        rows = self._rows("pairs_of", record_ids=sorted(record_ids))
+        return {(low, high): PairState(score, bytes(levels), model_id) for low, high, score, levels, model_id in rows}
 
     def delete_pairs(self, pairs: Collection[tuple[int, int]]) -> None:
         """Takes pairs back."""
@@ -127,19 +168,39 @@ class EvidenceStatements(Statements):
             model_id=model_id,
         )
 
-    def component(self, record_ids: Collection[int]) -> list[int]:
-        """Every record connected to these, these included, ascending."""
-        return [row[0] for row in self._rows("component", record_ids=sorted(record_ids))]
+    def component(self, record_ids: Collection[int], *, most: int | None = None) -> set[int]:
+        """Every record connected to these, these included; beyond `most` some are left out, and the set is larger than `most`."""
+        limit = None if most is None else most + 1
+        return {row[0] for row in self._rows("component", record_ids=sorted(record_ids), limit=limit)}
 
-    def closure(self, record_ids: Collection[int]) -> list[int]:
+    def closure(self, record_ids: Collection[int], *, most: int | None = None) -> list[int]:
         """Whole components around these records, and those of every record that shares a profile with one of them, ascending.
 
         A profile reaches beyond its components only while marks of a split component are pending; settling a part of it would take the rest for gone.
+        As soon as more than `most` are found, what has been found is given.
         """
-        members = set(self.component(record_ids)) if record_ids else set()
-        while fellows := {row[0] for row in self._rows("fellow_members", record_ids=sorted(members))}:
-            members.update(self.component(fellows))
+        members = self.component(record_ids, most=most) if record_ids else set()
+        while most is None or len(members) <= most:
+            fellows = self.fellows(members)
+            if not fellows:
+                break
+            members |= self.component(fellows, most=most)
         return sorted(members)
+
+    def marks_of_component(self, mark_id: int) -> list[int]:
+        """Every mark on the components around a mark's record, this one included; none if it is gone."""
+        records = [row[0] for row in self._rows("record_of_mark", mark_id=mark_id)]
+        if not records:
+            return []
+        return self.marks_on(self.closure(records))
+
+    def marks_on(self, record_ids: Collection[int]) -> list[int]:
+        """Every mark on these records."""
+        return [row[0] for row in self._rows("marks_on", record_ids=sorted(record_ids))]
+
+    def fellows(self, record_ids: Collection[int]) -> set[int]:
+        """Records that share a profile with one of these, these left out."""
+        return {row[0] for row in self._rows("fellow_members", record_ids=sorted(record_ids))} if record_ids else set()
 
     def load_component(self, record_ids: Sequence[int]) -> ComponentRows:
         """Records, kept pairs and standing assertions of whole components."""
@@ -147,32 +208,85 @@ class EvidenceStatements(Statements):
             PairRow(low, high, score, bytes(levels), tuple(weights))
             for low, high, score, levels, weights in self._rows("load_pairs", record_ids=list(record_ids))
         ]
-        assertions = self._rows("load_assertions", record_ids=list(record_ids))
         return ComponentRows(
             records=self.load_records(record_ids),
             pairs=pairs,
-            same=[(low, high) for low, high, same in assertions if same],
-            different=[(low, high) for low, high, same in assertions if not same],
+            assertions=[
+                AssertionRow(assertion_id, low, high, same, rank, asserted_at, None if basis is None else bytes(basis))
+                for assertion_id, low, high, same, rank, asserted_at, basis in self._rows(
+                    "load_assertions", record_ids=list(record_ids)
+                )
+            ],
         )
 
-    def insert_dirty_marks(self, record_ids: Collection[int], reason: str) -> None:
-        """Leaves durable marks."""
+    def lock_members(self, record_ids: Collection[int]) -> dict[int, UUID | None]:
+        """Locks the places of records, in record order, and gives the profile that holds each.
+
+        In a look this fails (`LedgerUnavailableError`, worth a retry) where another look has changed one of them since the snapshot.
+        """
+        return dict(self._rows("lock_members", record_ids=sorted(record_ids)))
+
+    def count_looks(self, record_ids: Collection[int]) -> None:
+        """Makes looks with an older snapshot fail at these records."""
         if record_ids:
-            self._run("insert_dirty_marks", record_ids=sorted(record_ids), reason=reason)
+            self._run("count_looks", record_ids=sorted(record_ids))
 
-    def take_dirty_marks(self, limit: int) -> list[int]:
-        """Takes the oldest marks; they come back if the transaction fails."""
-        return [row[0] for row in self._rows("take_dirty_marks", limit=limit)]
+    def insert_marks(
+        self,
+        marks: Collection[NewMark],
+        *,
+        cause: str,
+        actor: str,
+        operation_id: UUID | None = None,
+        grace: float = 0,
+    ) -> list[int]:
+        """Leaves durable marks and gives their ids; redo takes them from `grace` seconds on."""
+        if not marks:
+            return []
+        rows = sorted(marks, key=lambda mark: (mark.record_id, mark.step))
+        found = self._rows(
+            "insert_marks",
+            record_ids=[mark.record_id for mark in rows],
+            steps=[int(mark.step) for mark in rows],
+            days=[mark.used_on for mark in rows],
+            sources=[mark.source for mark in rows],
+            event_ids=[mark.event_id for mark in rows],
+            cause=cause,
+            actor=actor,
+            operation_id=operation_id,
+            grace=grace,
+        )
+        return [row[0] for row in found]
 
-    def drop_dirty_marks(self, record_ids: Collection[int]) -> None:
-        """Forgets marks of records that were just settled."""
-        self._run("drop_dirty_marks", record_ids=sorted(record_ids))
+    def take_marks(self, mark_ids: Sequence[int]) -> list[Mark]:
+        """Holds marks for this look; those that are gone or that another look holds are left out."""
+        return _marks(self._rows("take_marks", mark_ids=list(mark_ids)))
+
+    def operation_marks_on(self, record_ids: Collection[int]) -> list[Mark]:
+        """Marks of operations on these records, whoever will look at them."""
+        return _marks(self._rows("operation_marks_on", record_ids=sorted(record_ids)))
+
+    def due_marks(self, limit: int) -> list[int]:
+        """Marks that wait for redo, longest due first."""
+        return [row[0] for row in self._rows("due_marks", limit=limit)]
+
+    def drop_marks(self, mark_ids: Sequence[int]) -> None:
+        """Forgets marks that were looked at."""
+        self._run("drop_marks", mark_ids=list(mark_ids))
+
+    def push_marks_back(self, mark_ids: Sequence[int], *, base: float, most: float, jitter: float) -> None:
+        """Lets failed marks wait `base` seconds, doubled with each failure, at most `most`, times `jitter`."""
+        self._run("push_marks_back", mark_ids=list(mark_ids), base=base, most=most, jitter=jitter)
 
     def marks_among(self, record_ids: Collection[int]) -> set[int]:
         """Those of the records that carry a mark."""
         return {row[0] for row in self._rows("marks_among", record_ids=sorted(record_ids))}
 
-    def count_dirty_marks(self) -> int:
-        """Marks pending."""
-        [(count,)] = self._rows("count_dirty_marks")
-        return int(count)
+    def pending_marks(self) -> tuple[int, float]:
+        """Marks pending, counted up to 100,000, and the age of the oldest in seconds."""
+        [(count, age)] = self._rows("pending_marks", most=_MOST_COUNTED)
+        return int(count), float(age)
+
+
+def _marks(rows: Iterable[tuple[Any, ...]]) -> list[Mark]:
+    return [Mark(mark_id, record_id, Step(step), *rest) for mark_id, record_id, step, *rest in rows]

@@ -8,16 +8,25 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 from uuid import UUID
 
-from psycopg import Connection
+from psycopg import Connection, IsolationLevel
 from psycopg_pool import ConnectionPool
 
 from goldthread.domain.errors import SettingsError
 from goldthread.domain.policy import Totals, masked_name, question_for, tier_of
-from goldthread.domain.ports import Answer, CardSnapshot, DeadLetterRow, OutboxRow
+from goldthread.domain.ports import (
+    OUTBOX_START,
+    Answer,
+    CardSnapshot,
+    DeadLetterRow,
+    KnownOffset,
+    OutboxPlace,
+    OutboxRow,
+)
 from goldthread.domain.words import (
     IdentifierType,
     LookupOutcome,
@@ -28,7 +37,10 @@ from goldthread.domain.words import (
     profile_public_id,
 )
 from goldthread.ledger import migrate
+from goldthread.ledger.bounded import TCP_OPTIONS, BoundedConnection, bound_waits, shorten_waits
+from goldthread.ledger.commit import Commits
 from goldthread.ledger.errors import translated
+from goldthread.ledger.life import begin_life, check_life, known_stamp
 from goldthread.ledger.queries import query
 from goldthread.ledger.settings import LedgerSettings
 from goldthread.ledger.transaction import LedgerTransaction
@@ -60,25 +72,32 @@ class Ledger:
 
     def __init__(self, settings: LedgerSettings, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._statement_seconds = settings.statement_timeout_ms / 1000
         options = (
             f"-c statement_timeout={settings.statement_timeout_ms} -c lock_timeout={settings.lock_timeout_ms} "
             "-c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
         )
-        self._pool = ConnectionPool(
+        self._pool: ConnectionPool[Connection[Any]] = ConnectionPool(
             settings.dsn,
+            connection_class=BoundedConnection,
             min_size=settings.pool_min,
             max_size=settings.pool_max,
             timeout=settings.connect_timeout_s,
+            # After an outage nobody waits for an attempt that was put off for minutes: the next caller begins a new one.
+            reconnect_timeout=settings.connect_timeout_s,
             kwargs={
                 "autocommit": True,
                 "options": options,
                 "connect_timeout": settings.connect_timeout_s,
                 "prepare_threshold": 2,
+                **TCP_OPTIONS,
             },
             open=False,
-            check=ConnectionPool.check_connection,
+            check=self._check,
+            configure=begin_life,
         )
         self._pool.open()
+        self._commits = Commits(self._pool, metrics)
 
     def __enter__(self) -> Ledger:
         return self
@@ -90,15 +109,37 @@ class Ledger:
         """Closes every connection."""
         self._pool.close()
 
+    def _check(self, connection: Connection[Any]) -> None:
+        """Of every connection that is handed out: raises unless it answers within a second."""
+        bound_waits(connection, 0.0)
+        check_life(connection)
+        bound_waits(connection, self._statement_seconds)
+
     @contextmanager
     def _connection(self, timeout: float | None = None) -> Iterator[Connection[Any]]:
         with translated(), self._pool.connection(timeout=timeout) as connection:
+            if timeout is not None:
+                shorten_waits(connection, timeout)
             yield connection
 
     @contextmanager
-    def transaction(self, *, preview: bool = False) -> Iterator[LedgerTransaction]:
-        """One unit of work: committed at the end, or rolled back if it fails or is a preview."""
-        with self._connection() as connection, connection.transaction(force_rollback=preview):
+    def transaction(self, *, preview: bool = False, seconds: float = inf) -> Iterator[LedgerTransaction]:
+        """One unit of work: committed at the end, or rolled back if it fails or is a preview.
+
+        For `seconds` at most, and no longer than the ledger's own bounds, a connection is waited for and a COMMIT without an answer looked into.
+        """
+        with translated(), self._commits.transaction(preview=preview, bound_seconds=seconds) as connection:
+            yield LedgerTransaction(connection)
+
+    @contextmanager
+    def look(self, *, preview: bool = False, seconds: float = inf) -> Iterator[LedgerTransaction]:
+        """A transaction that sees one snapshot from its first statement on; otherwise as `transaction`.
+
+        `LedgerUnavailableError`, worth a retry, where it locks or changes a row that somebody else has changed since.
+        """
+        isolation = IsolationLevel.REPEATABLE_READ
+        commits = self._commits.transaction(isolation=isolation, preview=preview, bound_seconds=seconds)
+        with translated(), commits as connection:
             yield LedgerTransaction(connection)
 
     def migrate(self) -> list[str]:
@@ -130,6 +171,12 @@ class Ledger:
             rows = connection.execute(query("offsets"), {"group": group, "topic": topic}).fetchall()
         return {int(partition): int(offset) for partition, offset in rows}
 
+    def known_offsets(self, *, group: str, topic: str) -> dict[int, KnownOffset]:
+        """The same, with the id of the topic in which each offset counts."""
+        with self._connection() as connection:
+            rows = connection.execute(query("known_offsets"), {"group": group, "topic": topic}).fetchall()
+        return {int(partition): KnownOffset(int(offset), topic_id) for partition, offset, topic_id in rows}
+
     def answers(self, tokens: Sequence[bytes], *, timeout: float | None = None) -> list[Answer]:
         """The answer to each token, in their order, all from one snapshot. `timeout` in seconds bounds the waits."""
         with self._connection(timeout) as connection, connection.transaction():
@@ -139,10 +186,18 @@ class Ledger:
         found = {bytes(row[0]): _answer(row) for row in rows}
         return [found.get(token) or _unknown(token) for token in tokens]
 
-    def outbox(self, limit: int, *, skip: Sequence[int] = ()) -> list[OutboxRow]:
-        """Unpublished changes in commit-safe order, leaving out those of `skip`."""
+    def stamp(self) -> int:
+        """The stamp of a snapshot taken now: every answer read later has this version or a greater one (ADR 0011)."""
         with self._connection() as connection:
-            rows = connection.execute(query("outbox"), {"limit": limit, "skip": list(skip)}).fetchall()
+            row = connection.execute(query("stamp")).fetchone()
+        if row is None:
+            raise LookupError("stamp gave no row")
+        return known_stamp(row[0])
+
+    def outbox(self, limit: int) -> list[OutboxRow]:
+        """The first unpublished changes by version: of one profile in the order of its changes."""
+        with self._connection() as connection:
+            rows = connection.execute(query("outbox"), {"limit": limit}).fetchall()
         return [
             OutboxRow(
                 outbox_id=row[0],
@@ -155,6 +210,20 @@ class Ledger:
             )
             for row in rows
         ]
+
+    def outbox_places(self, limit: int, *, after: OutboxPlace = OUTBOX_START) -> list[OutboxPlace]:
+        """Places of unpublished changes after a place, in the order of `outbox`."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                query("outbox_ids"), {"limit": limit, "version": after.version, "outbox_id": after.outbox_id}
+            ).fetchall()
+        return [OutboxPlace(*row) for row in rows]
+
+    def outbox_tokens(self, outbox_ids: Sequence[int]) -> list[bytes]:
+        """Each identifier once that these changes name; a change that was published meanwhile names none."""
+        with self._connection() as connection:
+            rows = connection.execute(query("outbox_tokens"), {"outbox_ids": list(outbox_ids)}).fetchall()
+        return [bytes(row[0]) for row in rows]
 
     def outbox_done(self, outbox_ids: Sequence[int]) -> None:
         """Forgets published changes; repeating is harmless."""
@@ -199,14 +268,32 @@ class Ledger:
                 if held:
                     connection.execute(query("relay_unlock"), {"lock": _RELAY_LOCK})
 
+    def tokens_after(self, token_id: int, limit: int) -> list[tuple[int, bytes]]:
+        """A page of known tokens with their surrogates, in the order of the surrogates, after `token_id` (0: the first page)."""
+        with self._connection() as connection:
+            rows = connection.execute(query("tokens_after"), {"token_id": token_id, "limit": limit}).fetchall()
+        return [(int(row[0]), bytes(row[1])) for row in rows]
+
+    def known_tokens(self, tokens: Sequence[bytes]) -> set[bytes]:
+        """Those of the tokens that the ledger knows."""
+        with self._connection() as connection:
+            rows = connection.execute(query("known_tokens"), {"tokens": list(tokens)}).fetchall()
+        return {bytes(row[0]) for row in rows}
+
+    def count_tokens(self) -> int:
+        """How many tokens the ledger knows; scans, so not for a hot path."""
+        with self._connection() as connection:
+            row = connection.execute(query("count_tokens")).fetchone()
+        return int(row[0]) if row else 0
+
     def partition(self) -> dict[bytes, UUID]:
-        """Profile of every record by its address; for audits and tests, reads everything."""
+        """Profile of every placed record by its address; for audits and tests, reads everything."""
         with self._connection() as connection:
             rows = connection.execute(query("partition")).fetchall()
         return {bytes(address): profile_id for address, profile_id in rows}
 
     def event_profiles(self) -> Iterator[tuple[str, str, UUID]]:
-        """Source, event id and profile of every event taken; for audits, reads everything through a server-side cursor."""
+        """Source, event id and profile of every event whose record is placed; for audits, reads everything through a server-side cursor."""
         with (
             self._connection() as connection,
             connection.transaction(),
@@ -216,10 +303,22 @@ class Ledger:
             yield from cursor.execute(query("event_profiles"))
 
     def profile_of(self, birth_id: UUID) -> UUID | None:
-        """The profile that now holds the record with this birth id; None if the id was never given out."""
+        """The profile that now holds the record with this birth id; None if the id was never given out, or no look has placed it yet.
+
+        Of a withdrawn record: the live profile of the person that was named by it, if its other records stayed together; else its own, ended one.
+        """
+        passed: set[UUID] = set()
+        found: UUID | None = None
         with self._connection() as connection:
-            row = connection.execute(query("resolve_id"), {"birth_id": birth_id}).fetchone()
-        return row[0] if row else None
+            asked: UUID | None = birth_id
+            while asked is not None and asked not in passed:
+                passed.add(asked)
+                row = connection.execute(query("resolve_id"), {"birth_id": asked}).fetchone()
+                if row is None or row[0] is None:
+                    break
+                found, live, successor = row
+                asked = None if live else successor
+        return found
 
     def counts(self) -> LedgerCounts:
         """How much the ledger holds; scans, so not for a hot path."""
@@ -242,13 +341,16 @@ def _unknown(token: bytes) -> Answer:
 
 
 def _answer(row: Sequence[Any]) -> Answer:
-    (token, type_, generic, token_version, profiles, held_version, profile_id, given, family) = row[:9]
+    (token, type_, generic, stamped, placed, profiles, profile_id, given, family) = row[:9]
+    stamp = known_stamp(stamped)
     (count, total, last_at, last_store, low_review, high_review, as_of) = row[9:]
-    version = max(token_version, held_version)
+    if not generic and not placed:
+        # Unlike the answer for a token that the ledger never saw, this one replaces cards of records that are gone.
+        return replace(_unknown(bytes(token)), version=stamp)
     if generic or profiles != 1:
         return Answer(
             token=bytes(token),
-            version=version,
+            version=stamp,
             outcome=LookupOutcome.AMBIGUOUS,
             card=None,
             question=question_for(IdentifierType(type_)),
@@ -258,7 +360,7 @@ def _answer(row: Sequence[Any]) -> Answer:
     totals = Totals(count, total, last_at, last_store)
     return Answer(
         token=bytes(token),
-        version=version,
+        version=stamp,
         outcome=LookupOutcome.NEEDS_CONFIRMATION if reviews else LookupOutcome.FOUND,
         card=CardSnapshot(
             profile_id=profile_public_id(profile_id),

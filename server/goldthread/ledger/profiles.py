@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from goldthread.domain.policy import Totals
-from goldthread.ledger.rows import JournalEntry, PairRow, ProfileRow, ReviewRow, Standing
+from goldthread.ledger.life import known_stamp
+from goldthread.ledger.rows import HouseholdRow, JournalEntry, PairRow, ProfileRow, ReviewRow, Standing
 from goldthread.ledger.statements import Statements
 
 __all__ = ["ProfileStatements"]
@@ -76,6 +77,11 @@ class ProfileStatements(Statements):
             last_stores=[row.totals.last_purchase_store for row in ordered],
         )
 
+    def touch_profiles(self, profile_ids: Collection[UUID]) -> None:
+        """Makes looks with an older snapshot fail at these profiles, which stay as they are."""
+        if profile_ids:
+            self._run("touch_profiles", profile_ids=sorted(profile_ids))
+
     def tokens_of_profiles(self, profile_ids: Collection[UUID]) -> dict[UUID, list[int]]:
         """Identifiers of each profile's records."""
         return dict(self._rows("tokens_of_profiles", profile_ids=sorted(profile_ids)))
@@ -114,6 +120,32 @@ class ProfileStatements(Statements):
                 model_id=model_id,
             )
 
+    def profiles_of_records(self, record_ids: Collection[int]) -> dict[int, UUID]:
+        """Profile of each record that has been looked at."""
+        return dict(self._rows("profiles_of_records", record_ids=sorted(record_ids)))
+
+    def households_of(self, profile_ids: Collection[UUID]) -> list[HouseholdRow]:
+        """Households in which any of the profiles stands."""
+        return [HouseholdRow(*row) for row in self._rows("households_of", profile_ids=sorted(profile_ids))]
+
+    def write_households(self, rows: Sequence[HouseholdRow], *, gone: Sequence[HouseholdRow]) -> None:
+        """Ends some household relations and writes others."""
+        if gone:
+            self._run(
+                "delete_households",
+                low_profiles=[row.low_profile for row in gone],
+                high_profiles=[row.high_profile for row in gone],
+            )
+        if rows:
+            self._run(
+                "insert_households",
+                low_profiles=[row.low_profile for row in rows],
+                high_profiles=[row.high_profile for row in rows],
+                low_records=[row.low_record for row in rows],
+                high_records=[row.high_record for row in rows],
+                strengths=[row.strength for row in rows],
+            )
+
     def replace_contenders(self, contenders: Mapping[UUID, Collection[UUID]], cleared: Collection[UUID]) -> None:
         """Forgets the contenders of `cleared` and writes the new ones."""
         if cleared:
@@ -143,6 +175,7 @@ class ProfileStatements(Statements):
                         "actor": entry.actor,
                         "source": entry.source,
                         "event_id": entry.event_id,
+                        "operation_id": entry.operation_id,
                         "model_id": model_id,
                     }
                     for entry in entries
@@ -170,6 +203,11 @@ class ProfileStatements(Statements):
                         for profile_id, version, live, change, token_ids in rows
                     ],
                 )
+
+    def stamp(self) -> int:
+        """Stamp of this transaction's snapshot: answers with this stamp or a greater one contain all that it sees."""
+        [(stamp,)] = self._rows("stamp")
+        return known_stamp(stamp)
 
     def birth_ids(self, record_ids: Collection[int]) -> dict[int, UUID]:
         """Birth ids of records."""

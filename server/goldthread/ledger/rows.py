@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from enum import IntEnum
 from uuid import UUID
 
 from goldthread.domain.policy import Totals
 from goldthread.domain.words import AttributeValues
 
 __all__ = [
+    "AssertionRow",
     "ComponentRows",
+    "HouseholdRow",
     "InboxRow",
     "JournalEntry",
+    "Mark",
+    "NewMark",
     "PairRow",
+    "PairState",
     "ProfileRow",
     "PurchaseRow",
     "RecordRow",
     "RecordSighting",
-    "RecordTokens",
     "ReviewRow",
     "SeenEvent",
     "Standing",
+    "Step",
     "StoredRecord",
     "TokenRow",
+    "TokenState",
 ]
 
 
@@ -54,10 +61,9 @@ class RecordSighting:
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A record after an upsert; `new` if this transaction inserted it."""
+    """A record after an upsert; `new` if no event hung on it before."""
 
     record_id: int
-    profile_id: UUID
     new: bool
 
 
@@ -97,24 +103,62 @@ class TokenRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordTokens:
-    """Identifiers of one record in one batch."""
+class TokenState:
+    """An identifier as stored: surrogate, type, carriers, distinct name keys, and whether it is generic."""
+
+    token_id: int
+    type: int
+    records: int
+    name_keys: int
+    generic: bool
+
+
+class Step(IntEnum):
+    """How far a look at a marked record goes: sum its profile up, partition its component too, score its pairs too."""
+
+    SUM = 1
+    PLACE = 2
+    JUDGE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class NewMark:
+    """A mark to leave: record, step, UTC day of a purchase (None: none), and the event that asks for it ("" if none does)."""
 
     record_id: int
-    token_ids: tuple[int, ...]
-    first_seen: datetime
-    last_seen: datetime
-    sightings: int
+    step: Step
+    used_on: date | None = None
+    source: str = ""
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark held by a look."""
+
+    mark_id: int
+    record_id: int
+    step: Step
+    used_on: date | None
+    cause: str
+    actor: str
+    source: str
+    event_id: str
+    operation_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
 class RecordRow:
-    """What the core compares of one record; tokens are those that mean something: (type, namespace, form, token)."""
+    """What the core compares of one record; tokens are those that mean something: (type, namespace, form, token).
+
+    `profile_id` is None before the first look; a record that is not `active` is withdrawn.
+    """
 
     record_id: int
     address: bytes
     birth_id: UUID
-    profile_id: UUID
+    profile_id: UUID | None
+    active: bool
     attributes: AttributeValues = field(repr=False)
     tokens: tuple[tuple[int, str, int, bytes], ...] = field(repr=False)
 
@@ -130,14 +174,35 @@ class PairRow:
     weights: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PairState:
+    """What is stored of a pair, to tell whether a verdict is news."""
+
+    score: int
+    levels: bytes
+    model_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AssertionRow:
+    """A standing assertion, `low` < `high`; `basis` is the digest of the evidence it rests on, None if it holds whatever comes."""
+
+    assertion_id: int
+    low: int
+    high: int
+    same: bool
+    actor_rank: int
+    asserted_at: datetime
+    basis: bytes | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentRows:
     """Whole components: every record, kept pair and standing assertion of them."""
 
     records: list[RecordRow]
     pairs: list[PairRow]
-    same: list[tuple[int, int]]
-    different: list[tuple[int, int]]
+    assertions: list[AssertionRow]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,9 +241,9 @@ class ProfileRow:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a record stands: its profile, with version, ambiguity, number of records and whether a review is open."""
+    """Where a record stands: its profile (None before the first look), with version, ambiguity, number of records, and whether a review is open."""
 
-    profile_id: UUID
+    profile_id: UUID | None
     version: int
     ambiguous: bool
     members: int
@@ -190,6 +255,17 @@ class ReviewRow:
     """A review between two profiles, `low_profile` < `high_profile`; id 0 if it is not stored yet."""
 
     review_id: int
+    low_profile: UUID
+    high_profile: UUID
+    low_record: int
+    high_record: int
+    strength: int
+
+
+@dataclass(frozen=True, slots=True)
+class HouseholdRow:
+    """Two profiles of one household, `low_profile` < `high_profile`, with their best pair."""
+
     low_profile: UUID
     high_profile: UUID
     low_record: int
@@ -213,4 +289,5 @@ class JournalEntry:
     actor: str
     source: str
     event_id: str
+    operation_id: UUID | None
     links: tuple[tuple[int, int], ...]

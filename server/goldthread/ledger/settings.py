@@ -15,7 +15,7 @@ class LedgerSettings:
 
     dsn: str = field(repr=False)
     pool_min: int = 1
-    pool_max: int = 8
+    pool_max: int = 12
     statement_timeout_ms: int = 30_000
     lock_timeout_ms: int = 10_000
     connect_timeout_s: int = 5

@@ -1,12 +1,13 @@
 """What one writing transaction can do: batch statements only, in the order in which ingest calls them.
 
-Rows are locked in sorted order everywhere (tokens by token, blocks by key, profiles by id), so that two writers never wait for each other
-in a circle even once the writers' lock is gone.
+Nobody waits in a circle, because everybody takes locks in one order (ADR 0010). Writing evidence: the advisory lock, offsets, records by address,
+tokens by token, blocks by depth and key, inbox by key. Looking: membership by record, profiles by id; a look waits for nothing that writers of
+evidence hold, and they for nothing of a look's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from math import isfinite
 from typing import Any
@@ -14,27 +15,31 @@ from typing import Any
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from goldthread.domain.errors import ModelFileError, OffsetFencedError
+from goldthread.domain.errors import OffsetFencedError
 from goldthread.domain.ports import OffsetMove
 from goldthread.domain.words import ConsentChange, Event, Rejection
+from goldthread.ledger.bounded import bound_waits
 from goldthread.ledger.evidence import EvidenceStatements
 from goldthread.ledger.profiles import ProfileStatements
+from goldthread.ledger.remodel import RemodelStatements
+from goldthread.ledger.rework import ReworkStatements
 from goldthread.ledger.rows import (
     InboxRow,
     PurchaseRow,
     RecordSighting,
-    RecordTokens,
     SeenEvent,
     StoredRecord,
     TokenRow,
+    TokenState,
 )
+from goldthread.ledger.steward import StewardStatements
 
 __all__ = ["LedgerTransaction"]
 
-_WRITER_LOCK = 7_426_381_002
+_EVIDENCE_LOCK = 7_426_381_002
 
 
-class LedgerTransaction(EvidenceStatements, ProfileStatements):
+class LedgerTransaction(EvidenceStatements, ProfileStatements, RemodelStatements, ReworkStatements, StewardStatements):
     """One open transaction; lives no longer than `Ledger.transaction`."""
 
     def __init__(self, connection: Connection[Any]) -> None:
@@ -44,20 +49,35 @@ class LedgerTransaction(EvidenceStatements, ProfileStatements):
         """Ends every later statement of this transaction, waits for locks included, after `seconds`; infinity keeps the ledger's own limits."""
         if isfinite(seconds):
             milliseconds = max(1, int(seconds * 1000))
+            bound_waits(self._connection, seconds)
             self._run("limit_statements", milliseconds=str(milliseconds))
 
-    def lock_writers(self) -> None:
-        """Waits until no other writer is in its transaction, and keeps others out until this one ends."""
-        self._run("lock_writers", lock=_WRITER_LOCK)
+    def share_evidence(self) -> None:
+        """Takes part in writing evidence, beside any number of others."""
+        self._run("share_evidence", lock=_EVIDENCE_LOCK)
+
+    def own_evidence(self) -> None:
+        """Waits until no other transaction writes evidence, and keeps others out until this one ends: for what takes evidence back."""
+        self._run("own_evidence", lock=_EVIDENCE_LOCK)
 
     def advance_offset(self, group: str, move: OffsetMove) -> None:
-        """Moves one partition forward; `OffsetFencedError` if it is not where the batch was read from."""
-        self._run("insert_offset", group=group, topic=move.topic, partition=move.partition, start=move.start)
-        row = self._rows(
-            "advance_offset", group=group, topic=move.topic, partition=move.partition, start=move.start, end=move.end
-        )
-        if not row:
+        """Moves one partition forward and writes down the gap it leaves behind, if one was accepted.
+
+        `OffsetFencedError` if the ledger is not where, and in the topic in which, the batch was read.
+        """
+        place: dict[str, object] = {
+            "group": group,
+            "topic": move.topic,
+            "partition": move.partition,
+            "start": move.start,
+            "topic_id": move.topic_id,
+        }
+        held = move.gap.former_topic_id if move.gap is not None else move.topic_id
+        self._run("insert_offset", **place)
+        if not self._rows("advance_offset", end=move.end, held=held, **place):
             raise OffsetFencedError(topic=move.topic, partition=move.partition, expected=move.start)
+        if move.gap is not None:
+            self._run("insert_gap", first=move.gap.first, held=held, **place)
 
     def seen_events(self, events: Sequence[Event]) -> dict[tuple[str, str], SeenEvent]:
         """Those of the events that were taken before."""
@@ -66,6 +86,7 @@ class LedgerTransaction(EvidenceStatements, ProfileStatements):
 
     def insert_inbox(self, rows: Sequence[InboxRow]) -> None:
         """Takes events; the primary key refuses a second taking."""
+        rows = sorted(rows, key=lambda row: (row.source, row.event_id))
         self._run(
             "insert_inbox",
             sources=[row.source for row in rows],
@@ -114,7 +135,7 @@ class LedgerTransaction(EvidenceStatements, ProfileStatements):
             "postcodes",
         )
         columns = {name: [row.attributes[place] for row in rows] for place, name in enumerate(names)}
-        proposed = {row.address: row.birth_id for row in rows}
+        proposed = {row.address: row.sightings for row in rows}
         stored = self._rows(
             "upsert_records",
             addresses=[row.address for row in rows],
@@ -131,15 +152,22 @@ class LedgerTransaction(EvidenceStatements, ProfileStatements):
             **columns,
         )
         return {
-            bytes(address): StoredRecord(record_id, profile_id, birth_id == proposed[bytes(address)])
-            for address, record_id, profile_id, birth_id in stored
+            bytes(address): StoredRecord(record_id, sightings == proposed[bytes(address)])
+            for address, record_id, sightings in stored
         }
 
-    def upsert_tokens(
+    def insert_members(self, record_ids: Sequence[int]) -> None:
+        """Gives new records their place, held by no profile yet."""
+        if record_ids:
+            self._run("insert_members", record_ids=sorted(record_ids))
+
+    def lock_tokens(
         self, tokens: Sequence[TokenRow], *, key_version: int, normalizer_version: str
-    ) -> dict[bytes, tuple[int, bool]]:
-        """One row per identifier; gives its surrogate and whether it is generic, by token."""
+    ) -> dict[bytes, TokenState]:
+        """One row per identifier, locked until the transaction ends; gives states by token."""
         rows = sorted(set(tokens), key=lambda row: row.token)
+        if not rows:
+            return {}
         self._run(
             "insert_tokens",
             tokens=[row.token for row in rows],
@@ -149,25 +177,20 @@ class LedgerTransaction(EvidenceStatements, ProfileStatements):
             key_version=key_version,
             normalizer_version=normalizer_version,
         )
-        found = self._rows("find_tokens", tokens=[row.token for row in rows])
-        return {bytes(token): (token_id, generic) for token, token_id, generic in found}
+        found = self._rows("lock_tokens", tokens=[row.token for row in rows])
+        return {
+            bytes(token): TokenState(
+                token_id=token_id, type=type_, records=records, name_keys=name_keys, generic=generic
+            )
+            for token, token_id, type_, records, name_keys, generic in found
+        }
 
-    def upsert_record_tokens(self, rows: Sequence[RecordTokens]) -> None:
-        """Hangs identifiers on records and widens the times in which they were seen there."""
-        flat = sorted(
-            (row.record_id, token_id, row.first_seen, row.last_seen, row.sightings)
-            for row in rows
-            for token_id in row.token_ids
-        )
-        if flat:
-            record_ids, token_ids, first_seen, last_seen, sightings = map(list, zip(*flat, strict=True))
+    def insert_record_tokens(self, rows: Collection[tuple[int, int]]) -> None:
+        """Hangs identifiers on new records: `(record, token)`."""
+        if rows:
+            ordered = sorted(rows)
             self._run(
-                "upsert_record_tokens",
-                record_ids=record_ids,
-                token_ids=token_ids,
-                first_seen=first_seen,
-                last_seen=last_seen,
-                sightings=sightings,
+                "insert_record_tokens", record_ids=[row[0] for row in ordered], token_ids=[row[1] for row in ordered]
             )
 
     def insert_purchases(self, rows: Sequence[PurchaseRow]) -> None:
@@ -196,25 +219,6 @@ class LedgerTransaction(EvidenceStatements, ProfileStatements):
                 purposes=[consent.purpose for _, consent, _ in rows],
                 granted=[consent.granted for _, consent, _ in rows],
             )
-
-    def model_id(self, *, version: str, sha256: bytes, body: str) -> int:
-        """Surrogate of the match model, registering it; `ModelFileError` if the version was used with another content."""
-        found = self._rows("find_model", version=version)
-        if not found:
-            if self._rows("any_model"):
-                raise ModelFileError(
-                    "the ledger was scored by another match model, and scores of two do not mix",
-                    metadata={"version": version},
-                )
-            # Only then: an insert that finds a conflict still draws from the identity's sequence, in every transaction for ever.
-            self._run("register_model", version=version, sha256=sha256, body=body)
-            found = self._rows("find_model", version=version)
-        [(model_id, stored)] = found
-        if bytes(stored) != sha256:
-            raise ModelFileError(
-                "the ledger knows this model version with another content", metadata={"version": version}
-            )
-        return int(model_id)
 
     def as_of(self) -> tuple[date, datetime]:
         """The published date of the tiers, and when this transaction began."""

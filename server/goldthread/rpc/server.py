@@ -30,6 +30,7 @@ from goldthread.rpc.lookup import Lookups, LookupServicer
 from goldthread.rpc.pool import BlockingPool
 from goldthread.rpc.resolver import ResolverServicer, Resolves
 from goldthread.rpc.settings import CallLimits, RpcSettings
+from goldthread.rpc.steward import Stewards, StewardServicer
 from goldthread.telemetry.logs import get_logger
 from goldthread.telemetry.metrics import Metrics
 from goldthread.v1 import (
@@ -37,6 +38,8 @@ from goldthread.v1 import (
     lookup_service_pb2_grpc,
     resolver_service_pb2,
     resolver_service_pb2_grpc,
+    steward_service_pb2,
+    steward_service_pb2_grpc,
 )
 
 __all__ = ["RpcServer"]
@@ -44,11 +47,12 @@ __all__ = ["RpcServer"]
 _log = get_logger(__name__)
 _LOOKUP = lookup_service_pb2.DESCRIPTOR.services_by_name["LookupService"].full_name
 _RESOLVER = resolver_service_pb2.DESCRIPTOR.services_by_name["ResolverService"].full_name
+_STEWARD = steward_service_pb2.DESCRIPTOR.services_by_name["StewardService"].full_name
 _LAST_WAIT_SECONDS = 1.0
 
 
 class RpcServer:
-    """Serves `LookupService`, `ResolverService`, health and (unless switched off) reflection on one event loop; starts once."""
+    """Serves `LookupService`, `ResolverService`, `StewardService`, health and (unless switched off) reflection on one event loop; starts once."""
 
     def __init__(
         self,
@@ -56,31 +60,39 @@ class RpcServer:
         *,
         lookup: Lookups,
         resolve: Resolves,
+        steward: Stewards,
         metrics: Metrics,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         self._settings = settings
         self._lookup = lookup
         self._resolve = resolve
+        self._steward = steward
         self._metrics = metrics
         self._new_id = new_id
         self._tracking = TrackingInterceptor()
         self._health = health.aio.HealthServicer()
         self._pool = BlockingPool(name="resolve", threads=settings.resolve_threads, admitted=settings.resolve.in_flight)
+        self._steward_pool = BlockingPool(
+            name="steward", threads=settings.steward_threads, admitted=settings.steward.in_flight
+        )
         self._server: aio.Server | None = None
 
     async def start(self) -> int:
         """Port on which the server now listens. Raises `SettingsError` if it cannot listen there or the TLS files cannot be read."""
         settings = self._settings
-        limits = {_LOOKUP: settings.lookup, _RESOLVER: settings.resolve}
+        limits = {_LOOKUP: settings.lookup, _RESOLVER: settings.resolve, _STEWARD: settings.steward}
         server = aio.server(interceptors=self._interceptors(limits), options=_options(settings))
         lookup_service_pb2_grpc.add_LookupServiceServicer_to_server(LookupServicer(self._lookup, self._metrics), server)
         resolver_service_pb2_grpc.add_ResolverServiceServicer_to_server(
             ResolverServicer(self._resolve, self._pool), server
         )
+        steward_service_pb2_grpc.add_StewardServiceServicer_to_server(
+            StewardServicer(self._steward, self._steward_pool), server
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if settings.reflection:
-            names = (_LOOKUP, _RESOLVER, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            names = (_LOOKUP, _RESOLVER, _STEWARD, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
         try:
             port = _listen(server, settings)
@@ -88,7 +100,7 @@ class RpcServer:
             await server.stop(None)
             raise
         await server.start()
-        for service in (_LOOKUP, _RESOLVER):
+        for service in (_LOOKUP, _RESOLVER, _STEWARD):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         self._server = server
         return port
@@ -102,7 +114,12 @@ class RpcServer:
         await asyncio.sleep(self._settings.drain_seconds)
         await server.stop(self._settings.grace_seconds)
         handlers = await self._tracking.drained(seconds=_LAST_WAIT_SECONDS)
-        threads = await self._pool.close(seconds=self._settings.resolve.seconds)
+        threads = sum(
+            await asyncio.gather(
+                self._pool.close(seconds=self._settings.resolve.seconds),
+                self._steward_pool.close(seconds=self._settings.steward.seconds),
+            )
+        )
         if handlers or threads:
             _log.warning("rpc_left_running", handlers=handlers, threads=threads)
 

@@ -68,9 +68,47 @@ class Metrics:
             ["kind"],
             registry=self.registry,
         )
+        self.event_conflicts = Counter(
+            "goldthread_event_conflicts",
+            "Contents that lost against another under the same event id.",
+            registry=self.registry,
+        )
+        self.looks = Counter(
+            "goldthread_looks",
+            "Looks at marked records: done, deferred to redo, failed in redo, broken (by an error that no retry cures).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.blast_radius = Histogram(
+            "goldthread_blast_radius",
+            "Profiles that one look changed though none of their records was marked.",
+            buckets=(0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+            registry=self.registry,
+        )
+        self.steward_operations = Counter(
+            "goldthread_steward_operations",
+            "Stewards' operations by kind and how they ended: done, deferred (durable, profiles follow), repeated, preview, refused, failed.",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
         self.dirty_marks = Gauge("goldthread_dirty_marks", "Redo marks pending.", registry=self.registry)
+        self.redo_lag_seconds = Gauge(
+            "goldthread_redo_lag_seconds", "Age of the oldest mark pending; 0 when none is.", registry=self.registry
+        )
         self.retries = Counter(
             "goldthread_retries", "Bounded retries taken, by what was retried.", ["operation"], registry=self.registry
+        )
+        self.commits_resolved = Counter(
+            "goldthread_commits_resolved",
+            "Transactions whose COMMIT got no answer, by what was found out: committed, aborted, unknown.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.offset_gaps = Counter(
+            "goldthread_offset_gaps",
+            "Gaps accepted and written to the ledger, by what was lost: head, topic (made anew).",
+            ["kind"],
+            registry=self.registry,
         )
         self.consumer_lag = Gauge(
             "goldthread_consumer_lag",
@@ -88,6 +126,12 @@ class Metrics:
         )
         self.cache_writes = Counter(
             "goldthread_cache_writes", "Card writes by result: stored, outdated.", ["result"], registry=self.registry
+        )
+        self.cache_removals = Counter(
+            "goldthread_cache_removals",
+            "Cards removed by a rebuild, by why: fresh, unknown to the ledger, of a version that it has not reached.",
+            ["reason"],
+            registry=self.registry,
         )
         self.cache_reads = Counter(
             "goldthread_cache_reads",

@@ -30,7 +30,9 @@ class _LookupOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LookupO
     LOOKUP_OUTCOME_FOUND: _LookupOutcome.ValueType  # 1
     """One profile; its card is given."""
     LOOKUP_OUTCOME_NOT_FOUND: _LookupOutcome.ValueType  # 2
-    """The ledger confirms that no record carries the identifier, or it is blank or a placeholder."""
+    """The ledger confirms that no record carries the identifier (one that was just taken, and whose Resolve was provisional, may not count yet), or it is
+    blank or a placeholder.
+    """
     LOOKUP_OUTCOME_NEEDS_CONFIRMATION: _LookupOutcome.ValueType  # 3
     """One profile, but a review of it is open: ask the question."""
     LOOKUP_OUTCOME_AMBIGUOUS: _LookupOutcome.ValueType  # 4
@@ -44,7 +46,9 @@ LOOKUP_OUTCOME_UNSPECIFIED: LookupOutcome.ValueType  # 0
 LOOKUP_OUTCOME_FOUND: LookupOutcome.ValueType  # 1
 """One profile; its card is given."""
 LOOKUP_OUTCOME_NOT_FOUND: LookupOutcome.ValueType  # 2
-"""The ledger confirms that no record carries the identifier, or it is blank or a placeholder."""
+"""The ledger confirms that no record carries the identifier (one that was just taken, and whose Resolve was provisional, may not count yet), or it is
+blank or a placeholder.
+"""
 LOOKUP_OUTCOME_NEEDS_CONFIRMATION: LookupOutcome.ValueType  # 3
 """One profile, but a review of it is open: ask the question."""
 LOOKUP_OUTCOME_AMBIGUOUS: LookupOutcome.ValueType  # 4
@@ -116,7 +120,9 @@ class LookupRequest(_message.Message):
     IDENTIFIER_FIELD_NUMBER: _builtins.int
     MIN_VERSION_FIELD_NUMBER: _builtins.int
     min_version: _builtins.int
-    """Answer from a version at least this one (from ResolveResponse.version); 0 takes what is there."""
+    """Answer from the ledger as it was at this version or later (from ResolveResponse.ledger_version, or a response's version); 0 takes what
+    is there. A version that no answer of this ledger can have yet is answered from the ledger as it is now.
+    """
     @_builtins.property
     def identifier(self) -> _identity_pb2.Identifier:
         """The identifier; required."""
@@ -175,7 +181,9 @@ class LookupResponse(_message.Message):
     outcome: Global___LookupOutcome.ValueType
     """Outcome."""
     version: _builtins.int
-    """Version of the answer in the ledger; 0 for NOT_FOUND."""
+    """Version of the ledger at which the answer was read, on one scale for all identifiers: of two answers the one with the greater version is
+    newer, equal versions mean equal content. 0 for NOT_FOUND. Not a profile's version (ResolveResponse.version).
+    """
     answer_source: Global___AnswerSource.ValueType
     """Where it came from."""
     @_builtins.property

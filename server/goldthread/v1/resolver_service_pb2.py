@@ -26,19 +26,19 @@ from goldthread.v1 import event_pb2 as goldthread_dot_v1_dot_event__pb2
 from goldthread.v1 import profile_pb2 as goldthread_dot_v1_dot_profile__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$goldthread/v1/resolver_service.proto\x12\rgoldthread.v1\x1a\x19goldthread/v1/event.proto\x1a\x1bgoldthread/v1/profile.proto\"N\n\x0eResolveRequest\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1c.goldthread.v1.CustomerEvent\x12\x0f\n\x07preview\x18\x02 \x01(\x08\"\xf6\x01\n\x0fResolveResponse\x12\x12\n\nprofile_id\x18\x01 \x01(\t\x12)\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x17.goldthread.v1.Decision\x12\x13\n\x0bprobability\x18\x03 \x01(\x01\x12)\n\x08\x65vidence\x18\x04 \x03(\x0b\x32\x17.goldthread.v1.Evidence\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12\x13\n\x0bprovisional\x18\x06 \x01(\x08\x12\x11\n\tduplicate\x18\x07 \x01(\x08\x12\x15\n\rmodel_version\x18\x08 \x01(\t\x12\x14\n\x0cuncalibrated\x18\t \x01(\x08*{\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x11\n\rDECISION_LINK\x10\x01\x12\x13\n\x0f\x44\x45\x43ISION_REVIEW\x10\x02\x12\x15\n\x11\x44\x45\x43ISION_SEPARATE\x10\x03\x12\x16\n\x12\x44\x45\x43ISION_AMBIGUOUS\x10\x04\x32[\n\x0fResolverService\x12H\n\x07Resolve\x12\x1d.goldthread.v1.ResolveRequest\x1a\x1e.goldthread.v1.ResolveResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$goldthread/v1/resolver_service.proto\x12\rgoldthread.v1\x1a\x19goldthread/v1/event.proto\x1a\x1bgoldthread/v1/profile.proto\"N\n\x0eResolveRequest\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1c.goldthread.v1.CustomerEvent\x12\x0f\n\x07preview\x18\x02 \x01(\x08\"\x8e\x02\n\x0fResolveResponse\x12\x12\n\nprofile_id\x18\x01 \x01(\t\x12)\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x17.goldthread.v1.Decision\x12\x13\n\x0bprobability\x18\x03 \x01(\x01\x12)\n\x08\x65vidence\x18\x04 \x03(\x0b\x32\x17.goldthread.v1.Evidence\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12\x13\n\x0bprovisional\x18\x06 \x01(\x08\x12\x11\n\tduplicate\x18\x07 \x01(\x08\x12\x15\n\rmodel_version\x18\x08 \x01(\t\x12\x14\n\x0cuncalibrated\x18\t \x01(\x08\x12\x16\n\x0eledger_version\x18\n \x01(\x03*{\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x11\n\rDECISION_LINK\x10\x01\x12\x13\n\x0f\x44\x45\x43ISION_REVIEW\x10\x02\x12\x15\n\x11\x44\x45\x43ISION_SEPARATE\x10\x03\x12\x16\n\x12\x44\x45\x43ISION_AMBIGUOUS\x10\x04\x32[\n\x0fResolverService\x12H\n\x07Resolve\x12\x1d.goldthread.v1.ResolveRequest\x1a\x1e.goldthread.v1.ResolveResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'goldthread.v1.resolver_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DECISION']._serialized_start=440
-  _globals['_DECISION']._serialized_end=563
+  _globals['_DECISION']._serialized_start=464
+  _globals['_DECISION']._serialized_end=587
   _globals['_RESOLVEREQUEST']._serialized_start=111
   _globals['_RESOLVEREQUEST']._serialized_end=189
   _globals['_RESOLVERESPONSE']._serialized_start=192
-  _globals['_RESOLVERESPONSE']._serialized_end=438
-  _globals['_RESOLVERSERVICE']._serialized_start=565
-  _globals['_RESOLVERSERVICE']._serialized_end=656
+  _globals['_RESOLVERESPONSE']._serialized_end=462
+  _globals['_RESOLVERSERVICE']._serialized_start=589
+  _globals['_RESOLVERSERVICE']._serialized_end=680
 # @@protoc_insertion_point(module_scope)

@@ -96,6 +96,7 @@ class ResolveResponse(_message.Message):
     DUPLICATE_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     UNCALIBRATED_FIELD_NUMBER: _builtins.int
+    LEDGER_VERSION_FIELD_NUMBER: _builtins.int
     profile_id: _builtins.str
     """Public id of the profile; in a preview of a claim that would make a new one, empty."""
     decision: Global___Decision.ValueType
@@ -103,7 +104,7 @@ class ResolveResponse(_message.Message):
     probability: _builtins.float
     """Probability of the best pair with another record of the profile (LINK) or of another profile (REVIEW); 0 if there is none."""
     version: _builtins.int
-    """Version of the profile; pass it to Lookup as min_version to read this write. 0 in a preview."""
+    """Version of the profile, as its journal and the changes topic carry it; 0 in a preview. Not a min_version: that is ledger_version."""
     provisional: _builtins.bool
     """True while a redo mark covers the profile: the answer may still change without a new event."""
     duplicate: _builtins.bool
@@ -112,6 +113,10 @@ class ResolveResponse(_message.Message):
     """Version of the match model."""
     uncalibrated: _builtins.bool
     """True while the model's probabilities are not calibrated against labelled pairs."""
+    ledger_version: _builtins.int
+    """Version of the whole ledger, read after this call's commit: pass it to Lookup as min_version to read this write. Grows with every commit,
+    whoever's; greater than any version of an answer read before. 0 in a preview.
+    """
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[_profile_pb2.Evidence]:
         """Pairs of the event's record with others at or above the model's floor, best first, at most 20."""
@@ -128,10 +133,11 @@ class ResolveResponse(_message.Message):
         duplicate: _builtins.bool = ...,
         model_version: _builtins.str = ...,
         uncalibrated: _builtins.bool = ...,
+        ledger_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "duplicate", b"duplicate", "evidence", b"evidence", "model_version", b"model_version", "probability", b"probability", "profile_id", b"profile_id", "provisional", b"provisional", "uncalibrated", b"uncalibrated", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "duplicate", b"duplicate", "evidence", b"evidence", "ledger_version", b"ledger_version", "model_version", b"model_version", "probability", b"probability", "profile_id", b"profile_id", "provisional", b"provisional", "uncalibrated", b"uncalibrated", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,26 +5,57 @@ Pure functions; nothing here talks to a network. The shapes are described in doc
 
 from __future__ import annotations
 
-from goldthread.wire.answers import encode_answer, resolve_response
+from goldthread.wire.answers import cached_answer, encode_answer, resolve_response
 from goldthread.wire.changes import encode_change, encode_dead_letter
 from goldthread.wire.decoding import CONTENT_TYPE_JSON, CONTENT_TYPE_PROTOBUF, DecodedBatch, RawMessage, decode_events
 from goldthread.wire.events import encode_event, event_from_proto, event_message, identifier_from_proto
 from goldthread.wire.rules import event_violations, identifier_violations
+from goldthread.wire.steward import (
+    assertion_from_proto,
+    decision_from_proto,
+    encode_operation,
+    entry_message,
+    entry_version_from_proto,
+    journal_page_from_proto,
+    journal_response,
+    merge_from_proto,
+    operation_from_bytes,
+    operation_result,
+    revert_from_proto,
+    review_page_from_proto,
+    reviews_response,
+    split_from_proto,
+)
 
 __all__ = [
     "CONTENT_TYPE_JSON",
     "CONTENT_TYPE_PROTOBUF",
     "DecodedBatch",
     "RawMessage",
+    "assertion_from_proto",
+    "cached_answer",
+    "decision_from_proto",
     "decode_events",
     "encode_answer",
     "encode_change",
     "encode_dead_letter",
     "encode_event",
+    "encode_operation",
+    "entry_message",
+    "entry_version_from_proto",
     "event_from_proto",
     "event_message",
     "event_violations",
     "identifier_from_proto",
     "identifier_violations",
+    "journal_page_from_proto",
+    "journal_response",
+    "merge_from_proto",
+    "operation_from_bytes",
+    "operation_result",
     "resolve_response",
+    "revert_from_proto",
+    "review_page_from_proto",
+    "reviews_response",
+    "split_from_proto",
 ]

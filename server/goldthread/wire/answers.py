@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from goldthread.domain.ports import Answer, CardSnapshot, PairEvidence, ResolveResult
-from goldthread.domain.words import QuestionKind
+from goldthread.domain.ports import Answer, CachedAnswer, CardSnapshot, PairEvidence, ResolveResult
+from goldthread.domain.words import LookupOutcome, QuestionKind
 from goldthread.v1 import lookup_service_pb2, profile_pb2, resolver_service_pb2
 from goldthread.wire.times import timestamp_of
 
-__all__ = ["encode_answer", "resolve_response"]
+__all__ = ["cached_answer", "encode_answer", "evidence_message", "resolve_response"]
 
 _MAX_EVIDENCE = 20
 _MILLIBITS = 1000
 
 
+def cached_answer(answer: Answer) -> CachedAnswer:
+    """What the cache holds for an answer: its version and, unless it is NOT_FOUND, its encoded part."""
+    return CachedAnswer(answer.version, b"" if answer.outcome is LookupOutcome.NOT_FOUND else encode_answer(answer))
+
+
 def encode_answer(answer: Answer) -> bytes:
-    """Fields 1 to 3 of `LookupResponse`, deterministic: what the cache holds and every lookup starts from."""
+    """Fields 1 to 3 of `LookupResponse`, deterministic: what every lookup starts from."""
     message = lookup_service_pb2.LookupResponse(outcome=int(answer.outcome))  # type: ignore[arg-type]
     if answer.card is not None:
         message.card.CopyFrom(_card(answer.card))
@@ -30,12 +35,13 @@ def resolve_response(result: ResolveResult) -> resolver_service_pb2.ResolveRespo
         profile_id=result.profile_id,
         decision=int(result.decision),  # type: ignore[arg-type]
         probability=result.probability,
-        evidence=[_evidence(pair) for pair in result.evidence[:_MAX_EVIDENCE]],
+        evidence=[evidence_message(pair) for pair in result.evidence[:_MAX_EVIDENCE]],
         version=result.version,
         provisional=result.provisional,
         duplicate=result.duplicate,
         model_version=result.model_version,
         uncalibrated=not result.calibrated,
+        ledger_version=result.ledger_version,
     )
 
 
@@ -52,7 +58,8 @@ def _card(card: CardSnapshot) -> profile_pb2.Card:
     return message
 
 
-def _evidence(pair: PairEvidence) -> profile_pb2.Evidence:
+def evidence_message(pair: PairEvidence) -> profile_pb2.Evidence:
+    """A scored pair with its parts, in bits."""
     return profile_pb2.Evidence(
         record_id=pair.record_id,
         other_record_id=pair.other_record_id,

@@ -203,8 +203,19 @@ class ConsumerWorker:
                 self._consumer.rewind()
                 return
             else:
+                self._note_gaps(polled)
                 self._poison.count(polled, report)
                 return
+
+    def _note_gaps(self, polled: PolledBatch) -> None:
+        """Counts the gaps that the committed batch wrote to the ledger."""
+        for move in polled.offsets:
+            if move.gap is not None:
+                kind = "head" if move.gap.former_topic_id == move.topic_id else "topic"
+                self._metrics.offset_gaps.labels(kind).inc()
+                _log.warning(
+                    "gap_accepted", partition=move.partition, stood=move.start, began=move.gap.first, lost=kind
+                )
 
     def _redo(self, *, idle: bool) -> int:
         """Works redo marks off when there is nothing else to do, and now and then when there always is; after a failure only when due."""

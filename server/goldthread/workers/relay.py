@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
@@ -19,12 +20,15 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelaySettings:
-    """Waits of the relay's loop in milliseconds: between empty steps (doubling from min to max), and after failures (likewise, with jitter)."""
+    """Waits of the relay's loop in milliseconds: between empty steps (doubling from min to max), and after failures (likewise, with jitter).
+
+    While only Kafka is down, cards still flow, once per step: so the longest wait is about how far they trail then.
+    """
 
     idle_min_ms: int = 5
     idle_max_ms: int = 25
     retry_min_ms: int = 50
-    retry_max_ms: int = 5_000
+    retry_max_ms: int = 1_000
 
     def __post_init__(self) -> None:
         for low, high in (("idle_min_ms", "idle_max_ms"), ("retry_min_ms", "retry_max_ms")):
@@ -43,7 +47,8 @@ class RelayStep(Protocol):
 class RelayWorker:
     """Repeats the relay's step. A transient failure is retried for as long as the worker runs, ever more slowly; any other ends it.
 
-    `wait(event, seconds)` returns early once the event is set; `draw` gives numbers from 0 to below 1.
+    `wait(event, seconds)` returns early once the event is set; `draw` gives numbers from 0 to below 1, `clock` seconds that only grow. After
+    an empty step it waits at least as long as that took, so that looking for nothing costs half of one core at most.
     """
 
     def __init__(
@@ -54,7 +59,9 @@ class RelayWorker:
         *,
         wait: Callable[[Event, float], bool] = Event.wait,
         draw: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._flow = flow
         self._retries = metrics.retries.labels("relay")
         self._settings = settings
@@ -65,6 +72,7 @@ class RelayWorker:
         """Blocks until `stop` is set; a step in progress is finished first."""
         idle = failures = 0
         while not stop.is_set():
+            started = self._clock()
             try:
                 rows = self._flow.step()
             except TransientError as error:
@@ -76,7 +84,7 @@ class RelayWorker:
             failures = 0
             idle = 0 if rows else idle + 1
             if idle:
-                self._wait(stop, self._idle_seconds(idle))
+                self._wait(stop, max(self._idle_seconds(idle), self._clock() - started))
 
     def _idle_seconds(self, idle: int) -> float:
         settings = self._settings

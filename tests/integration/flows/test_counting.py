@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from fixtures.story import Story, customer
-from goldthread.domain.errors import LedgerUnavailableError
+from goldthread.domain.errors import EventIdConflictError, LedgerUnavailableError
 from goldthread.ledger import Ledger
 from goldthread.telemetry.metrics import Metrics
 from oracle.models import small_limits
 
-FACTS = ("records", "pairs", "merges", "profile_changes", "reviews", "keys_closed", "events")
+FACTS = ("records", "pairs", "merges", "profile_changes", "reviews", "keys_closed", "events", "event_conflicts")
 
 
 def facts(metrics: Metrics) -> dict[tuple[str, ...], float]:
@@ -60,8 +61,8 @@ def test_a_preview_on_an_empty_ledger_counts_nothing(story: Story) -> None:
     assert story.ledger.counts().records == 0
 
 
-def refuse(dsn: str, *, times: int) -> None:
-    """Makes the ledger end a transaction at its last statement, so many times; the count outlives each rollback."""
+def refuse(dsn: str, *, times: int, table: str = "outbox") -> None:
+    """Makes the ledger end a transaction that writes the table, so many times; the count outlives each rollback."""
     with psycopg.connect(dsn, autocommit=True) as admin:
         admin.execute("CREATE SEQUENCE attempt")
         admin.execute(
@@ -69,7 +70,11 @@ def refuse(dsn: str, *, times: int) -> None:
             f"IF nextval('attempt') <= {int(times)} THEN RAISE EXCEPTION 'no' USING ERRCODE = 'deadlock_detected'; END IF; "
             "RETURN NULL; END $$".encode()
         )
-        admin.execute("CREATE TRIGGER refuse BEFORE INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION refuse()")
+        admin.execute(
+            sql.SQL("CREATE TRIGGER refuse BEFORE INSERT ON {} FOR EACH STATEMENT EXECUTE FUNCTION refuse()").format(
+                sql.Identifier(table)
+            )
+        )
 
 
 def test_an_attempt_that_was_rolled_back_counts_nothing(story: Story) -> None:
@@ -84,12 +89,40 @@ def test_an_attempt_that_was_rolled_back_counts_nothing(story: Story) -> None:
 
 
 def test_a_batch_that_never_commits_counts_nothing(story: Story) -> None:
-    refuse(story.dsn, times=99)
+    refuse(story.dsn, times=99, table="inbox")
     with pytest.raises(LedgerUnavailableError):
         story.ingest(customer("e1", email="m@acme.com"))
     with pytest.raises(LedgerUnavailableError):
         story.resolve(customer("e1", email="m@acme.com"))
     assert facts(story.metrics) == {}
+    assert story.ledger.counts().inbox == 0
+
+
+def test_a_look_that_never_commits_counts_what_was_taken_and_no_more(story: Story) -> None:
+    refuse(story.dsn, times=99)
+    report = story.ingest(customer("e1", email="m@acme.com"))
+    assert (report.taken, report.new_records, report.profiles_changed) == (1, 1, 0)
+    taken = {("goldthread_events_total", "taken"): 1, ("goldthread_records_total",): 1}
+    assert facts(story.metrics) == taken
+    assert story.drain() == 0
+    assert facts(story.metrics) == taken
+    assert (story.ledger.counts().dirty_marks, story.ledger.counts().profiles) == (1, 0)
+
+
+def test_a_conflict_is_counted_once_whichever_side_loses(story: Story) -> None:
+    contents = [customer("e1", email="m@acme.com", amount=amount) for amount in (1, 2, 3, 4)]
+    for number, event in enumerate(contents):
+        story.ingest(event)
+        assert facts(story.metrics).get(("goldthread_event_conflicts_total",), 0) == number
+    refused = 0
+    before = facts(story.metrics)
+    for event in contents:
+        try:
+            story.resolve(event, preview=True)
+        except EventIdConflictError:
+            refused += 1
+    assert refused == 3
+    assert facts(story.metrics) == before
 
 
 def test_counters_agree_with_the_ledger(crossing: Story) -> None:

@@ -52,7 +52,8 @@ def standing(story: Story) -> dict[str, list[tuple[Any, ...]]]:
         "tokens": story.rows("SELECT token, generic FROM token ORDER BY 1"),
         "blocks": story.rows("SELECT key, rule, depth, records, crowded FROM block ORDER BY 1"),
         "profiles": story.rows(
-            "SELECT (SELECT min(address) FROM record WHERE record.profile_id = profile.profile_id) AS least, "
+            "SELECT (SELECT min(address) FROM record JOIN membership USING (record_id) "
+            "WHERE membership.profile_id = profile.profile_id) AS least, "
             "(SELECT address FROM record WHERE record_id = name_record), "
             "(SELECT address FROM record WHERE record_id = address_record), "
             "(SELECT address FROM record WHERE record_id = birth_date_record), "

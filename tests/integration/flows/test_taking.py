@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.story import MASTER_KEY, NOON, Story, customer
 from goldthread._core import SealError
-from goldthread.domain.errors import EventIdConflictError, InvalidArgumentError, OffsetFencedError
+from goldthread.domain.errors import InvalidArgumentError, OffsetFencedError
 from goldthread.domain.ports import IngestBatch, OffsetMove
 from goldthread.domain.words import (
     Click,
@@ -23,7 +23,6 @@ from goldthread.domain.words import (
     Purchase,
     RejectionReason,
     Tier,
-    Violation,
     profile_public_id,
 )
 from goldthread.flows.ingest import seal_context
@@ -72,42 +71,6 @@ def test_the_same_event_in_other_spellings_is_the_same_event(story: Story) -> No
     assert (report.taken, report.duplicates, report.rejections) == (0, 1, ())
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        customer("e1", email="m@acme.com", amount=1001),
-        customer("e1", email="m@acme.com", amount=1000, store="S2"),
-        customer("e1", email="m@acme.com", amount=1000, at=NOON + timedelta(seconds=1)),
-        customer("e1", email="n@acme.com", amount=1000),
-        customer("e1", email="m@acme.com"),
-        customer("e1", email="m@acme.com", payload=Click("home")),
-    ],
-    ids=["amount", "store", "time", "claim", "kind", "click"],
-)
-def test_another_content_under_one_id_is_a_conflict(story: Story, other: IncomingEvent) -> None:
-    event = customer("e1", email="m@acme.com", amount=1000)
-    story.ingest(event)
-    before = story.content()
-    report = story.ingest(other)
-    assert [rejection.reason for rejection in report.rejections] == [RejectionReason.EVENT_ID_CONFLICT]
-    assert (report.taken, report.duplicates) == (0, 0)
-    [letter] = story.ledger.dead_letters_unpublished(10)
-    assert (letter.reason, letter.source, letter.event_id) == (RejectionReason.EVENT_ID_CONFLICT, "pos", "e1")
-    assert letter.violations == (Violation("event_id", "was used before with another content"),)
-    with pytest.raises(EventIdConflictError) as caught:
-        story.resolve(other)
-    assert caught.value.metadata == {"source": "pos", "event_id": "e1"}
-    after = story.content()
-    assert {table for table in after if after[table] != before[table]} == {"consumer_offset", "dead_letter"}
-
-
-def test_a_conflict_inside_one_batch_is_found_too(story: Story) -> None:
-    report = story.ingest(customer("e1", email="m@acme.com", amount=1), customer("e1", email="m@acme.com", amount=2))
-    assert report.taken == 1
-    assert [rejection.reason for rejection in report.rejections] == [RejectionReason.EVENT_ID_CONFLICT]
-    assert totals(story) == [(1, 1, NOON, "S1")]
-
-
 def test_a_preview_tells_and_writes_nothing(story: Story) -> None:
     story.ingest(customer("e1", email="m@acme.com", amount=100, **MARY), customer("e2", phone="512 478 1234"))
     before = story.content()
@@ -118,8 +81,6 @@ def test_a_preview_tells_and_writes_nothing(story: Story) -> None:
     assert (stranger.profile_id, stranger.version) == ("", 0)
     again = story.resolve(customer("e5", phone="512 478 1234"), preview=True)
     assert again.profile_id == profile_public_id(story.profile_of("e2"))
-    with pytest.raises(EventIdConflictError):
-        story.resolve(customer("e1", email="m@acme.com", amount=101), preview=True)
     assert story.content() == before
     done = story.resolve(bridge)
     assert (done.profile_id, done.decision, done.probability) == (told.profile_id, told.decision, told.probability)
@@ -137,7 +98,7 @@ def test_totals_do_not_depend_on_the_order_of_arrival(story: Story) -> None:
     assert totals(story) == [(2, 1500, late, "S7")]
     [(first_seen, last_seen, sightings)] = story.rows("SELECT first_seen, last_seen, sightings FROM record")
     assert (first_seen, last_seen, sightings) == (early, late, 2)
-    assert story.rows("SELECT first_seen, last_seen, sightings FROM record_token") == [(early, late, 2)]
+    assert story.rows("SELECT count(*) FROM record_token") == [(1,)]
     second = story.answer("email", "m@acme.com")
     assert second.version > first.version
     assert second.card is not None

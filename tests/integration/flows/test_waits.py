@@ -106,7 +106,7 @@ def test_an_idle_transaction_that_was_ended_may_be_tried_again(ledger: Ledger, l
         with ledger.transaction() as tx:
             tx.advance_offset("g", OffsetMove(topic="events", partition=0, start=0, end=1))
             time.sleep(0.5)
-            tx.count_dirty_marks()
+            tx.pending_marks()
 
     assert seconds_until_unavailable(idle) < 5
     assert ledger.offsets(group="g", topic="events") == {}
@@ -129,8 +129,8 @@ def test_a_refused_statement_names_its_constraint_and_no_value(story: Story) -> 
         with pytest.raises(psycopg.errors.CheckViolation) as raw:
             admin.execute(
                 sql.SQL(
-                    "INSERT INTO record (address, birth_id, source, profile_id, first_seen, last_seen, sightings, family_name) "
-                    "VALUES (sha256('x'), gen_random_uuid(), 'pos', gen_random_uuid(), now(), now(), 1, 'leighton')"
+                    "INSERT INTO record (address, birth_id, source, first_seen, last_seen, sightings, family_name) "
+                    "VALUES (sha256('x'), gen_random_uuid(), 'pos', now(), now(), 1, 'leighton')"
                 )
             )
     # The control: this is what would be seen.

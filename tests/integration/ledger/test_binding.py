@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import pytest
 
 from fixtures.story import KEYS, MASTER_KEY, Story, customer
+from goldthread.app.remodel import run_remodel
 from goldthread.app.settings import Settings
-from goldthread.app.wiring import open_consumer, open_server
+from goldthread.app.wiring import open_consumer, open_redo, open_server
 from goldthread.domain.errors import GoldthreadError, ModelFileError, SettingsError
 from goldthread.ledger import Ledger
 from goldthread.matching import Keys
@@ -92,7 +94,15 @@ async def serve(settings: Settings) -> None:
             pass
 
 
-@pytest.mark.parametrize("opened", ["consume", "serve"])
+def redo(settings: Settings) -> None:
+    """Opens what redoes beside a server."""
+    with ExitStack() as stack:
+        open_redo(stack, settings, Metrics())
+
+
+@pytest.mark.parametrize(
+    "opened", [consume, lambda settings: asyncio.run(serve(settings)), redo], ids=["consume", "serve", "redo"]
+)
 @pytest.mark.parametrize(
     ("change", "refused"),
     [
@@ -103,7 +113,11 @@ async def serve(settings: Settings) -> None:
     ids=["another key", "another key version", "another model"],
 )
 def test_a_process_with_other_keys_or_another_model_does_not_start(
-    ledger_dsn: str, tmp_path: Path, opened: str, change: dict[str, Any], refused: type[GoldthreadError]
+    ledger_dsn: str,
+    tmp_path: Path,
+    opened: Callable[[Settings], None],
+    change: dict[str, Any],
+    refused: type[GoldthreadError],
 ) -> None:
     settings = Settings(
         postgres_dsn=ledger_dsn,
@@ -117,6 +131,32 @@ def test_a_process_with_other_keys_or_another_model_does_not_start(
     other = dataclasses.replace(settings, **change)
     consume(settings)
     with pytest.raises(refused):
-        consume(other) if opened == "consume" else asyncio.run(serve(other))
+        opened(other)
     consume(settings)
     asyncio.run(serve(settings))
+
+
+@pytest.mark.parametrize("change", [{"master_key": OTHER_MASTER.hex()}, {"key_version": 2}])
+def test_a_switch_of_models_under_other_keys_is_refused_and_forgets_no_blocking_key(
+    ledger: Ledger, ledger_dsn: str, metrics: Metrics, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    story = Story(ledger, metrics, dsn=ledger_dsn)
+    settings = Settings(postgres_dsn=ledger_dsn, master_key=MASTER_KEY.hex())
+    claim(ledger, KEYS)
+    story.ingest(customer("e1", given_name="Ann", family_name="Lee", postcode="90210"))
+    before = story.rows("SELECT key FROM record_block ORDER BY 1")
+    assert before
+    (tmp_path / "other.toml").write_text(OTHER_MODEL, encoding="utf-8")
+    other = dataclasses.replace(settings, model=tmp_path / "other.toml")
+    with pytest.raises(SettingsError):
+        run_remodel(dataclasses.replace(other, **change))
+    assert story.rows("SELECT key FROM record_block ORDER BY 1") == before
+    assert run_remodel(other) == 1
+    assert story.rows("SELECT key FROM record_block ORDER BY 1") == before
+
+
+def test_a_server_needs_a_connection_for_each_of_its_threads(ledger_dsn: str) -> None:
+    settings = Settings(postgres_dsn=ledger_dsn, redis_url="redis://127.0.0.1:1", master_key=MASTER_KEY.hex())
+    with pytest.raises(SettingsError, match="at least 11"):
+        asyncio.run(serve(dataclasses.replace(settings, postgres_pool_max=10)))
+    asyncio.run(serve(dataclasses.replace(settings, postgres_pool_max=11)))

@@ -1,17 +1,27 @@
-"""The outbox and the relay's lease: nothing is lost, nothing appears too early, one relay at a time."""
+"""The outbox and the relay's lease: nothing is lost, each profile's changes stay in order, one relay at a time."""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
 
 import psycopg
+import pytest
+from psycopg import Connection
 
-from goldthread.ledger import Ledger, LedgerSettings
-from goldthread.telemetry.metrics import Metrics
+from goldthread.ledger import Ledger
+
+
+@pytest.fixture
+def admin(ledger_dsn: str) -> Iterator[Connection[Any]]:
+    """A plain connection to the test's ledger."""
+    with psycopg.connect(ledger_dsn, autocommit=True) as connection:
+        yield connection
 
 
 def versions(ledger: Ledger) -> list[int]:
@@ -23,20 +33,49 @@ def write(ledger: Ledger, *numbers: int) -> None:
         tx.write_outbox([(uuid4(), number, True, b"change", ()) for number in numbers])
 
 
-def test_a_row_waits_for_every_older_transaction(ledger: Ledger) -> None:
+def test_rows_come_by_version_and_a_late_one_comes_first(ledger: Ledger) -> None:
     with ledger.transaction() as slow:
         slow.write_outbox([(uuid4(), 1, True, b"", ())])
-        write(ledger, 2, 3)
-        assert versions(ledger) == []
+        write(ledger, 3, 2)
+        assert versions(ledger) == [2, 3]
     assert versions(ledger) == [1, 2, 3]
 
 
-def test_a_transaction_that_is_rolled_back_holds_nothing_up_for_good(ledger: Ledger) -> None:
+def test_a_transaction_that_is_rolled_back_leaves_nothing(ledger: Ledger) -> None:
     with ledger.transaction(preview=True) as slow:
         slow.write_outbox([(uuid4(), 1, True, b"", ())])
         write(ledger, 2)
-        assert versions(ledger) == []
+        assert versions(ledger) == [2]
     assert versions(ledger) == [2]
+
+
+def test_places_are_paged_in_the_same_order(ledger: Ledger) -> None:
+    write(ledger, 5, 3, 9, 7, 1)
+    places = ledger.outbox_places(2)
+    assert [place.version for place in places] == [1, 3]
+    places += ledger.outbox_places(10, after=places[-1])
+    assert [place.outbox_id for place in places] == [row.outbox_id for row in ledger.outbox(10)]
+    assert ledger.outbox_places(10, after=places[-1]) == []
+
+
+def test_tokens_of_rows_are_named_once(ledger: Ledger, admin: Connection[Any]) -> None:
+    tokens = [bytes([number]) * 32 for number in range(3)]
+    numbers = [
+        admin.execute(
+            "INSERT INTO token (token, type, namespace, form, key_version, normalizer_version) "
+            "VALUES (%s, 1, '', 1, 1, 'n') RETURNING token_id",
+            (token,),
+        ).fetchone()[0]  # type: ignore[index]
+        for token in tokens
+    ]
+    with ledger.transaction() as tx:
+        tx.write_outbox(
+            [(uuid4(), 1, True, b"", numbers[:2]), (None, 2, True, b"", numbers[1:]), (uuid4(), 3, True, b"", ())]
+        )
+    rows = ledger.outbox(10)
+    assert [set(row.tokens) for row in rows] == [set(tokens[:2]), set(tokens[1:]), set()]
+    assert sorted(ledger.outbox_tokens([rows[0].outbox_id, rows[1].outbox_id])) == tokens
+    assert ledger.outbox_tokens([rows[2].outbox_id, 10**9]) == []
 
 
 def test_published_rows_are_forgotten_and_only_those(ledger: Ledger) -> None:
@@ -48,41 +87,93 @@ def test_published_rows_are_forgotten_and_only_those(ledger: Ledger) -> None:
     assert ledger.counts().outbox == 2
 
 
-def test_eight_writers_with_slow_commits_lose_nothing(ledger_dsn: str, metrics: Metrics) -> None:
-    """FAILURES C5: ids are drawn in one order and committed in another; the reader must see every row once, each writer's in its order."""
-    writers, each = 8, 40
-    done = threading.Event()
-    seen: list[int] = []
+class Load:
+    """Writers of raw outbox rows whose commits are late by chance; versions of one profile are drawn under its lock, as looks do."""
 
-    def produce(ledger: Ledger, seed: int) -> None:
+    def __init__(self, dsn: str, *, writers: int, each: int) -> None:
+        self.dsn = dsn
+        self.writers = writers
+        self.each = each
+        self.profiles = [uuid4() for _ in range(12)]
+        self.done = threading.Event()
+
+    def write(self, seed: int) -> None:
         draw = random.Random(seed)
-        for number in range(each):
-            with ledger.transaction() as tx:
-                tx.write_outbox([(uuid4(), seed * each + number + 1, True, b"", ())])
-                time.sleep(draw.random() * 0.006)
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            for _ in range(self.each):
+                profile = draw.randrange(len(self.profiles))
+                with connection.transaction():
+                    connection.execute("SELECT pg_advisory_xact_lock(77, %s)", (profile,))
+                    connection.execute(
+                        "INSERT INTO outbox (profile_id, version, live, change, token_ids) "
+                        "VALUES (%s, nextval('ledger_version'), true, '', '{}')",
+                        (self.profiles[profile],),
+                    )
+                    time.sleep(draw.choice((0, 0.001, 0.004, 0.02)) * draw.random())
 
-    def consume(ledger: Ledger) -> None:
-        while True:
-            finished = done.is_set()
-            rows = ledger.outbox(25)
-            seen.extend(row.version for row in rows)
-            ledger.outbox_done([row.outbox_id for row in rows])
-            if finished and not rows:
-                return
-            time.sleep(0.001)
+    def run(self, read: Callable[[], bool]) -> None:
+        """Runs the writers beside `read`, which tells whether it found anything, until they are done and it finds nothing any more."""
 
-    settings = LedgerSettings(dsn=ledger_dsn, pool_max=writers + 1)
-    with Ledger(settings, metrics) as ledger, ThreadPoolExecutor(writers + 1) as pool:
-        reading = pool.submit(consume, ledger)
-        for job in [pool.submit(produce, ledger, seed) for seed in range(writers)]:
-            job.result(60)
-        done.set()
-        reading.result(60)
-    assert sorted(seen) == list(range(1, writers * each + 1))
-    assert seen != sorted(seen)
-    for seed in range(writers):
-        mine = [version for version in seen if (version - 1) // each == seed]
+        def reading() -> None:
+            while True:
+                finished = self.done.is_set()
+                if not read() and finished:
+                    return
+                time.sleep(0.001)
+
+        with ThreadPoolExecutor(self.writers + 1) as pool:
+            reader = pool.submit(reading)
+            try:
+                for job in [pool.submit(self.write, seed) for seed in range(self.writers)]:
+                    job.result(120)
+            finally:
+                self.done.set()
+            reader.result(120)
+
+
+def test_sixteen_writers_lose_nothing_and_keep_each_profiles_order_beside_a_long_transaction(
+    ledger: Ledger, ledger_dsn: str
+) -> None:
+    """FAILURES C5: versions are drawn in one order and committed in another, while a transaction that has written something stays open."""
+    load = Load(ledger_dsn, writers=16, each=60)
+    seen: list[tuple[str, int]] = []
+
+    def read() -> bool:
+        rows = ledger.outbox(25)
+        seen.extend((row.profile_id, row.version) for row in rows)
+        ledger.outbox_done([row.outbox_id for row in rows])
+        return bool(rows)
+
+    with psycopg.connect(ledger_dsn) as long:
+        long.execute("CREATE TEMPORARY TABLE held (one integer)")
+        assert long.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL").fetchone() == (True,)
+        load.run(read)
+        assert long.info.transaction_status.name == "INTRANS"
+        long.rollback()
+    assert sorted(version for _, version in seen) == list(range(1, 961))
+    assert len({profile for profile, _ in seen}) == 12
+    for profile in {profile for profile, _ in seen}:
+        mine = [version for one, version in seen if one == profile]
         assert mine == sorted(mine)
+    assert [version for _, version in seen] != list(range(1, 961)), "no commit was late: the test shows nothing"
+
+
+def test_the_same_load_read_past_the_last_version_loses_rows(ledger_dsn: str) -> None:
+    """The control: what `WHERE version > last` misses under this very load."""
+    load = Load(ledger_dsn, writers=16, each=60)
+    seen: list[int] = []
+    with psycopg.connect(ledger_dsn, autocommit=True) as reader:
+
+        def read() -> bool:
+            last = seen[-1] if seen else 0
+            rows = reader.execute(
+                "SELECT version FROM outbox WHERE version > %s ORDER BY version LIMIT 25", (last,)
+            ).fetchall()
+            seen.extend(version for (version,) in rows)
+            return bool(rows)
+
+        load.run(read)
+    assert len(seen) < 960
 
 
 def test_one_relay_holds_the_lease(ledger: Ledger) -> None:
@@ -107,11 +198,3 @@ def test_the_lease_is_lost_with_the_connection(ledger: Ledger, ledger_dsn: str) 
                 return
         time.sleep(0.02)
     raise AssertionError("the lease never came free")
-
-
-def test_rows_left_out_do_not_hide_those_that_follow(ledger: Ledger) -> None:
-    write(ledger, 1, 2, 3)
-    write(ledger, 4)
-    first, _, third, _ = ledger.outbox(10)
-    assert [row.version for row in ledger.outbox(2, skip=[first.outbox_id, third.outbox_id])] == [2, 4]
-    assert versions(ledger) == [1, 2, 3, 4]

@@ -32,18 +32,32 @@ _SCALARS = {
 """Types that psycopg sends with scalars; what is left out is inferred by the server."""
 
 _HOT = {
-    "answers": {"tiering"},
+    "answers": {"tiering", "life", "life_mark"},
     "block_carriers": set(),
     "candidates": set(),
     "component": set(),
-    "find_tokens": set(),
+    "count_looks": set(),
+    "drop_marks": set(),
+    "due_marks": set(),
+    "fellow_members": set(),
+    "households_of": set(),
     "insert_inbox": set(),
     "insert_tokens": set(),
     "load_records": set(),
+    "load_assertions": set(),
+    "load_pairs": set(),
     "load_tokens": set(),
+    "lock_members": set(),
+    "lock_profiles": set(),
+    "lock_tokens": set(),
+    "move_records": set(),
+    "open_reviews_of": set(),
+    "overused_tokens": set(),
     "pairs_of": set(),
+    "profiles_of_records": set(),
     "seen_events": set(),
     "survey_profiles": set(),
+    "take_marks": set(),
     "token_carriers": set(),
     "tokens_of_profiles": set(),
     "upsert_records": set(),
@@ -168,16 +182,17 @@ def _fill(admin: Connection[Any]) -> None:
             "SELECT md5(n::text)::uuid, n, true FROM generate_series(1, 20000) AS n"
         ),
         (
-            "INSERT INTO record (address, birth_id, source, profile_id, first_seen, last_seen, sightings) "
-            "SELECT sha256(n::text::bytea), md5(n::text)::uuid, 'pos', md5(n::text)::uuid, now(), now(), 1 "
+            "INSERT INTO record (address, birth_id, source, first_seen, last_seen, sightings) "
+            "SELECT sha256(n::text::bytea), md5(n::text)::uuid, 'pos', now(), now(), 1 "
             "FROM generate_series(1, 20000) AS n"
         ),
+        "INSERT INTO membership SELECT n, md5(n::text)::uuid FROM generate_series(1, 20000) AS n",
         (
             "INSERT INTO token (token, type, namespace, form, key_version, normalizer_version) "
             "SELECT sha256(n::text::bytea), 1, '', 1, 1, 'n' FROM generate_series(1, 20000) AS n"
         ),
-        "INSERT INTO record_token SELECT n, n, now(), now(), 1 FROM generate_series(1, 20000) AS n",
-        "INSERT INTO record_token SELECT n, n + 1, now(), now(), 1 FROM generate_series(1, 19999) AS n",
+        "INSERT INTO record_token SELECT n, n FROM generate_series(1, 20000) AS n",
+        "INSERT INTO record_token SELECT n, n + 1 FROM generate_series(1, 19999) AS n",
         "INSERT INTO block SELECT n, 0, 0, 2, false FROM generate_series(1, 20000) AS n",
         "INSERT INTO record_block SELECT n / 2 + 1, n FROM generate_series(1, 20000) AS n",
         "INSERT INTO pair SELECT n, n + 1, 5000, '', '{}', 1 FROM generate_series(1, 19999, 2) AS n",
@@ -191,8 +206,25 @@ def _fill(admin: Connection[Any]) -> None:
             "n, n + 1, 1000, 1 FROM generate_series(1, 9999) AS n"
         ),
         (
-            "INSERT INTO assertion (low, high, same, actor, actor_rank, reason) "
-            "SELECT n, n + 1, true, 'steward', 1, 'r' FROM generate_series(2, 9999) AS n"
+            "INSERT INTO purchase (source, event_id, record_id, occurred_at, amount_minor, currency, store) "
+            "SELECT 'pos', n::text, n, now(), 1, 'USD', 'S1' FROM generate_series(1, 20000) AS n"
+        ),
+        (
+            "INSERT INTO operation (operation_id, request_id, request_sha256, kind, actor, actor_rank, reason) "
+            "SELECT md5(n::text)::uuid, n::text, '', 'assert_same', 'steward', 1, 'r' FROM generate_series(2, 9999) AS n"
+        ),
+        (
+            "INSERT INTO assertion (operation_id, low, high, same, actor_rank) "
+            "SELECT md5(n::text)::uuid, n, n + 1, true, 1 FROM generate_series(2, 9999) AS n"
+        ),
+        (
+            "INSERT INTO household (low_profile, high_profile, low_record, high_record, strength) "
+            "SELECT least(md5(n::text)::uuid, md5((n + 1)::text)::uuid), greatest(md5(n::text)::uuid, md5((n + 1)::text)::uuid), "
+            "n, n + 1, 1000 FROM generate_series(1, 9999) AS n"
+        ),
+        (
+            "INSERT INTO dirty_mark (record_id, step, cause, actor) "
+            "SELECT n, 3, 'event', 'test' FROM generate_series(1, 20000) AS n"
         ),
         "ANALYZE",
     ):

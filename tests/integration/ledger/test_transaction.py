@@ -23,6 +23,7 @@ from goldthread.ledger import (
     RecordSighting,
     StoredRecord,
     TokenRow,
+    TokenState,
 )
 from goldthread.telemetry.metrics import Metrics
 
@@ -60,9 +61,12 @@ def profile(profile_id: UUID, version: int) -> ProfileRow:
 
 def keep(tx: LedgerTransaction, address: bytes) -> StoredRecord:
     """A record on a profile of its own."""
-    [stored] = tx.upsert_records([sighting(address)]).values()
+    proposed = sighting(address)
+    [stored] = tx.upsert_records([proposed]).values()
     if stored.new:
-        tx.write_profiles([profile(stored.profile_id, *tx.draw_versions(1))])
+        tx.insert_members([stored.record_id])
+        tx.write_profiles([profile(proposed.birth_id, *tx.draw_versions(1))])
+        tx.move_records({stored.record_id: proposed.birth_id})
     return stored
 
 
@@ -186,30 +190,59 @@ def test_seeing_a_claim_again_widens_it_whatever_the_order(ledger: Ledger) -> No
         first = keep(tx, bytes(32))
         for at, amount, store in ((late, 500, "S9"), (early, 300, "S1"), (late, 10, "S2"), (late, 20, "S8")):
             again = tx.upsert_records([sighting(bytes(32), at=at, totals=Totals(1, amount, at, store))])[bytes(32)]
-            assert again == StoredRecord(first.record_id, first.profile_id, False)
-        [row] = tx.survey_profiles([first.profile_id]).values()
+            assert again == StoredRecord(first.record_id, False)
+        home = tx.profiles_of_records([first.record_id])[first.record_id]
+        [row] = tx.survey_profiles([home]).values()
     assert row.totals == Totals(4, 830, late, "S9")
 
 
 def test_a_token_has_one_row_whoever_brings_it(ledger: Ledger) -> None:
     shared, mine, theirs = (TokenRow(bytes([n]) * 32, 1, "", 1) for n in (2, 1, 3))
 
-    def upsert(tx: LedgerTransaction, *rows: TokenRow) -> dict[bytes, tuple[int, bool]]:
-        return tx.upsert_tokens(rows, key_version=1, normalizer_version="n")
+    def lock(tx: LedgerTransaction, *rows: TokenRow) -> dict[bytes, TokenState]:
+        return tx.lock_tokens(rows, key_version=1, normalizer_version="n")
 
-    def late() -> dict[bytes, tuple[int, bool]]:
+    def late() -> dict[bytes, TokenState]:
         with ledger.transaction() as tx:
-            return upsert(tx, theirs, shared)
+            return lock(tx, theirs, shared)
 
     with ThreadPoolExecutor(1) as pool:
         with ledger.transaction() as tx:
-            first = upsert(tx, shared, mine)
+            first = lock(tx, shared, mine)
             waiting = pool.submit(late)
             with pytest.raises(TimeoutError):
                 waiting.result(0.2)
         second = waiting.result(10)
     assert second.keys() == {shared.token, theirs.token}
-    assert second[shared.token] == first[shared.token] == (first[shared.token][0], False)
+    assert second[shared.token] == first[shared.token]
+    assert first[shared.token].generic is False
+
+
+def test_carriers_are_counted_from_a_locked_state(ledger: Ledger) -> None:
+    """Two writers, each with one name for one token and a limit of one: whoever comes second closes it."""
+    shared = TokenRow(bytes(32), 1, "", 1)
+
+    def carry(tx: LedgerTransaction, name: str) -> list[TokenState]:
+        [state] = tx.lock_tokens([shared], key_version=1, normalizer_version="n").values()
+        return tx.add_carriers(
+            [(state.token_id, name)], states={state.token_id: state}, limits=[1] * 8, max_records=100
+        )
+
+    def late() -> list[TokenState]:
+        with ledger.transaction() as tx:
+            return carry(tx, "lee")
+
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.transaction() as tx:
+            assert carry(tx, "ann") == []
+            waiting = pool.submit(late)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+        [closed] = waiting.result(10)
+    assert (closed.records, closed.name_keys, closed.generic) == (1, 1, False)
+    with ledger.transaction() as tx:
+        [state] = tx.lock_tokens([shared], key_version=1, normalizer_version="n").values()
+    assert (state.records, state.name_keys, state.generic) == (2, 2, True)
 
 
 def test_a_model_version_stands_for_one_content(ledger: Ledger) -> None:
@@ -220,40 +253,72 @@ def test_a_model_version_stands_for_one_content(ledger: Ledger) -> None:
         tx.model_id(version="m-1", sha256=b"c" * 32, body="other text")
 
 
-def test_writers_take_turns(ledger: Ledger) -> None:
+def test_many_that_begin_with_an_empty_ledger_take_one_model_into_use(ledger_dsn: str, metrics: Metrics) -> None:
+    start = threading.Barrier(8)
+
+    def claim(ledger: Ledger, number: int) -> int | None:
+        version = f"m-{number % 2}"
+        start.wait(10)
+        try:
+            with ledger.transaction() as tx:
+                return tx.model_id(version=version, sha256=version.encode(), body="text")
+        except ModelFileError:
+            return None
+
+    with (
+        Ledger(LedgerSettings(dsn=ledger_dsn, pool_min=8, pool_max=8), metrics) as ledger,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        found = list(pool.map(lambda number: claim(ledger, number), range(8)))
+    evens, odds = found[::2], found[1::2]
+    [taken] = {number for number in found if number is not None}
+    # All with one model go on, all with the other are refused.
+    assert sorted([evens, odds], key=lambda side: side[0] is None) == [[taken] * 4, [None] * 4]
+
+
+def test_any_number_writes_evidence_but_one_that_takes_it_back_is_alone(ledger: Ledger) -> None:
     held, release = threading.Event(), threading.Event()
     order: list[str] = []
 
-    def first() -> None:
+    def share(name: str) -> None:
         with ledger.transaction() as tx:
-            tx.lock_writers()
+            tx.share_evidence()
+            order.append(name)
             held.set()
             assert release.wait(10)
-            order.append("first")
 
-    def second() -> None:
+    def own() -> None:
+        with ledger.transaction() as tx:
+            tx.own_evidence()
+            order.append("owner")
+
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(share, "first")]
         assert held.wait(10)
         with ledger.transaction() as tx:
-            tx.lock_writers()
-            order.append("second")
-
-    with ThreadPoolExecutor(2) as pool:
-        jobs = [pool.submit(first), pool.submit(second)]
-        assert held.wait(10)
-        ledger.ping()
-        assert not jobs[1].done()
+            tx.share_evidence()
+        jobs.append(pool.submit(own))
+        with pytest.raises(TimeoutError):
+            jobs[1].result(0.2)
+        # A look asks for nothing of the kind: whoever takes evidence back does not hold it up.
+        with ledger.look() as tx:
+            tx.insert_members([])
+        jobs.append(pool.submit(share, "second"))
+        with pytest.raises(TimeoutError):
+            jobs[2].result(0.2)
+        assert order == ["first"]
         release.set()
         for job in jobs:
             job.result(10)
-    assert order == ["first", "second"]
+    assert order == ["first", "owner", "second"]
 
 
-def test_waiting_too_long_for_a_turn_is_worth_a_retry(ledger_dsn: str, ledger: Ledger) -> None:
+def test_waiting_too_long_for_evidence_is_worth_a_retry(ledger_dsn: str, ledger: Ledger) -> None:
     hasty = LedgerSettings(dsn=ledger_dsn, lock_timeout_ms=100)
     with Ledger(hasty, Metrics()) as other, ledger.transaction() as tx:
-        tx.lock_writers()
+        tx.own_evidence()
         with pytest.raises(LedgerUnavailableError) as caught, other.transaction() as blocked:
-            blocked.lock_writers()
+            blocked.share_evidence()
     assert caught.value.metadata["sqlstate"] == "55P03"
     assert caught.value.retryable
 

@@ -74,7 +74,7 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
         (
             OffsetGapError(topic="t", partition=0, expected=1, found=2),
             3,
-            "OFFSET_GAP: the topic lost messages that were never read (expected=1 found=2 partition=0 topic=t)",
+            "OFFSET_GAP: the topic lost messages that were never read (expected=1 found=2 lost=head partition=0 topic=t)",
         ),
     ],
 )

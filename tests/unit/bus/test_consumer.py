@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -52,12 +53,16 @@ class Trouble:
 
 
 class Client:
-    """The Kafka client with one partition that holds offsets `first` to 9; notes every start, empty where reading was stopped."""
+    """The Kafka client, assigned partition 0, which holds offsets `first` to 9; of the topic's other partitions `others` gives the first.
+
+    Notes every start, empty where reading was stopped.
+    """
 
     def __init__(self, _config: dict[str, object], **_: object) -> None:
         self.starts: list[list[int]] = []
         self.queue: list[Trouble | Told] = []
         self.first = 0
+        self.others: dict[int, int] = {}
         self.on_assign: Callable[[Any, list[TopicPartition]], None] | None = None
 
     def subscribe(
@@ -75,8 +80,11 @@ class Client:
     def assign(self, partitions: Sequence[TopicPartition]) -> None:
         self.starts.append([partition.offset for partition in partitions])
 
-    def get_watermark_offsets(self, _partition: TopicPartition, **_: object) -> tuple[int, int]:
-        return self.first, 10
+    def get_watermark_offsets(self, partition: TopicPartition, **_: object) -> tuple[int, int]:
+        return self.others.get(partition.partition, self.first), 10
+
+    def list_topics(self, topic: str, **_: object) -> SimpleNamespace:
+        return SimpleNamespace(topics={topic: SimpleNamespace(partitions=dict.fromkeys({0, *self.others}))})
 
     def consume(self, _count: int, _seconds: float) -> list[Trouble | Told]:
         return []
@@ -94,13 +102,18 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
 
 
 def consumer_of(
-    known: KnownOffset = KNOWN, *, accept_gap: bool = False, ids: Sequence[str] = ("id-1",)
+    known: KnownOffset | dict[int, KnownOffset] = KNOWN, *, accept_gap: bool = False, ids: Sequence[str] = ("id-1",)
 ) -> EventConsumer:
-    """A consumer of a ledger that stands here; Kafka tells these ids of the topic, one after the other, and the last one for ever."""
+    """A consumer of a ledger that stands here, in partition 0 unless it says otherwise.
+
+    Kafka tells these ids of the topic, one after the other, and the last one for ever.
+    """
     left = list(ids)
     settings = BusSettings(bootstrap="nowhere:1", accept_gap=accept_gap, topic_check_ms=1_000)
     return EventConsumer(
-        settings, lambda _topic, _partitions: {0: known}, topic_ids=lambda _: left.pop(0) if len(left) > 1 else left[0]
+        settings,
+        lambda _topic, _partitions: known if isinstance(known, dict) else {0: known},
+        topic_ids=lambda _: left.pop(0) if len(left) > 1 else left[0],
     )
 
 
@@ -138,9 +151,9 @@ def read(consumer: EventConsumer, client: Client, *offsets: int) -> list[OffsetM
     return moves
 
 
-def move(start: int, end: int, gap: OffsetGap | None = None) -> OffsetMove:
+def move(start: int, end: int, gap: OffsetGap | None = None, *, partition: int = 0) -> OffsetMove:
     topic = BusSettings(bootstrap="nowhere:1").events_topic
-    return OffsetMove(topic=topic, partition=0, start=start, end=end, topic_id="id-1", gap=gap)
+    return OffsetMove(topic=topic, partition=partition, start=start, end=end, topic_id="id-1", gap=gap)
 
 
 def test_moves_name_the_topic_they_count_in(client: Client) -> None:
@@ -218,3 +231,39 @@ def test_a_topic_that_changes_while_it_is_read_is_found_when_the_look_is_due(
         consumer.poll(LIMITS)
     assert caught.value.metadata["lost"] == "topic"
     assert client.starts == [[], [4], []]
+
+
+def test_a_partition_that_was_never_read_stands_at_0_once_its_topic_was_begun(client: Client) -> None:
+    client.first = 6
+    consumer = consumer_of({1: KNOWN})
+    consumer.poll(LIMITS)
+    with pytest.raises(OffsetGapError) as caught:
+        consumer.poll(LIMITS)
+    assert {name: caught.value.metadata[name] for name in ("lost", "expected", "found")} == {
+        "lost": "head",
+        "expected": "0",
+        "found": "6",
+    }
+    client.first = 0
+    assert read(consumer, client, 0) == [move(0, 1)]
+
+
+def test_the_gap_of_a_partition_that_was_never_read_is_written_down(client: Client) -> None:
+    client.first = 6
+    consumer = consumer_of({1: KNOWN}, accept_gap=True)
+    consumer.poll(LIMITS)
+    assert read(consumer, client, 6, 7) == [move(0, 7, OffsetGap(first=6, former_topic_id="id-1")), move(7, 8)]
+
+
+def test_the_first_batch_opens_every_partition_that_does_not_begin_at_0(client: Client) -> None:
+    """Otherwise what retention had taken before the group began would look like a gap to whoever reads them next."""
+    client.first, client.others = 6, {1: 3, 2: 0, 3: 9}
+    consumer = consumer_of({})
+    consumer.poll(LIMITS)
+    assert consumer.poll(LIMITS).offsets == ()
+    opened = [move(6, 7), move(3, 3, partition=1), move(9, 9, partition=3)]
+    assert read(consumer, client, 6) == opened
+    assert read(consumer, client, 7) == [move(7, 8)]
+    # Until it is committed, it is said again.
+    consumer.rewind()
+    assert read(consumer, client, 6) == opened

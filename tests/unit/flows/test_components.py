@@ -8,21 +8,27 @@ from typing import cast
 from uuid import UUID
 
 from goldthread.domain.policy import Totals
-from goldthread.flows.components import Cause, Placement, Settlement, alone, settle
-from goldthread.ledger import JournalEntry, LedgerTransaction, ProfileRow, ReviewRow
+from goldthread.flows.components import Placement, Settlement, settle
+from goldthread.ledger import HouseholdRow, JournalEntry, LedgerTransaction, Mark, ProfileRow, ReviewRow, Step
 
 A, B, C = (UUID(int=number) for number in (1, 2, 3))
 
 
 @dataclass
 class Twin:
-    """Profiles, records and reviews in dictionaries; the record's number is that of its birth id."""
+    """Profiles, records and reviews in dictionaries; the record's number is that of its birth id.
+
+    `homes` has no entry for a record that was never placed; `withdrawn` are records on which no event hangs.
+    """
 
     homes: dict[int, UUID]
+    withdrawn: set[int] = field(default_factory=set)
     stored: dict[UUID, ProfileRow] = field(default_factory=dict)
     reviews: dict[int, ReviewRow] = field(default_factory=dict)
     journal: list[JournalEntry] = field(default_factory=list)
     contenders: dict[UUID, set[UUID]] = field(default_factory=dict)
+    households: dict[tuple[UUID, UUID], HouseholdRow] = field(default_factory=dict)
+    touched: set[UUID] = field(default_factory=set)
     version: int = 100
 
     def lock_profiles(self, profile_ids: Collection[UUID]) -> dict[UUID, ProfileRow]:
@@ -34,7 +40,8 @@ class Twin:
     def survey_profiles(self, profile_ids: Collection[UUID]) -> dict[UUID, ProfileRow]:
         found = {}
         for profile_id in profile_ids:
-            members = sorted(record for record, home in self.homes.items() if home == profile_id)
+            held = {record for record, home in self.homes.items() if home == profile_id}
+            members = sorted(held - self.withdrawn)
             if members:
                 found[profile_id] = ProfileRow(
                     profile_id=profile_id,
@@ -56,6 +63,9 @@ class Twin:
     def write_profiles(self, rows: Sequence[ProfileRow]) -> None:
         self.stored.update({row.profile_id: row for row in rows})
 
+    def touch_profiles(self, profile_ids: Collection[UUID]) -> None:
+        self.touched = set(profile_ids)
+
     def open_reviews_of(self, profile_ids: Collection[UUID]) -> list[ReviewRow]:
         return [row for row in self.reviews.values() if {row.low_profile, row.high_profile} & set(profile_ids)]
 
@@ -76,6 +86,17 @@ class Twin:
             self.contenders.pop(profile_id, None)
         self.contenders.update({profile_id: set(others) for profile_id, others in contenders.items()})
 
+    def profiles_of_records(self, record_ids: Collection[int]) -> dict[int, UUID]:
+        return {record: self.homes[record] for record in record_ids if record in self.homes}
+
+    def households_of(self, profile_ids: Collection[UUID]) -> list[HouseholdRow]:
+        return [row for row in self.households.values() if {row.low_profile, row.high_profile} & set(profile_ids)]
+
+    def write_households(self, rows: Sequence[HouseholdRow], *, gone: Sequence[HouseholdRow]) -> None:
+        for row in gone:
+            del self.households[row.low_profile, row.high_profile]
+        self.households.update({(row.low_profile, row.high_profile): row for row in rows})
+
     def write_journal(self, entries: Sequence[JournalEntry], *, model_id: int) -> None:
         self.journal.extend(entries)
 
@@ -86,24 +107,37 @@ def placement(
     *,
     ambiguous: dict[UUID, set[UUID]] | None = None,
     reviews: Sequence[ReviewRow] = (),
+    households: Sequence[HouseholdRow] = (),
 ) -> Placement:
+    """Where the records of one component belong now; the twin's withdrawn ones go home."""
     before: dict[UUID, set[int]] = {}
-    for record in homes:
-        before.setdefault(twin.homes[record], set()).add(record)
+    for record in (*homes, *twin.withdrawn):
+        if record in twin.homes:
+            before.setdefault(twin.homes[record], set()).add(record)
     return Placement(
         before=before,
         homes=homes,
-        birth_ids={record: UUID(int=record) for record in homes},
+        birth_ids={record: UUID(int=record) for record in (*homes, *twin.withdrawn)},
         ambiguous=ambiguous or {},
         reviews={(row.low_profile, row.high_profile): row for row in reviews},
+        households={(row.low_profile, row.high_profile): row for row in households},
+        withdrawn={record: UUID(int=record) for record in twin.withdrawn},
     )
 
 
+def mark(record: int, *, mark_id: int | None = None, cause: str = "event") -> Mark:
+    number = record if mark_id is None else mark_id
+    return Mark(number, record, Step.JUDGE, None, cause, "test", "pos", f"e{record}", None)
+
+
 def settled(
-    twin: Twin, placed: Placement, *, new: Collection[int] = (), resighted: Collection[UUID] = ()
+    twin: Twin, placed: Placement, *, marks: Sequence[Mark] | None = None, summed: Collection[UUID] = ()
 ) -> Settlement:
-    cause = Cause("event", "test", {record: ("pos", f"e{record}") for record in placed.homes})
-    return settle(cast("LedgerTransaction", twin), placed, new=new, resighted=resighted, cause=cause, model_id=1)
+    """Settles; by default every record of the placement is marked."""
+    asked = [mark(record) for record in sorted({*placed.homes, *placed.withdrawn})] or [mark(99)]
+    return settle(
+        cast("LedgerTransaction", twin), placed, marks=asked if marks is None else marks, summed=summed, model_id=1
+    )
 
 
 def standing(*homes: tuple[int, UUID]) -> Twin:
@@ -121,8 +155,8 @@ def versions(twin: Twin) -> dict[UUID, tuple[int, bool]]:
 
 
 def test_a_new_record_alone_is_a_new_profile() -> None:
-    twin = Twin({1: A})
-    result = settled(twin, alone({1: A}), new={1})
+    twin = Twin({})
+    result = settled(twin, placement(twin, {1: A}))
     assert versions(twin) == {A: (101, True)}
     [entry] = twin.journal
     assert (entry.before_records, entry.after_records, entry.source, entry.event_id) == ((), (A,), "pos", "e1")
@@ -163,19 +197,19 @@ def test_profiles_that_exchange_records_both_change() -> None:
     assert {entry.profile_id: entry.after_records for entry in twin.journal} == {A: (A,), B: (B, C)}
 
 
-def test_a_resighted_profile_changes_only_if_its_content_does() -> None:
+def test_a_summed_profile_changes_only_if_its_content_does() -> None:
     twin = standing((1, A))
-    assert settled(twin, Placement(), resighted={A}).changed == []
+    assert settled(twin, Placement(), summed={A}).changed == []
     twin.stored[A] = replace(twin.stored[A], totals=Totals(0))
-    [row] = settled(twin, Placement(), resighted={A}).changed
+    [row] = settled(twin, Placement(), summed={A}).changed
     assert (row.version, row.totals) == (101, Totals(1))
     assert twin.journal == []
 
 
-def test_a_resighted_profile_stays_ambiguous() -> None:
+def test_a_summed_profile_stays_ambiguous() -> None:
     twin = standing((1, A))
     twin.stored[A] = replace(twin.stored[A], ambiguous=True, totals=Totals(0))
-    [row] = settled(twin, Placement(), resighted={A}).changed
+    [row] = settled(twin, Placement(), summed={A}).changed
     assert row.ambiguous is True
 
 
@@ -213,3 +247,99 @@ def test_a_review_between_profiles_that_merge_is_closed() -> None:
     settled(twin, placement(twin, {1: A, 2: A}))
     assert twin.reviews == {}
     assert versions(twin) == {A: (101, True), B: (102, False)}
+
+
+def test_a_record_without_events_goes_home_and_leaves_the_rest() -> None:
+    """The profile was named after it, so the rest has another name now; the journal says where it went."""
+    twin = standing((1, A), (2, A))
+    twin.withdrawn = {1}
+    result = settled(twin, placement(twin, {2: B}))
+    assert twin.homes == {1: A, 2: B}
+    assert versions(twin) == {A: (101, False), B: (102, True)}
+    assert result.successors == {A: (B,)}
+    ended, born = twin.journal
+    assert (ended.before_records, ended.after_records, ended.successors) == ((A, B), (), (B,))
+    assert (born.before_records, born.after_records) == ((), (B,))
+
+
+def test_a_withdrawn_record_that_named_nobody_ends_at_a_home_of_its_own() -> None:
+    twin = standing((1, A), (2, A))
+    twin.withdrawn = {2}
+    settled(twin, placement(twin, {1: A}))
+    assert twin.homes == {1: A, 2: B}
+    assert versions(twin) == {A: (101, True), B: (102, False)}
+    assert [(entry.profile_id, entry.before_records, entry.after_records) for entry in twin.journal] == [
+        (A, (A, B), (A,)),
+        (B, (), ()),
+    ]
+    # Looked at again, it is where it belongs.
+    known = len(twin.journal)
+    assert settled(twin, placement(twin, {1: A})).changed == []
+    assert len(twin.journal) == known
+
+
+def test_a_record_withdrawn_before_its_first_look_has_a_home_that_never_lived() -> None:
+    twin = Twin({}, withdrawn={1})
+    result = settled(twin, placement(twin, {}))
+    assert twin.homes == {1: A}
+    assert versions(twin) == {A: (101, False)}
+    assert result.successors == {}
+
+
+def test_households_are_kept_beside_profiles_and_change_none() -> None:
+    twin = standing((1, A), (2, B), (3, C))
+    homes = {1: A, 2: B, 3: C}
+    first, second = HouseholdRow(A, B, 1, 2, 9000), HouseholdRow(A, C, 1, 3, 7000)
+    assert settled(twin, placement(twin, homes, households=[first, second])).changed == []
+    assert twin.households == {(A, B): first, (A, C): second}
+    stronger = replace(first, strength=9500)
+    assert settled(twin, placement(twin, homes, households=[stronger])).changed == []
+    assert twin.households == {(A, B): stronger}
+    settled(twin, placement(twin, {1: A, 2: A, 3: C}))
+    assert twin.households == {}
+
+
+def test_a_change_is_told_by_the_mark_of_the_record_that_moved() -> None:
+    """Before the mark of one that was there all along, and before any of elsewhere; of two equal ones the first counts."""
+    twin = standing((1, A), (2, B), (3, C))
+    marks = [
+        mark(1, mark_id=1, cause="first"),
+        mark(3, mark_id=2, cause="elsewhere"),
+        mark(2, mark_id=4, cause="late"),
+        mark(2, mark_id=3, cause="moved"),
+    ]
+    result = settled(twin, placement(twin, {1: A, 2: A, 3: C}), marks=sorted(marks, key=lambda one: one.mark_id))
+    assert {home: found.cause for home, found in result.causes.items()} == {A: "moved", B: "moved"}
+    assert [(entry.profile_id, entry.cause, entry.event_id) for entry in twin.journal] == [
+        (A, "moved", "e2"),
+        (B, "moved", "e2"),
+    ]
+
+
+def test_bystanders_are_changed_profiles_without_a_marked_record() -> None:
+    """One record between two groups is marked; each group that it joins or parts, and does not belong to, is a bystander."""
+    twin = standing((1, A), (2, B))
+    both = settled(twin, placement(twin, {1: A, 2: A}), marks=[mark(2)])
+    # The profile that the marked record joined holds it now, and the one that it left held it.
+    assert (len(both.changed), both.untouched) == (2, 0)
+    twin = standing((1, A), (2, B), (3, C))
+    elsewhere = settled(twin, placement(twin, {1: A, 2: A, 3: C}), marks=[mark(3)])
+    assert (len(elsewhere.changed), elsewhere.untouched) == (2, 2)
+
+
+def test_a_profile_that_is_only_summed_is_no_bystander() -> None:
+    twin = standing((1, A))
+    twin.stored[A] = replace(twin.stored[A], totals=Totals(0))
+    result = settled(twin, Placement(), summed={A}, marks=[mark(7)])
+    assert (len(result.changed), result.untouched) == (1, 0)
+
+
+def test_a_profile_found_as_it_was_is_touched_if_it_was_looked_at() -> None:
+    """A look with an older snapshot must not cover what this one found; profiles that nobody marked need no such care."""
+    twin = standing((1, A), (2, B), (3, C))
+    homes = {1: A, 2: B}
+    settled(twin, placement(twin, homes), marks=[mark(1), mark(3)], summed={C})
+    assert twin.touched == {A, C}
+    twin.stored[A] = replace(twin.stored[A], totals=Totals(0))
+    settled(twin, placement(twin, homes), marks=[mark(1), mark(3)], summed={C})
+    assert twin.touched == {C}

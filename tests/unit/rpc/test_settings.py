@@ -13,6 +13,7 @@ from goldthread.rpc import CallLimits, RpcSettings
     [
         ({"port": 65_536}, "rpc.port"),
         ({"resolve_threads": 0}, "rpc.resolve_threads"),
+        ({"steward_threads": 0}, "rpc.steward_threads"),
         ({"drain_seconds": -1.0}, "rpc.grace_seconds"),
         ({"tls_certificate": Path("c")}, "rpc.tls_key"),
         ({"tls_client_ca": Path("c")}, "rpc.tls_client_ca"),

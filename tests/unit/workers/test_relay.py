@@ -32,8 +32,10 @@ class Steps:
         self.waits.append(round(seconds * 1000))
         return stop.is_set()
 
-    def run(self, metrics: Metrics, draw: Callable[[], float] = lambda: 1.0) -> list[float]:
-        RelayWorker(self, metrics, SETTINGS, wait=self.wait, draw=draw).run(self.stop)
+    def run(
+        self, metrics: Metrics, draw: Callable[[], float] = lambda: 1.0, clock: Callable[[], float] = lambda: 0.0
+    ) -> list[float]:
+        RelayWorker(self, metrics, SETTINGS, wait=self.wait, draw=draw, clock=clock).run(self.stop)
         return self.waits
 
 
@@ -41,10 +43,15 @@ def test_works_without_waiting_and_idles_ever_longer() -> None:
     assert Steps(5, 500, 0, 0, 0, 0, 0, 3, 0, 1).run(Metrics()) == [5, 10, 20, 25, 25, 5]
 
 
+def test_an_empty_step_that_took_long_is_followed_by_a_wait_as_long() -> None:
+    times = iter((0.0, 0.3, 1.0, 2.0, 2.002))
+    assert Steps(0, 7, 0).run(Metrics(), clock=lambda: next(times)) == [300, 5]
+
+
 def test_transient_failures_are_retried_ever_more_slowly_and_counted() -> None:
     metrics = Metrics()
     failures = [CacheUnavailableError("down")] * 9
-    assert Steps(*failures, 1).run(metrics) == [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]
+    assert Steps(*failures, 1).run(metrics) == [50, 100, 200, 400, 800, 1000, 1000, 1000, 1000]
     assert metrics.registry.get_sample_value("goldthread_retries_total", {"operation": "relay"}) == 9
 
 

@@ -19,6 +19,18 @@ COMMENT ON COLUMN match_model.sha256 IS 'not personal: Digest of the file.';
 COMMENT ON COLUMN match_model.body IS 'not personal: The file.';
 COMMENT ON COLUMN match_model.first_used_at IS 'not personal: When it was first used here.';
 
+CREATE TABLE model_in_use (
+    singleton boolean PRIMARY KEY DEFAULT true CONSTRAINT model_in_use_singleton CHECK (singleton),
+    model_id integer NOT NULL CONSTRAINT model_in_use_model_fkey REFERENCES match_model,
+    next_record bigint,
+    next_token bigint
+);
+COMMENT ON TABLE model_in_use IS 'The match model that keys and pairs are made with: one row. Workers with another one stop.';
+COMMENT ON COLUMN model_in_use.singleton IS 'not personal: Always true.';
+COMMENT ON COLUMN model_in_use.model_id IS 'not personal: Model.';
+COMMENT ON COLUMN model_in_use.next_record IS 'not personal: While a switch is under way: records from this one on still need their keys.';
+COMMENT ON COLUMN model_in_use.next_token IS 'not personal: While a switch is under way: identifiers from this one on still need their states.';
+
 CREATE TABLE profile (
     profile_id uuid PRIMARY KEY,
     version bigint NOT NULL CONSTRAINT profile_version_key UNIQUE,
@@ -31,8 +43,9 @@ CREATE TABLE profile (
     purchase_total_minor bigint NOT NULL DEFAULT 0,
     last_purchase_at timestamptz,
     last_purchase_store text COLLATE "C" NOT NULL DEFAULT '',
-    changed_at timestamptz NOT NULL DEFAULT now()
-);
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    looks bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 80);
 COMMENT ON TABLE profile IS 'Golden profiles. The id is the smallest birth id of the members; a row outlives its profile so that versions never restart.';
 COMMENT ON COLUMN profile.profile_id IS 'personal: Smallest birth id of its records; public as GP-….';
 COMMENT ON COLUMN profile.version IS 'not personal: Ledger-wide version of the last change.';
@@ -46,6 +59,7 @@ COMMENT ON COLUMN profile.purchase_total_minor IS 'personal: Their sum in minor 
 COMMENT ON COLUMN profile.last_purchase_at IS 'personal: Time of the last one.';
 COMMENT ON COLUMN profile.last_purchase_store IS 'personal: Store of the last one.';
 COMMENT ON COLUMN profile.changed_at IS 'not personal: Commit time of the version.';
+COMMENT ON COLUMN profile.looks IS 'not personal: Looks that found it as it was.';
 
 CREATE TABLE record (
     record_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -53,7 +67,6 @@ CREATE TABLE record (
     birth_id uuid NOT NULL CONSTRAINT record_birth_id_key UNIQUE,
     source text NOT NULL,
     epoch integer NOT NULL DEFAULT 0,
-    profile_id uuid NOT NULL CONSTRAINT record_profile_fkey REFERENCES profile DEFERRABLE INITIALLY DEFERRED,
     given_name text,
     middle_name text,
     family_name text,
@@ -65,7 +78,7 @@ CREATE TABLE record (
     name_key text,
     first_seen timestamptz NOT NULL,
     last_seen timestamptz NOT NULL,
-    sightings bigint NOT NULL CONSTRAINT record_sightings_positive CHECK (sightings > 0),
+    sightings bigint NOT NULL CONSTRAINT record_sightings_not_negative CHECK (sightings >= 0),
     purchase_count bigint NOT NULL DEFAULT 0,
     purchase_total_minor bigint NOT NULL DEFAULT 0,
     last_purchase_at timestamptz,
@@ -77,7 +90,6 @@ COMMENT ON COLUMN record.address IS 'personal: Keyed digest of source, claim and
 COMMENT ON COLUMN record.birth_id IS 'personal: UUIDv7 given at first insertion.';
 COMMENT ON COLUMN record.source IS 'not personal: Sending system.';
 COMMENT ON COLUMN record.epoch IS 'not personal: Counts changes of hands of its identifiers.';
-COMMENT ON COLUMN record.profile_id IS 'personal: Profile that holds it now.';
 COMMENT ON COLUMN record.given_name IS 'personal: Clean form.';
 COMMENT ON COLUMN record.middle_name IS 'personal: Clean form.';
 COMMENT ON COLUMN record.family_name IS 'personal: Clean form.';
@@ -89,11 +101,21 @@ COMMENT ON COLUMN record.postcode IS 'personal: Clean form.';
 COMMENT ON COLUMN record.name_key IS 'personal: Coarse phonetic key of the name, for telling generic tokens.';
 COMMENT ON COLUMN record.first_seen IS 'personal: Earliest event time.';
 COMMENT ON COLUMN record.last_seen IS 'personal: Latest event time.';
-COMMENT ON COLUMN record.sightings IS 'personal: Events that made this claim.';
+COMMENT ON COLUMN record.sightings IS 'personal: Events that made this claim; 0: withdrawn, all of them hang elsewhere now.';
 COMMENT ON COLUMN record.purchase_count IS 'personal: Purchases on this record.';
 COMMENT ON COLUMN record.purchase_total_minor IS 'personal: Their sum in minor units.';
 COMMENT ON COLUMN record.last_purchase_at IS 'personal: Time of the last one.';
 COMMENT ON COLUMN record.last_purchase_store IS 'personal: Store of the last one; ties in time go to the greater code.';
+
+CREATE TABLE membership (
+    record_id bigint PRIMARY KEY CONSTRAINT membership_record_fkey REFERENCES record,
+    profile_id uuid CONSTRAINT membership_profile_fkey REFERENCES profile DEFERRABLE INITIALLY DEFERRED,
+    looks bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 80);
+COMMENT ON TABLE membership IS 'Which profile holds a record: what looks decide, and the rows that they lock, apart from the records that events change.';
+COMMENT ON COLUMN membership.record_id IS 'personal: Record.';
+COMMENT ON COLUMN membership.profile_id IS 'personal: Profile that holds it now; null until it is looked at for the first time.';
+COMMENT ON COLUMN membership.looks IS 'not personal: Looks that changed its evidence or its place.';
 
 CREATE TABLE token (
     token_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -106,7 +128,7 @@ CREATE TABLE token (
     name_keys integer NOT NULL DEFAULT 0,
     records integer NOT NULL DEFAULT 0,
     generic boolean NOT NULL DEFAULT false,
-    version bigint NOT NULL DEFAULT 0
+    overused boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE token IS 'Identifiers by token: one row per identifier, whoever carries it.';
 COMMENT ON COLUMN token.token_id IS 'personal: Surrogate.';
@@ -118,23 +140,17 @@ COMMENT ON COLUMN token.key_version IS 'not personal: Version of the token key.'
 COMMENT ON COLUMN token.normalizer_version IS 'not personal: Normaliser that made the canonical form.';
 COMMENT ON COLUMN token.name_keys IS 'personal: Distinct name keys among its carriers.';
 COMMENT ON COLUMN token.records IS 'personal: Records that carry it.';
-COMMENT ON COLUMN token.generic IS 'not personal: Too many contradicting names or records: no evidence any more.';
-COMMENT ON COLUMN token.version IS 'not personal: Ledger-wide version of its last change of state.';
+COMMENT ON COLUMN token.generic IS 'not personal: Too many contradicting names or records, or overused: no evidence.';
+COMMENT ON COLUMN token.overused IS 'not personal: Used by too many purchases or stores on one day; then generic as well.';
 
 CREATE TABLE record_token (
     record_id bigint NOT NULL CONSTRAINT record_token_record_fkey REFERENCES record,
     token_id bigint NOT NULL CONSTRAINT record_token_token_fkey REFERENCES token,
-    first_seen timestamptz NOT NULL,
-    last_seen timestamptz NOT NULL,
-    sightings bigint NOT NULL,
     PRIMARY KEY (record_id, token_id)
 );
-COMMENT ON TABLE record_token IS 'Which record carries which identifier, and since when.';
+COMMENT ON TABLE record_token IS 'Which record carries which identifier; since when and how often is what the record says.';
 COMMENT ON COLUMN record_token.record_id IS 'personal: Record.';
 COMMENT ON COLUMN record_token.token_id IS 'personal: Identifier.';
-COMMENT ON COLUMN record_token.first_seen IS 'personal: Earliest event time.';
-COMMENT ON COLUMN record_token.last_seen IS 'personal: Latest event time.';
-COMMENT ON COLUMN record_token.sightings IS 'personal: Events.';
 
 CREATE TABLE token_name (
     token_id bigint NOT NULL CONSTRAINT token_name_token_fkey REFERENCES token,
@@ -186,30 +202,52 @@ COMMENT ON COLUMN pair.levels IS 'personal: Level per comparison, one byte each.
 COMMENT ON COLUMN pair.weights IS 'personal: Millibits per comparison.';
 COMMENT ON COLUMN pair.model_id IS 'not personal: Model that scored it.';
 
-CREATE TABLE assertion (
-    assertion_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    low bigint NOT NULL CONSTRAINT assertion_low_fkey REFERENCES record,
-    high bigint NOT NULL CONSTRAINT assertion_high_fkey REFERENCES record,
-    same boolean NOT NULL,
+CREATE TABLE operation (
+    operation_id uuid PRIMARY KEY,
+    request_id text NOT NULL CONSTRAINT operation_request_key UNIQUE,
+    request_sha256 bytea NOT NULL,
+    kind text NOT NULL,
     actor text NOT NULL,
     actor_rank smallint NOT NULL,
     reason text NOT NULL,
+    reverts_version bigint,
+    done_at timestamptz NOT NULL DEFAULT now(),
+    answer bytea
+);
+COMMENT ON TABLE operation IS 'What stewards did, once per request id.';
+COMMENT ON COLUMN operation.operation_id IS 'not personal: UUIDv7.';
+COMMENT ON COLUMN operation.request_id IS 'not personal: Idempotency key of the caller.';
+COMMENT ON COLUMN operation.request_sha256 IS 'personal: Digest of the request; another one under the same id is refused.';
+COMMENT ON COLUMN operation.kind IS 'not personal: assert_same, assert_different, merge, split, revert, review.';
+COMMENT ON COLUMN operation.actor IS 'personal: Who.';
+COMMENT ON COLUMN operation.actor_rank IS 'not personal: Higher wins a conflict.';
+COMMENT ON COLUMN operation.reason IS 'personal: Why.';
+COMMENT ON COLUMN operation.reverts_version IS 'not personal: Journal entry that it reverted.';
+COMMENT ON COLUMN operation.done_at IS 'not personal: When.';
+COMMENT ON COLUMN operation.answer IS 'personal: What was answered, for a repeat.';
+
+CREATE TABLE assertion (
+    assertion_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    operation_id uuid NOT NULL CONSTRAINT assertion_operation_fkey REFERENCES operation,
+    low bigint NOT NULL CONSTRAINT assertion_low_fkey REFERENCES record,
+    high bigint NOT NULL CONSTRAINT assertion_high_fkey REFERENCES record,
+    same boolean NOT NULL,
+    actor_rank smallint NOT NULL,
     asserted_at timestamptz NOT NULL DEFAULT now(),
-    expires_at timestamptz,
-    retracted_at timestamptz,
+    basis bytea,
+    retracted_by uuid CONSTRAINT assertion_retracted_fkey REFERENCES operation (operation_id),
     CONSTRAINT assertion_ordered CHECK (low < high)
 );
 COMMENT ON TABLE assertion IS 'What a steward or customer said of two records.';
 COMMENT ON COLUMN assertion.assertion_id IS 'not personal: Surrogate.';
+COMMENT ON COLUMN assertion.operation_id IS 'not personal: Operation that said it, with actor and reason.';
 COMMENT ON COLUMN assertion.low IS 'personal: Record with the lower surrogate.';
 COMMENT ON COLUMN assertion.high IS 'personal: The other.';
 COMMENT ON COLUMN assertion.same IS 'personal: True: one person; false: different people.';
-COMMENT ON COLUMN assertion.actor IS 'personal: Who said it.';
 COMMENT ON COLUMN assertion.actor_rank IS 'not personal: Higher wins a conflict.';
-COMMENT ON COLUMN assertion.reason IS 'personal: Why.';
 COMMENT ON COLUMN assertion.asserted_at IS 'not personal: When.';
-COMMENT ON COLUMN assertion.expires_at IS 'not personal: Until when it holds; null: for good.';
-COMMENT ON COLUMN assertion.retracted_at IS 'not personal: When it was taken back.';
+COMMENT ON COLUMN assertion.basis IS 'personal: Digest of the evidence it rests on; it is void while that differs. Null: holds whatever comes.';
+COMMENT ON COLUMN assertion.retracted_by IS 'not personal: Operation that took it back.';
 
 CREATE TABLE review (
     review_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -243,6 +281,22 @@ COMMENT ON TABLE contender IS 'Profiles that an ambiguous profile fits about equ
 COMMENT ON COLUMN contender.profile_id IS 'personal: Ambiguous profile.';
 COMMENT ON COLUMN contender.contender_id IS 'personal: One it fits.';
 
+CREATE TABLE household (
+    low_profile uuid NOT NULL CONSTRAINT household_low_fkey REFERENCES profile DEFERRABLE INITIALLY DEFERRED,
+    high_profile uuid NOT NULL CONSTRAINT household_high_fkey REFERENCES profile DEFERRABLE INITIALLY DEFERRED,
+    low_record bigint NOT NULL,
+    high_record bigint NOT NULL,
+    strength integer NOT NULL,
+    PRIMARY KEY (low_profile, high_profile),
+    CONSTRAINT household_ordered CHECK (low_profile < high_profile)
+);
+COMMENT ON TABLE household IS 'Profiles that share what would link one person, and contradict each other: people of one household. Never a merge.';
+COMMENT ON COLUMN household.low_profile IS 'personal: Profile with the lower id.';
+COMMENT ON COLUMN household.high_profile IS 'personal: The other.';
+COMMENT ON COLUMN household.low_record IS 'personal: One record of the best pair.';
+COMMENT ON COLUMN household.high_record IS 'personal: The other.';
+COMMENT ON COLUMN household.strength IS 'personal: Millibits of the best pair.';
+
 CREATE TABLE inbox (
     source text NOT NULL,
     event_id text NOT NULL,
@@ -261,6 +315,25 @@ COMMENT ON COLUMN inbox.record_id IS 'personal: Record it hangs on.';
 COMMENT ON COLUMN inbox.kind IS 'not personal: What happened.';
 COMMENT ON COLUMN inbox.occurred_at IS 'personal: When, at the source.';
 COMMENT ON COLUMN inbox.taken_at IS 'not personal: When, here.';
+
+CREATE TABLE event_conflict (
+    source text NOT NULL,
+    event_id text NOT NULL,
+    payload_digest bytea NOT NULL,
+    record_id bigint,
+    kind text NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    quarantined_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (source, event_id, payload_digest)
+);
+COMMENT ON TABLE event_conflict IS 'Contents that lost: of several under one event id the lowest digest counts, whichever came first.';
+COMMENT ON COLUMN event_conflict.source IS 'not personal: Sending system.';
+COMMENT ON COLUMN event_conflict.event_id IS 'personal: Id within the source.';
+COMMENT ON COLUMN event_conflict.payload_digest IS 'personal: Digest as in inbox.';
+COMMENT ON COLUMN event_conflict.record_id IS 'personal: Record it hung on, if it had counted before.';
+COMMENT ON COLUMN event_conflict.kind IS 'not personal: What happened, as it said.';
+COMMENT ON COLUMN event_conflict.occurred_at IS 'personal: When, as it said.';
+COMMENT ON COLUMN event_conflict.quarantined_at IS 'not personal: When it lost, here.';
 
 CREATE TABLE purchase (
     source text NOT NULL,
@@ -314,14 +387,32 @@ COMMENT ON COLUMN consumer_offset.next_offset IS 'not personal: Next offset to r
 COMMENT ON COLUMN consumer_offset.moved_at IS 'not personal: When it moved.';
 
 CREATE TABLE dirty_mark (
-    record_id bigint PRIMARY KEY CONSTRAINT dirty_mark_record_fkey REFERENCES record,
-    reason text NOT NULL,
-    marked_at timestamptz NOT NULL DEFAULT now()
+    mark_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    record_id bigint NOT NULL,
+    step smallint NOT NULL CONSTRAINT dirty_mark_step_known CHECK (step BETWEEN 1 AND 3),
+    used_on date,
+    cause text NOT NULL,
+    actor text NOT NULL,
+    source text NOT NULL DEFAULT '',
+    event_id text NOT NULL DEFAULT '',
+    operation_id uuid CONSTRAINT dirty_mark_operation_fkey REFERENCES operation,
+    marked_at timestamptz NOT NULL DEFAULT now(),
+    due_at timestamptz NOT NULL DEFAULT now(),
+    attempts integer NOT NULL DEFAULT 0
 );
-COMMENT ON TABLE dirty_mark IS 'Records whose component must be looked at again.';
+COMMENT ON TABLE dirty_mark IS 'Records that must be looked at: written with the evidence, deleted with the look. Only ever added to, so that writers never wait for looks.';
+COMMENT ON COLUMN dirty_mark.mark_id IS 'not personal: Surrogate.';
 COMMENT ON COLUMN dirty_mark.record_id IS 'personal: Record.';
-COMMENT ON COLUMN dirty_mark.reason IS 'not personal: Why.';
+COMMENT ON COLUMN dirty_mark.step IS 'not personal: 1: its profile is summed up anew; 2: its component is partitioned too; 3: its pairs are scored too.';
+COMMENT ON COLUMN dirty_mark.used_on IS 'personal: UTC day of a purchase that its identifiers made; null: none.';
+COMMENT ON COLUMN dirty_mark.cause IS 'not personal: What made it necessary, for the journal.';
+COMMENT ON COLUMN dirty_mark.actor IS 'personal: Who, for the journal.';
+COMMENT ON COLUMN dirty_mark.source IS 'not personal: Source of the event, if one did it.';
+COMMENT ON COLUMN dirty_mark.event_id IS 'personal: Its id.';
+COMMENT ON COLUMN dirty_mark.operation_id IS 'not personal: Operation, if one did it.';
 COMMENT ON COLUMN dirty_mark.marked_at IS 'not personal: When.';
+COMMENT ON COLUMN dirty_mark.due_at IS 'not personal: Not before this; looks that fail push it back.';
+COMMENT ON COLUMN dirty_mark.attempts IS 'not personal: Looks at it that failed.';
 
 CREATE TABLE journal (
     entry_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -337,6 +428,7 @@ CREATE TABLE journal (
     actor text NOT NULL,
     source text NOT NULL DEFAULT '',
     event_id text NOT NULL DEFAULT '',
+    operation_id uuid CONSTRAINT journal_operation_fkey REFERENCES operation,
     model_id integer NOT NULL CONSTRAINT journal_model_fkey REFERENCES match_model,
     written_at timestamptz NOT NULL DEFAULT now()
 );
@@ -354,6 +446,7 @@ COMMENT ON COLUMN journal.cause IS 'not personal: What made it change.';
 COMMENT ON COLUMN journal.actor IS 'not personal: Who: a worker, a caller, a steward.';
 COMMENT ON COLUMN journal.source IS 'not personal: Source of the event that caused it, if one did.';
 COMMENT ON COLUMN journal.event_id IS 'personal: Its id.';
+COMMENT ON COLUMN journal.operation_id IS 'not personal: Operation that caused it, if one did.';
 COMMENT ON COLUMN journal.model_id IS 'not personal: Model that decided.';
 COMMENT ON COLUMN journal.written_at IS 'not personal: When.';
 
@@ -376,7 +469,6 @@ COMMENT ON COLUMN journal_link.weights IS 'personal: Millibits per comparison.';
 
 CREATE TABLE outbox (
     outbox_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     profile_id uuid,
     version bigint NOT NULL,
     live boolean NOT NULL,
@@ -386,7 +478,6 @@ CREATE TABLE outbox (
 );
 COMMENT ON TABLE outbox IS 'Changes to publish, written with the change, deleted once published.';
 COMMENT ON COLUMN outbox.outbox_id IS 'not personal: Surrogate; not the order of publication.';
-COMMENT ON COLUMN outbox.xid IS 'not personal: Writing transaction: rows are safe to read once no older one runs.';
 COMMENT ON COLUMN outbox.profile_id IS 'personal: Profile that changed; null: only the answers of the identifiers did.';
 COMMENT ON COLUMN outbox.version IS 'not personal: Its version.';
 COMMENT ON COLUMN outbox.live IS 'not personal: Whether it lives on.';
@@ -445,17 +536,41 @@ COMMENT ON TABLE tiering IS 'The published date for which tiers are computed: on
 COMMENT ON COLUMN tiering.singleton IS 'not personal: Always true.';
 COMMENT ON COLUMN tiering.as_of IS 'not personal: The date.';
 
-CREATE INDEX record_profile_idx ON record (profile_id);
+CREATE TABLE life (
+    singleton boolean PRIMARY KEY DEFAULT true CONSTRAINT life_singleton CHECK (singleton),
+    number bigint NOT NULL CONSTRAINT life_number_range CHECK (number BETWEEN 0 AND 524287)
+);
+COMMENT ON TABLE life IS 'How often this database has come back from a crash or a standby: the upper part of every stamp. One row.';
+COMMENT ON COLUMN life.singleton IS 'not personal: Always true.';
+COMMENT ON COLUMN life.number IS 'not personal: Counts up when life_mark is found empty; 19 bits.';
+
+CREATE UNLOGGED TABLE life_mark (
+    singleton boolean PRIMARY KEY DEFAULT true CONSTRAINT life_mark_singleton CHECK (singleton)
+);
+COMMENT ON TABLE life_mark IS 'One row; PostgreSQL empties it in every recovery, after which transaction numbers may have gone back.';
+COMMENT ON COLUMN life_mark.singleton IS 'not personal: Always true.';
+
+CREATE INDEX membership_profile_idx ON membership (profile_id);
 CREATE INDEX record_token_token_idx ON record_token (token_id, record_id);
 CREATE INDEX record_block_record_idx ON record_block (record_id);
 CREATE INDEX pair_high_idx ON pair (high);
-CREATE INDEX assertion_low_idx ON assertion (low) WHERE retracted_at IS NULL;
-CREATE INDEX assertion_high_idx ON assertion (high) WHERE retracted_at IS NULL;
+CREATE INDEX assertion_low_idx ON assertion (low) WHERE retracted_by IS NULL;
+CREATE INDEX assertion_high_idx ON assertion (high) WHERE retracted_by IS NULL;
 CREATE UNIQUE INDEX review_open_key ON review (low_profile, high_profile) WHERE closed_at IS NULL;
 CREATE INDEX review_open_high_idx ON review (high_profile) WHERE closed_at IS NULL;
+CREATE INDEX review_open_strength_idx ON review ((-strength), review_id) WHERE closed_at IS NULL;
 CREATE INDEX journal_profile_idx ON journal (profile_id, version);
-CREATE INDEX purchase_record_idx ON purchase (record_id);
+CREATE INDEX purchase_record_idx ON purchase (record_id, occurred_at);
 CREATE INDEX inbox_record_idx ON inbox (record_id);
-CREATE INDEX outbox_xid_idx ON outbox (xid, outbox_id);
+CREATE INDEX outbox_version_idx ON outbox (version);
+CREATE INDEX dirty_mark_record_idx ON dirty_mark (record_id);
+CREATE INDEX dirty_mark_operation_idx ON dirty_mark (operation_id) WHERE operation_id IS NOT NULL;
+CREATE INDEX assertion_retracted_idx ON assertion (retracted_by) WHERE retracted_by IS NOT NULL;
+CREATE INDEX dirty_mark_due_idx ON dirty_mark (due_at, mark_id);
+CREATE INDEX household_high_idx ON household (high_profile);
+CREATE INDEX assertion_operation_idx ON assertion (operation_id);
+CREATE INDEX journal_operation_idx ON journal (operation_id) WHERE operation_id IS NOT NULL;
 CREATE INDEX dead_letter_unpublished_idx ON dead_letter (dead_letter_id) WHERE published_at IS NULL;
 INSERT INTO tiering (as_of) VALUES ('2026-01-01');
+INSERT INTO life (number) VALUES (0);
+INSERT INTO life_mark DEFAULT VALUES;

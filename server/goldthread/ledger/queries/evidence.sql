@@ -1,28 +1,36 @@
 -- name: insert_token_names
--- Adds name keys to tokens that are not generic yet; returns the tokens that gained one. Input in (token, name key) order.
+-- Adds name keys to identifiers; gives the identifiers that gained one. Input in (token, name key) order.
 INSERT INTO token_name (token_id, name_key)
 SELECT asked.token_id, asked.name_key
 FROM unnest(%(token_ids)s::bigint[], %(name_keys)s::text[]) AS asked (token_id, name_key)
 ON CONFLICT DO NOTHING
 RETURNING token_id;
 
--- name: count_token_carriers
--- Adds the gained records and name keys and closes tokens that crossed a limit; gives those that closed now. A generic token never reopens by growth.
-UPDATE token SET
-    records = token.records + gained.records,
-    name_keys = token.name_keys + gained.names,
-    generic = true,
-    version = nextval('ledger_version')
-FROM unnest(%(token_ids)s::bigint[], %(records)s::integer[], %(names)s::integer[]) AS gained (token_id, records, names)
-WHERE token.token_id = gained.token_id AND NOT token.generic
-    AND (token.records + gained.records > %(max_records)s OR token.name_keys + gained.names > (%(limits)s::integer[])[token.type])
-RETURNING token.token_id, token.type;
-
 -- name: grow_tokens
--- Adds the gained records and name keys to the tokens that stay as they are.
-UPDATE token SET records = token.records + gained.records, name_keys = token.name_keys + gained.names
-FROM unnest(%(token_ids)s::bigint[], %(records)s::integer[], %(names)s::integer[]) AS gained (token_id, records, names)
-WHERE token.token_id = gained.token_id;
+-- Writes counts and states of identifiers that the caller has locked.
+UPDATE token SET records = grown.records, name_keys = grown.names, generic = grown.generic
+FROM unnest(%(token_ids)s::bigint[], %(records)s::integer[], %(names)s::integer[], %(generic)s::boolean[]) AS grown (token_id, records, names, generic)
+WHERE token.token_id = grown.token_id;
+
+-- name: overused_tokens
+-- Identifiers of these records, not generic yet, whose carriers made too many purchases, or in too many stores, on one of these UTC days. Written so that every
+-- step can only go by its key: without statistics the planner would else read all purchases for each identifier.
+SELECT DISTINCT touched.token_id
+FROM (
+    SELECT DISTINCT mine.token_id, asked.used_on
+    FROM unnest(%(record_ids)s::bigint[], %(days)s::date[]) AS asked (record_id, used_on)
+    CROSS JOIN LATERAL (
+        SELECT token_id FROM record_token JOIN token USING (token_id) WHERE record_token.record_id = asked.record_id AND NOT token.generic
+    ) AS mine
+) AS touched
+CROSS JOIN LATERAL (
+    SELECT count(*) AS purchases, count(DISTINCT store) FILTER (WHERE store <> '') AS stores
+    FROM purchase
+    WHERE purchase.record_id = ANY(ARRAY(SELECT record_id FROM record_token WHERE record_token.token_id = touched.token_id))
+        AND purchase.occurred_at >= touched.used_on::timestamp AT TIME ZONE 'UTC'
+        AND purchase.occurred_at < (touched.used_on + 1)::timestamp AT TIME ZONE 'UTC'
+) AS day
+WHERE day.purchases > %(purchases_per_day)s OR day.stores > %(stores_per_day)s;
 
 -- name: token_carriers
 -- Records that carry any of these tokens.
@@ -69,9 +77,9 @@ WHERE mine.record_id = ANY(%(record_ids)s);
 
 -- name: load_records
 -- What the core compares, in record order.
-SELECT record_id, address, birth_id, profile_id,
+SELECT record_id, address, birth_id, profile_id, sightings > 0,
     given_name, middle_name, family_name, name_suffix, birth_date, street, city, postcode
-FROM record WHERE record_id = ANY(%(record_ids)s) ORDER BY record_id;
+FROM record JOIN membership USING (record_id) WHERE record_id = ANY(%(record_ids)s) ORDER BY record_id;
 
 -- name: load_tokens
 -- Tokens that mean something, in record order.
@@ -81,10 +89,10 @@ WHERE record_token.record_id = ANY(%(record_ids)s) AND NOT token.generic
 ORDER BY record_token.record_id, token.token_id;
 
 -- name: pairs_of
--- Kept pairs that touch these records.
-SELECT low, high FROM pair WHERE low = ANY(%(record_ids)s)
+-- Kept pairs that touch these records, with what they were scored.
+SELECT low, high, score, levels, model_id FROM pair WHERE low = ANY(%(record_ids)s)
 UNION
-SELECT low, high FROM pair WHERE high = ANY(%(record_ids)s);
+SELECT low, high, score, levels, model_id FROM pair WHERE high = ANY(%(record_ids)s);
 
 -- name: delete_pairs
 -- Takes back pairs that are no candidates any more or fell below the floor.
@@ -101,7 +109,7 @@ ON CONFLICT (low, high) DO UPDATE SET
     score = excluded.score, levels = excluded.levels, weights = excluded.weights, model_id = excluded.model_id;
 
 -- name: component
--- Every record connected to these by kept pairs or standing assertions, these included.
+-- Every record connected to these by kept pairs or standing assertions, these included; it stops at the limit.
 WITH RECURSIVE reached (record_id) AS (
     SELECT unnest(%(record_ids)s::bigint[])
     UNION
@@ -112,48 +120,82 @@ WITH RECURSIVE reached (record_id) AS (
         UNION ALL
         SELECT low FROM pair WHERE high = reached.record_id
         UNION ALL
-        SELECT high FROM assertion WHERE low = reached.record_id AND retracted_at IS NULL
+        SELECT high FROM assertion WHERE low = reached.record_id AND retracted_by IS NULL
         UNION ALL
-        SELECT low FROM assertion WHERE high = reached.record_id AND retracted_at IS NULL
+        SELECT low FROM assertion WHERE high = reached.record_id AND retracted_by IS NULL
     ) AS next
 )
-SELECT record_id FROM reached ORDER BY record_id;
+SELECT record_id FROM reached LIMIT %(limit)s;
 
 -- name: load_pairs
 -- Kept pairs inside a set of records, in order.
 SELECT low, high, score, levels, weights FROM pair WHERE low = ANY(%(record_ids)s) AND high = ANY(%(record_ids)s) ORDER BY low, high;
 
 -- name: load_assertions
--- Standing assertions inside a set of records; of two about one pair the higher rank, then the later, then the larger id counts.
-SELECT DISTINCT ON (low, high) low, high, same FROM assertion
-WHERE low = ANY(%(record_ids)s) AND high = ANY(%(record_ids)s) AND retracted_at IS NULL AND (expires_at IS NULL OR expires_at > now())
-ORDER BY low, high, actor_rank DESC, asserted_at DESC, assertion_id DESC;
+-- Standing assertions inside a set of records.
+SELECT assertion_id, low, high, same, actor_rank, asserted_at, basis FROM assertion
+WHERE low = ANY(%(record_ids)s) AND high = ANY(%(record_ids)s) AND retracted_by IS NULL
+ORDER BY assertion_id;
 
 -- name: fellow_members
 -- Records that stand in a profile with one of these records, and are none of them.
-SELECT record_id FROM record
-WHERE profile_id IN (SELECT profile_id FROM record WHERE record_id = ANY(%(record_ids)s))
+SELECT record_id FROM membership
+WHERE profile_id IN (SELECT profile_id FROM membership WHERE record_id = ANY(%(record_ids)s))
 EXCEPT
 SELECT unnest(%(record_ids)s::bigint[]);
 
--- name: insert_dirty_marks
--- Leaves a durable mark on records whose component must be looked at again.
-INSERT INTO dirty_mark (record_id, reason) SELECT unnest(%(record_ids)s::bigint[]), %(reason)s ON CONFLICT (record_id) DO NOTHING;
+-- name: lock_members
+-- Locks records' places in record order; under one snapshot this fails where a look has changed one since.
+SELECT record_id, profile_id FROM membership WHERE record_id = ANY(%(record_ids)s) ORDER BY record_id FOR NO KEY UPDATE;
 
--- name: take_dirty_marks
--- Takes the oldest marks for this transaction.
-DELETE FROM dirty_mark WHERE record_id IN (
-    SELECT record_id FROM dirty_mark ORDER BY marked_at, record_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-) RETURNING record_id;
+-- name: count_looks
+-- Writes down that a look changed the evidence or the place of records: what makes a look with an older snapshot fail.
+UPDATE membership SET looks = looks + 1 WHERE record_id = ANY(%(record_ids)s);
 
--- name: drop_dirty_marks
--- Forgets marks of records whose components were just settled.
-DELETE FROM dirty_mark WHERE record_id = ANY(%(record_ids)s);
+-- name: insert_marks
+-- Leaves durable marks on records that must be looked at, for anybody after the time of grace.
+INSERT INTO dirty_mark (record_id, step, used_on, cause, actor, source, event_id, operation_id, due_at)
+SELECT record_id, step, used_on, %(cause)s, %(actor)s, source, event_id, %(operation_id)s, now() + %(grace)s * interval '1 second'
+FROM unnest(%(record_ids)s::bigint[], %(steps)s::smallint[], %(days)s::date[], %(sources)s::text[], %(event_ids)s::text[])
+    AS asked (record_id, step, used_on, source, event_id)
+RETURNING mark_id;
+
+-- name: take_marks
+-- Holds these marks for one look; those that somebody else holds are left to them.
+SELECT mark_id, record_id, step, used_on, cause, actor, source, event_id, operation_id
+FROM dirty_mark WHERE mark_id = ANY(%(mark_ids)s) ORDER BY mark_id FOR UPDATE SKIP LOCKED;
+
+-- name: operation_marks_on
+-- Marks that operations left on these records and that no look has taken yet.
+SELECT mark_id, record_id, step, used_on, cause, actor, source, event_id, operation_id
+FROM dirty_mark WHERE operation_id IS NOT NULL AND record_id = ANY(%(record_ids)s) ORDER BY mark_id;
+
+-- name: due_marks
+-- The marks that have been due for longest, but for those that somebody looks at.
+SELECT mark_id FROM dirty_mark WHERE due_at <= now() ORDER BY due_at, mark_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED;
+
+-- name: record_of_mark
+-- The record that a mark is on.
+SELECT record_id FROM dirty_mark WHERE mark_id = %(mark_id)s;
+
+-- name: marks_on
+-- Marks on these records.
+SELECT mark_id FROM dirty_mark WHERE record_id = ANY(%(record_ids)s) ORDER BY mark_id;
+
+-- name: drop_marks
+-- Forgets marks that were looked at.
+DELETE FROM dirty_mark WHERE mark_id = ANY(%(mark_ids)s);
+
+-- name: push_marks_back
+-- Puts marks whose look failed behind the others, ever longer.
+UPDATE dirty_mark SET attempts = attempts + 1, due_at = now() + least(%(most)s, %(base)s * 2 ^ least(attempts, 20)) * %(jitter)s * interval '1 second'
+WHERE mark_id = ANY(%(mark_ids)s);
 
 -- name: marks_among
 -- Which of these records carry a mark.
-SELECT record_id FROM dirty_mark WHERE record_id = ANY(%(record_ids)s);
+SELECT DISTINCT record_id FROM dirty_mark WHERE record_id = ANY(%(record_ids)s);
 
--- name: count_dirty_marks
--- Marks pending.
-SELECT count(*) FROM dirty_mark;
+-- name: pending_marks
+-- Marks pending, counted up to a bound, and the age of the oldest in seconds.
+SELECT (SELECT count(*) FROM (SELECT FROM dirty_mark LIMIT %(most)s) AS counted),
+    coalesce((SELECT extract(epoch FROM now() - marked_at) FROM dirty_mark ORDER BY mark_id LIMIT 1), 0)::float8;

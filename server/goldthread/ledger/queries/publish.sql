@@ -1,9 +1,18 @@
 -- name: outbox
--- Changes whose transaction no running transaction precedes, oldest transaction first: nothing older can still appear.
+-- Unpublished changes by version. A profile's versions are drawn under its locks: where one of them can be seen, so can every lower one.
 SELECT outbox.outbox_id, outbox.profile_id, outbox.version, outbox.live, outbox.change, outbox.created_at,
     ARRAY(SELECT token FROM token WHERE token_id = ANY(outbox.token_ids))
-FROM outbox WHERE xid < pg_snapshot_xmin(pg_current_snapshot()) AND outbox_id <> ALL(%(skip)s)
-ORDER BY xid, outbox_id LIMIT %(limit)s;
+FROM outbox ORDER BY version, outbox_id LIMIT %(limit)s;
+
+-- name: outbox_ids
+-- Places of unpublished changes after a place, in the same order.
+SELECT version, outbox_id FROM outbox
+WHERE version >= %(version)s AND (version, outbox_id) > (%(version)s, %(outbox_id)s)
+ORDER BY version, outbox_id LIMIT %(limit)s;
+
+-- name: outbox_tokens
+-- Identifiers whose answers unpublished changes may have changed.
+SELECT token FROM token WHERE token_id IN (SELECT unnest(token_ids) FROM outbox WHERE outbox_id = ANY(%(outbox_ids)s));
 
 -- name: outbox_done
 -- Forgets published changes.
@@ -27,10 +36,28 @@ SELECT pg_try_advisory_lock(%(lock)s);
 -- Gives the relay's lock back.
 SELECT pg_advisory_unlock(%(lock)s);
 
+-- name: stamp
+-- Stamp of the snapshot (ADR 0011): transactions that have ended in it, in the life that it belongs to. Grows with every commit.
+SELECT (
+    SELECT (life.number << 44) + pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+        - (SELECT count(*) FROM pg_snapshot_xip(pg_current_snapshot()))
+    FROM life JOIN life_mark USING (singleton)
+);
+
+-- name: life_known
+-- Answers, with a row unless a recovery has come and the next life has not begun.
+SELECT true FROM life_mark;
+
+-- name: begin_life
+-- Begins the next life after a recovery, and versions 2^32 further on; whoever comes second does nothing.
+WITH begun AS (INSERT INTO life_mark DEFAULT VALUES ON CONFLICT DO NOTHING RETURNING singleton),
+counted AS (UPDATE life SET number = number + 1 FROM begun WHERE begun.singleton = life.singleton RETURNING number)
+SELECT setval('ledger_version', ledger_version.last_value + (1::bigint << 32)) FROM counted CROSS JOIN ledger_version;
+
 -- name: answers
--- The answer to each token in one snapshot: the profiles that carry it, with what a card shows. A token's version is the greatest of its own and
--- those of the profiles that hold its records, so it grows with every change of the answer.
-SELECT token.token, token.type, token.generic, token.version, held.profiles, held.version,
+-- The answer to each known token in one snapshot, with its stamp: the profiles that hold the token's records, with what a card shows. Records
+-- that no look has placed yet count for nothing, nor do withdrawn ones, even once they are back but still at the home of their own.
+SELECT token.token, token.type, token.generic, stamped.stamp, held.placed, held.profiles,
     profile.profile_id, given.given_name, given.family_name,
     profile.purchase_count, profile.purchase_total_minor, profile.last_purchase_at, profile.last_purchase_store,
     (SELECT min(review_id) FROM review WHERE closed_at IS NULL AND low_profile = profile.profile_id),
@@ -38,16 +65,35 @@ SELECT token.token, token.type, token.generic, token.version, held.profiles, hel
     tiering.as_of
 FROM token
 CROSS JOIN tiering
+CROSS JOIN (
+    SELECT (
+        SELECT (life.number << 44) + pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+            - (SELECT count(*) FROM pg_snapshot_xip(pg_current_snapshot()))
+        FROM life JOIN life_mark USING (singleton)
+    ) AS stamp
+) AS stamped
 CROSS JOIN LATERAL (
-    SELECT count(DISTINCT p.profile_id) FILTER (WHERE NOT p.ambiguous) AS profiles,
-        (array_agg(p.profile_id ORDER BY p.profile_id) FILTER (WHERE NOT p.ambiguous))[1] AS profile_id,
-        coalesce(max(p.version), 0) AS version
-    FROM record_token JOIN record USING (record_id) JOIN profile p USING (profile_id)
-    WHERE record_token.token_id = token.token_id AND NOT token.generic
+    SELECT count(*) AS placed,
+        count(DISTINCT p.profile_id) FILTER (WHERE NOT p.ambiguous) AS profiles,
+        (array_agg(p.profile_id ORDER BY p.profile_id) FILTER (WHERE NOT p.ambiguous))[1] AS profile_id
+    FROM record_token JOIN record USING (record_id) JOIN membership USING (record_id) JOIN profile p USING (profile_id)
+    WHERE record_token.token_id = token.token_id AND record.sightings > 0 AND p.live AND NOT token.generic
 ) AS held
-LEFT JOIN profile ON held.profiles = 1 AND NOT token.generic AND profile.profile_id = held.profile_id
+LEFT JOIN profile ON held.profiles = 1 AND profile.profile_id = held.profile_id
 LEFT JOIN record AS given ON given.record_id = profile.name_record
 WHERE token.token = ANY(%(tokens)s);
+
+-- name: tokens_after
+-- A page of the known tokens, in the order of their surrogates.
+SELECT token_id, token FROM token WHERE token_id > %(token_id)s ORDER BY token_id LIMIT %(limit)s;
+
+-- name: known_tokens
+-- Those of the tokens that the ledger knows.
+SELECT token FROM token WHERE token = ANY(%(tokens)s);
+
+-- name: count_tokens
+-- How many tokens the ledger knows.
+SELECT count(*) FROM token;
 
 -- name: counts
 -- How much the ledger holds.
@@ -58,12 +104,17 @@ SELECT
     (SELECT count(*) FROM dead_letter WHERE published_at IS NULL);
 
 -- name: partition
--- Every record's address and profile.
-SELECT address, profile_id FROM record ORDER BY address;
+-- Every placed record's address and profile.
+SELECT address, profile_id FROM record JOIN membership USING (record_id) WHERE profile_id IS NOT NULL AND sightings > 0 ORDER BY address;
 
 -- name: resolve_id
--- The profile that now holds the record with this birth id.
-SELECT profile_id FROM record WHERE birth_id = %(birth_id)s;
+-- The profile that now holds the record with this birth id (null until a look has placed it), and whether it lives; if it has ended because the record was
+-- withdrawn, the one profile to which its other records went, if it is one.
+SELECT membership.profile_id, profile.live, CASE WHEN profile.live THEN NULL ELSE (
+    SELECT CASE WHEN cardinality(successors) = 1 THEN successors[1] END FROM journal
+    WHERE journal.profile_id = membership.profile_id ORDER BY version DESC LIMIT 1
+) END
+FROM record JOIN membership USING (record_id) LEFT JOIN profile USING (profile_id) WHERE birth_id = %(birth_id)s;
 
 -- name: ping
 -- Answers.
@@ -71,4 +122,4 @@ SELECT 1;
 
 -- name: event_profiles
 -- Which profile each event is credited to now.
-SELECT inbox.source, inbox.event_id, record.profile_id FROM inbox JOIN record USING (record_id);
+SELECT inbox.source, inbox.event_id, membership.profile_id FROM inbox JOIN membership USING (record_id) WHERE membership.profile_id IS NOT NULL;

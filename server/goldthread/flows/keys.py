@@ -1,0 +1,185 @@
+"""Key states: what new carriers, withdrawn ones and too much use do to identifiers and blocking keys.
+
+Key states are functions of the records that carry a key (docs/matching.md section 6). A key that crosses its limit, either way, changes the evidence
+of every record that carries it, so all of these are named for a look that scores them afresh.
+
+One case would be missed by looking at the pairs of a closed key alone: a generic token counts as absent, so a pair of its carrier with *any* candidate
+may score differently, also with a record that does not carry the token. Looking at a carrier means looking at all its candidates.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from goldthread.domain.words import IdentifierType
+from goldthread.ledger import LedgerTransaction, RecordRow, TokenRow
+from goldthread.matching import BlockingKey, Matchable, Matcher
+
+__all__ = [
+    "KeyChanges",
+    "NewRecord",
+    "close_overused",
+    "hang_again",
+    "hang_keys",
+    "matchable",
+    "recount_tokens",
+    "unhang_keys",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """A record on which no event hung before: its surrogate, what the core compares, and its name key."""
+
+    record_id: int
+    matchable: Matchable
+    name_key: str | None
+
+
+@dataclass(slots=True)
+class KeyChanges:
+    """What crossed a limit: carriers to look at, tokens whose answer may be another now, and how many keys closed by kind."""
+
+    carriers: set[int] = field(default_factory=set)
+    tokens: set[int] = field(default_factory=set)
+    closed: Counter[str] = field(default_factory=Counter)
+
+    def add_token(self, tx: LedgerTransaction, token_ids: Collection[int]) -> None:
+        """Names the carriers of tokens whose state changed."""
+        if token_ids:
+            self.tokens.update(token_ids)
+            self.carriers |= tx.token_carriers(token_ids)
+
+    def publish(self, tx: LedgerTransaction) -> None:
+        """Tells the relay of identifiers whose answer may be another now."""
+        if self.tokens:
+            [version] = tx.draw_versions(1)
+            tx.write_outbox([(None, version, True, b"", sorted(self.tokens))])
+
+
+def matchable(row: RecordRow) -> Matchable:
+    """What the core compares of a stored record."""
+    return Matchable(row.address, row.attributes, row.tokens)
+
+
+def hang_keys(tx: LedgerTransaction, matcher: Matcher, new: Sequence[NewRecord]) -> KeyChanges:
+    """Writes the tokens and blocking keys of new records and counts them. Locks both, in order, until the transaction ends."""
+    changes = KeyChanges()
+    if not new:
+        return changes
+    rows = [
+        TokenRow(token, kind, namespace, form)
+        for record in new
+        for kind, namespace, form, token in record.matchable.tokens
+    ]
+    by_token = tx.lock_tokens(rows, key_version=matcher.key_version, normalizer_version=matcher.normalizer_version)
+    carried = [(record, by_token[token].token_id) for record in new for _, _, _, token in record.matchable.tokens]
+    tx.insert_record_tokens({(record.record_id, token_id) for record, token_id in carried})
+    closed = tx.add_carriers(
+        ((token_id, record.name_key) for record, token_id in carried),
+        states={state.token_id: state for state in by_token.values()},
+        limits=matcher.generic_limits,
+        max_records=matcher.generic_records,
+    )
+    changes.add_token(tx, {state.token_id for state in closed})
+    changes.closed.update(_label(state.type) for state in closed)
+    carriers, closed_blocks = _hang_blocks(tx, matcher, new)
+    changes.carriers |= carriers
+    changes.closed["block"] += closed_blocks
+    return changes
+
+
+def unhang_keys(
+    tx: LedgerTransaction, matcher: Matcher, touched: Collection[int], withdrawn: Collection[int]
+) -> KeyChanges:
+    """Takes the keys off withdrawn records and works out the states of every token that the touched records carry. Needs `own_evidence`."""
+    changes = KeyChanges()
+    token_ids = tx.tokens_of_records(touched)
+    if withdrawn:
+        opened = tx.unhang_keys(withdrawn, limit=matcher.max_block)
+        changes.carriers |= tx.block_carriers(opened) if opened else set()
+        # Answers about these change even where their state does not: they lost a carrier.
+        changes.tokens.update(token_ids)
+    if token_ids:
+        recounted = recount_tokens(tx, matcher, token_ids)
+        changes.carriers |= recounted.carriers
+        changes.tokens |= recounted.tokens
+        changes.closed.update(recounted.closed)
+    return changes
+
+
+def recount_tokens(tx: LedgerTransaction, matcher: Matcher, token_ids: Collection[int]) -> KeyChanges:
+    """Works the states of tokens out from their carriers. Needs `own_evidence`."""
+    changes = KeyChanges()
+    changed = tx.recount_tokens(
+        token_ids,
+        limits=matcher.generic_limits,
+        max_records=matcher.generic_records,
+        purchases_per_day=matcher.purchases_per_day,
+        stores_per_day=matcher.stores_per_day,
+    )
+    changes.add_token(tx, {token_id for token_id, _, _ in changed})
+    changes.closed.update(_label(type_) for _, type_, generic in changed if generic)
+    return changes
+
+
+def hang_again(tx: LedgerTransaction, matcher: Matcher, record_ids: Collection[int]) -> KeyChanges:
+    """Gives stored records, but for withdrawn ones, the blocking keys of the matcher's model, beside what they carry."""
+    rows = [row for row in tx.load_records(record_ids) if row.active]
+    carriers, closed = _hang_blocks(tx, matcher, [NewRecord(row.record_id, matchable(row), None) for row in rows])
+    return KeyChanges(carriers=carriers, closed=Counter({"block": closed}))
+
+
+def close_overused(tx: LedgerTransaction, token_ids: Collection[int]) -> KeyChanges:
+    """Makes tokens generic that were used too much on one day."""
+    changes = KeyChanges()
+    closed = tx.close_overused(token_ids)
+    changes.add_token(tx, {token_id for token_id, _ in closed})
+    changes.closed.update(_label(type_) for _, type_ in closed)
+    return changes
+
+
+def _label(type_: int) -> str:
+    return f"token_{IdentifierType(type_).label}"
+
+
+def _hang_blocks(tx: LedgerTransaction, matcher: Matcher, new: Sequence[NewRecord]) -> tuple[set[int], int]:
+    """Writes blocking keys, refinements only below crowded keys; gives the carriers of every key that closed, and how many closed."""
+    by_record: dict[int, list[BlockingKey]] = {}
+    _compute_keys(matcher, {record.record_id: record.matchable for record in new}, by_record)
+    waiting = [(key, record_id) for record_id, keys in by_record.items() for key in keys if key.depth == 0]
+    affected: set[int] = set()
+    closed_blocks = 0
+    for _ in range(matcher.block_depth + 1):
+        if not waiting:
+            break
+        rules = {key.key: (key.rule, key.depth) for key, _ in waiting}
+        closed = tx.add_blocks(
+            ((key.key, record_id) for key, record_id in waiting), rules=rules, limit=matcher.max_block
+        )
+        closed_blocks += len(closed)
+        carriers = tx.block_carriers(closed) if closed else set()
+        affected |= carriers
+        unknown = carriers - by_record.keys()
+        _compute_keys(
+            matcher, {row.record_id: matchable(row) for row in tx.load_records(unknown)} if unknown else {}, by_record
+        )
+        crowded = tx.crowded_keys(rules.keys())
+        waiting = [
+            (key, record_id)
+            for record_id in {record_id for _, record_id in waiting} | carriers
+            for key in by_record[record_id]
+            if key.depth > 0 and key.parent in crowded
+        ]
+    return affected, closed_blocks
+
+
+def _compute_keys(matcher: Matcher, records: dict[int, Matchable], into: dict[int, list[BlockingKey]]) -> None:
+    record_ids = sorted(records)
+    grouped: dict[int, list[BlockingKey]] = defaultdict(list)
+    if record_ids:
+        for key in matcher.blocking_keys([records[record_id] for record_id in record_ids]):
+            grouped[record_ids[key.row]].append(key)
+    into.update({record_id: grouped[record_id] for record_id in record_ids})

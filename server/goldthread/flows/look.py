@@ -1,0 +1,351 @@
+"""Looks: what the marked records' evidence makes of pairs, components and profiles.
+
+A look is one transaction over one snapshot (REPEATABLE READ). It reads everything first: the marks, candidates under the key states as they are,
+their scores, the pairs that differ, and the whole components around all of that. Then it locks the membership rows of every record it will
+decide about, in record order, and writes. Two looks that concern one component meet at a row that the first of them has changed (`count_looks`),
+and the second, whose snapshot is older, fails and is tried again on a fresh one. So what a look writes is a function of one state of the ledger
+that was still the last when it was written.
+
+Why no pair is missed, whoever dies when, is ADR 0010. In short: evidence is committed together with its mark; a mark goes only in the
+transaction of a look whose snapshot holds it; of two candidates, the one whose mark was committed last has a look that sees both.
+
+Nobody but looks writes pairs and profiles, and whoever took the events need not be the one who looks: marks that are left over, because their
+worker died, lost too many races, or would have held up intake, are redone by anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from math import inf
+from uuid import UUID
+
+from goldthread.domain.errors import (
+    GoldthreadError,
+    ModelFileError,
+    SchemaVersionError,
+    SettingsError,
+    TransientError,
+)
+from goldthread.domain.policy import tier_of
+from goldthread.domain.ports import ProfileChange
+from goldthread.domain.words import ChangeCause, profile_public_id
+from goldthread.flows.components import Settlement, place, settle
+from goldthread.flows.keys import KeyChanges, close_overused
+from goldthread.flows.retry import Retry
+from goldthread.flows.verdict import judge
+from goldthread.ledger import Ledger, LedgerTransaction, NewMark, ProfileRow, Step
+from goldthread.matching import Matcher
+from goldthread.telemetry.logs import get_logger
+from goldthread.telemetry.metrics import Metrics
+from goldthread.wire import encode_change
+
+__all__ = ["INLINE_RECORDS", "Look", "Looker"]
+
+_log = get_logger(__name__)
+
+INLINE_RECORDS = 20_000
+"""Looks whose components together hold more records than this are left to redo, so that intake goes on."""
+
+_MARKS = 1_000  # in one transaction: bounds how long it runs and what a lost race costs
+_FATAL = (ModelFileError, SchemaVersionError, SettingsError)  # this worker must not go on
+_REDO_SECONDS = (1.0, 300.0)  # first wait of a mark whose look failed, and the longest
+
+
+class _OversizedError(Exception):
+    """A look would reach too many records."""
+
+
+class _OverusedError(Exception):
+    """Tokens must be closed before the look goes on: those of `uses`, `(record, UTC day)`."""
+
+    def __init__(self, uses: frozenset[tuple[int, date]], token_ids: Sequence[int]) -> None:
+        super().__init__()
+        self.uses = uses
+        self.token_ids = token_ids
+
+
+@dataclass(slots=True)
+class Look:
+    """What looks wrote: changed profiles at their new versions, where the records of ended ones went, reviews, marks done and left to redo."""
+
+    changed: list[ProfileRow] = field(default_factory=list)
+    successors: dict[UUID, tuple[UUID, ...]] = field(default_factory=dict)
+    reviews_opened: int = 0
+    reviews_closed: int = 0
+    marks: int = 0
+    deferred: int = 0
+
+    def add(self, settlement: Settlement, marks: int) -> None:
+        """Adds one transaction's work; of a profile that changed twice the last state counts."""
+        known = {row.profile_id: row for row in self.changed}
+        known.update({row.profile_id: row for row in settlement.changed})
+        self.changed = list(known.values())
+        self.successors.update(settlement.successors)
+        for row in settlement.changed:
+            if row.live:
+                self.successors.pop(row.profile_id, None)
+        self.reviews_opened += settlement.reviews_opened
+        self.reviews_closed += settlement.reviews_closed
+        self.marks += marks
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    settlement: Settlement
+    marks: int
+    compared: int
+    kept: int
+
+
+class Looker:
+    """Looks at marked records with one matcher. Safe to call from several threads. `uniform` draws from [0, 1)."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        matcher: Matcher,
+        retry: Retry,
+        metrics: Metrics,
+        uniform: Callable[[], float],
+        inline_records: int = INLINE_RECORDS,
+    ) -> None:
+        self._ledger = ledger
+        self._matcher = matcher
+        self._retry = retry
+        self._metrics = metrics
+        self._uniform = uniform
+        self._inline_records = inline_records
+
+    @property
+    def inline_records(self) -> int:
+        """Most records that one look concerns itself with; more are left to redo."""
+        return self._inline_records
+
+    def look(self, mark_ids: Sequence[int], *, seconds_left: Callable[[], float] = lambda: inf) -> Look:
+        """Looks at the records of these marks; what cannot be done now is left to redo and counted as deferred.
+
+        Raises only what must end this worker (another model is in use, say): the evidence is durable, and so are the marks.
+        """
+        report = Look()
+        for start in range(0, len(mark_ids), _MARKS):
+            part = mark_ids[start : start + _MARKS]
+            try:
+                done = self._run(part, most=self._inline_records, operation="look", seconds_left=seconds_left)
+            except _FATAL:
+                raise
+            except Exception as error:  # noqa: BLE001 (the evidence is in, and one bad look must not stop intake)
+                self._failed(error, marks=len(part), outcome="deferred")
+                report.deferred += len(part)
+                continue
+            if done is None or done.marks < len(part):
+                # Somebody else holds or held the rest.
+                report.deferred += len(part) - (0 if done is None else done.marks)
+            if done is not None:
+                report.add(done.settlement, done.marks)
+        return report
+
+    def attempt(self, tx: LedgerTransaction, mark_ids: Sequence[int]) -> Look:
+        """Does the same inside an open look, for previews: all of it or an error that a retry may cure.
+
+        What a look would leave to redo for its size is left here as well, and counted as deferred.
+        """
+        report, most = Look(), self._inline_records
+        try:
+            try:
+                done = self._attempt(tx, mark_ids, most=most)
+            except _OverusedError as error:
+                changes = close_overused(tx, error.token_ids)
+                marks = [NewMark(record_id, Step.JUDGE) for record_id in changes.carriers]
+                more = tx.insert_marks(marks, cause=ChangeCause.REDO, actor="preview")
+                done = self._attempt(tx, [*mark_ids, *more], most=most)
+        except _OversizedError:
+            report.deferred += len(mark_ids)
+            return report
+        if done is not None:
+            report.add(done.settlement, done.marks)
+        return report
+
+    def redo(self, limit: int) -> int:
+        """Works off up to `limit` marks that are due and returns how many; marks whose look fails are put behind the others.
+
+        Raises `LedgerUnavailableError` if the ledger cannot be asked at all.
+        """
+        with self._ledger.transaction() as tx:
+            due = tx.due_marks(limit)
+        done = self._redo(due) if due else 0
+        self.pending()
+        return done
+
+    def pending(self) -> int:
+        """Marks that wait for a look, counted up to 100,000; due or not. Tells the metrics as well."""
+        with self._ledger.transaction() as tx:
+            left, age = tx.pending_marks()
+        self._metrics.dirty_marks.set(left)
+        self._metrics.redo_lag_seconds.set(age)
+        return left
+
+    def _redo(self, mark_ids: Sequence[int]) -> int:
+        """Halves what fails, so that one mark that cannot be looked at holds up no other."""
+        try:
+            done = self._run(mark_ids, most=self._inline_records, operation="redo")
+        except _FATAL:
+            raise
+        except _OversizedError:
+            if len(mark_ids) > 1:
+                # Halves would meet the same component again and again.
+                return sum(self._redo([mark_id]) for mark_id in mark_ids)
+            return self._redo_whole(mark_ids[0])
+        except Exception as error:  # noqa: BLE001 (whatever it is, it must not come back first after a restart)
+            if len(mark_ids) > 1:
+                half = len(mark_ids) // 2
+                return self._redo(mark_ids[:half]) + self._redo(mark_ids[half:])
+            return self._push_back(mark_ids, error)
+        return 0 if done is None else done.marks
+
+    def _redo_whole(self, mark_id: int) -> int:
+        """One look at a component of any size, for all its marks at once."""
+        mark_ids = [mark_id]
+        try:
+            with self._ledger.transaction() as tx:
+                mark_ids = tx.marks_of_component(mark_id)
+            done = self._run(mark_ids, most=None, operation="redo") if mark_ids else None
+        except _FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 (as above)
+            return self._push_back(mark_ids, error)
+        return 0 if done is None else done.marks
+
+    def _push_back(self, mark_ids: Sequence[int], error: Exception) -> int:
+        base, most = _REDO_SECONDS
+        with self._ledger.transaction() as tx:
+            tx.push_marks_back(mark_ids, base=base, most=most, jitter=0.5 + 0.5 * self._uniform())
+        self._failed(error, marks=len(mark_ids), outcome="failed")
+        return 0
+
+    def _failed(self, error: Exception, *, marks: int, outcome: str) -> None:
+        """Tells of a look that did not come about; one for a reason that no retry cures counts as broken."""
+        expected = isinstance(error, TransientError | _OversizedError)
+        self._metrics.looks.labels(outcome if expected else "broken").inc()
+        reason = error.reason if isinstance(error, GoldthreadError) else type(error).__name__
+        log = _log.info if expected and outcome == "deferred" else _log.warning
+        log("look_failed", outcome=outcome, reason=reason, marks=marks)
+
+    def _run(
+        self,
+        mark_ids: Sequence[int],
+        *,
+        most: int | None,
+        operation: str,
+        seconds_left: Callable[[], float] = lambda: inf,
+    ) -> _Done | None:
+        """One look, tried again on a fresh snapshot where it lost a race; None if none of the marks was to be had."""
+
+        def work() -> _Done | None:
+            seconds = seconds_left()
+            with self._metrics.stage("look"), self._ledger.look(seconds=seconds) as tx:
+                tx.limit_statements(seconds)
+                return self._attempt(tx, mark_ids, most=most)
+
+        while True:
+            try:
+                done = self._retry.call(operation, work, seconds_left=seconds_left)
+            except _OverusedError as error:
+                self._close(error.uses)
+                continue
+            break
+        if done is not None:
+            done.settlement.count(self._metrics)
+            self._metrics.pairs.labels("kept").inc(done.kept)
+            self._metrics.pairs.labels("dropped").inc(done.compared - done.kept)
+            self._metrics.looks.labels("done").inc()
+        return done
+
+    def _close(self, uses: frozenset[tuple[int, date]]) -> None:
+        """Closes identifiers that were used too much, as evidence of its own: with marks on all their carriers.
+
+        Looks again first: since the snapshot that told, purchases may have been taken back.
+        """
+
+        def work() -> KeyChanges:
+            with self._ledger.transaction() as tx:
+                tx.share_evidence()
+                self._model_id(tx)
+                changes = close_overused(tx, self._overused(tx, uses))
+                marks = [NewMark(record_id, Step.JUDGE) for record_id in changes.carriers]
+                tx.insert_marks(marks, cause=ChangeCause.REDO, actor="overused")
+                changes.publish(tx)
+                return changes
+
+        for kind, closed in self._retry.call("overused", work).closed.items():
+            self._metrics.keys_closed.labels(kind).inc(closed)
+
+    def _model_id(self, tx: LedgerTransaction) -> int:
+        matcher = self._matcher
+        return tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
+
+    def _overused(self, tx: LedgerTransaction, uses: frozenset[tuple[int, date]]) -> list[int]:
+        matcher = self._matcher
+        return tx.overused_tokens(
+            uses, purchases_per_day=matcher.purchases_per_day, stores_per_day=matcher.stores_per_day
+        )
+
+    def _attempt(self, tx: LedgerTransaction, mark_ids: Sequence[int], *, most: int | None) -> _Done | None:
+        matcher, metrics = self._matcher, self._metrics
+        marks = tx.take_marks(mark_ids)
+        if not marks:
+            return None
+        model_id = self._model_id(tx)
+        uses = frozenset((mark.record_id, mark.used_on) for mark in marks if mark.used_on is not None)
+        overused = self._overused(tx, uses)
+        if overused:
+            raise _OverusedError(uses, overused)
+        marked = {mark.record_id for mark in marks}
+        deep = {mark.record_id for mark in marks if mark.step > Step.SUM}
+        with metrics.stage("evidence"):
+            judged = {mark.record_id for mark in marks if mark.step is Step.JUDGE}
+            verdict = judge(tx, matcher, judged, model_id=model_id, metrics=metrics)
+            # Both ends of every pair to write are in it, so no pair to write can reach beyond it.
+            members = tx.closure(deep | verdict.ends, most=most)
+            if most is not None and len(members) > most:
+                raise _OversizedError
+            outside = marked.difference(members)
+            profiles = tx.lock_members({*members, *outside})
+            tx.count_looks(marked | verdict.ends)
+            verdict.write(tx, model_id=model_id)
+        summed = {profile_id for record_id in outside if (profile_id := profiles.get(record_id)) is not None}
+        with metrics.stage("profiles"):
+            placement = place(tx, matcher, members, metrics=metrics)
+            # An operation's assertions count from its commit on, whoever looks first: what they move is still its doing.
+            operations = tx.operation_marks_on(members)
+            settlement = settle(tx, placement, marks=marks, operations=operations, summed=summed, model_id=model_id)
+            tx.drop_marks([mark.mark_id for mark in marks])
+            self._publish(tx, settlement)
+        return _Done(settlement, len(marks), verdict.compared, verdict.kept)
+
+    def _publish(self, tx: LedgerTransaction, settlement: Settlement) -> None:
+        """Queues what changed for the relay."""
+        if not settlement.changed:
+            return
+        live = [row.profile_id for row in settlement.changed if row.live]
+        tokens = tx.tokens_of_profiles(live) if live else {}
+        as_of, began = tx.as_of()
+        rows: list[tuple[UUID | None, int, bool, bytes, Sequence[int]]] = []
+        for row in settlement.changed:
+            change = ProfileChange(
+                profile_id=profile_public_id(row.profile_id),
+                version=row.version,
+                live=row.live,
+                successor_ids=tuple(profile_public_id(home) for home in settlement.successors.get(row.profile_id, ())),
+                record_ids=tuple(str(member) for member in row.members),
+                cause=settlement.causes[row.profile_id].cause,
+                tier=tier_of(row.totals, as_of),
+                totals=row.totals,
+                model_version=self._matcher.model_version,
+            )
+            rows.append(
+                (row.profile_id, row.version, row.live, encode_change(change, began), tokens.get(row.profile_id, ()))
+            )
+        tx.write_outbox(rows)

@@ -1,0 +1,83 @@
+"""Statements of a switch to another match model."""
+
+from __future__ import annotations
+
+from math import inf
+
+from goldthread.domain.errors import ModelFileError
+from goldthread.ledger.bounded import bound_waits
+from goldthread.ledger.statements import Statements
+
+__all__ = ["RemodelStatements"]
+
+
+class RemodelStatements(Statements):
+    """Which match model is in use, and how far a switch to it has come."""
+
+    def model_id(self, *, version: str, sha256: bytes, body: str) -> int:
+        """Surrogate of the match model in use, taking it into use where none is.
+
+        Raises `ModelFileError` if another one is in use, or the version was used with another content.
+        """
+        found = self._rows("find_model", version=version)
+        if not found or not found[0][2]:
+            if not self._rows("any_model"):
+                self._register(version=version, sha256=sha256, body=body, known=bool(found))
+                self._run("claim_model", version=version)
+            # Again: since the first look somebody else may have taken this one into use, or another.
+            found = self._rows("find_model", version=version)
+            if not found or not found[0][2]:
+                raise ModelFileError(
+                    "the ledger is scored by another match model, and scores of two do not mix",
+                    metadata={"version": version},
+                )
+        return _checked(found, version=version, sha256=sha256)
+
+    def begin_remodel(self, *, version: str, sha256: bytes, body: str) -> bool:
+        """Takes another model into use and forgets every blocking key; False if it is in use already. Needs `own_evidence`."""
+        found = self._rows("find_model", version=version)
+        self._register(version=version, sha256=sha256, body=body, known=bool(found))
+        found = self._rows("find_model", version=version)
+        model_id = _checked(found, version=version, sha256=sha256)
+        if found[0][2]:
+            return False
+        bound_waits(self._connection, inf)
+        self._run("no_statement_limit")
+        self._run("claim_model", version=version)
+        self._run("begin_remodel", model_id=model_id)
+        self._run("forget_record_blocks")
+        self._run("forget_blocks")
+        return True
+
+    def remodel_progress(self, *, hold: bool = False) -> tuple[int | None, int | None]:
+        """Next record and next token of a switch under way, None each once done; `hold` keeps others from the page."""
+        [(record_id, token_id)] = self._rows("lock_remodel" if hold else "remodel_progress") or [(None, None)]
+        return record_id, token_id
+
+    def records_hung(self) -> int | None:
+        """The record from which on a switch under way has yet to hang blocking keys; None if none is under way."""
+        return self.remodel_progress()[0]
+
+    def page_records(self, start: int, limit: int) -> list[int]:
+        """Records from `start` on, withdrawn ones included."""
+        return [row[0] for row in self._rows("page_records", start=start, limit=limit)]
+
+    def page_tokens(self, start: int, limit: int) -> list[int]:
+        """Tokens from `start` on."""
+        return [row[0] for row in self._rows("page_tokens", start=start, limit=limit)]
+
+    def move_remodel(self, next_record: int | None, next_token: int | None) -> None:
+        """Writes down how far the switch has come."""
+        self._run("move_remodel", next_record=next_record, next_token=next_token)
+
+    def _register(self, *, version: str, sha256: bytes, body: str, known: bool) -> None:
+        # Only if it is not known: an insert that finds a conflict still draws from the identity's sequence.
+        if not known:
+            self._run("register_model", version=version, sha256=sha256, body=body)
+
+
+def _checked(found: list[tuple[int, bytes, bool]], *, version: str, sha256: bytes) -> int:
+    [(model_id, stored, _)] = found
+    if bytes(stored) != sha256:
+        raise ModelFileError("the ledger knows this model version with another content", metadata={"version": version})
+    return int(model_id)

@@ -1,0 +1,143 @@
+"""Twins of queries/publish.sql: what relay, register and audits read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from memory.profiles import TIERED_AS_OF
+from memory.rows import DeadLetter, Outbox, Token
+from memory.tables import Tables
+
+__all__ = [
+    "answers",
+    "count_tokens",
+    "counts",
+    "dead_letters_done",
+    "dead_letters_unpublished",
+    "event_profiles",
+    "known_tokens",
+    "outbox",
+    "outbox_done",
+    "outbox_ids",
+    "outbox_tokens",
+    "partition",
+    "ping",
+    "resolve_id",
+    "stamp",
+    "tokens_after",
+]
+
+Given = Mapping[str, Any]
+Rows = list[tuple[Any, ...]]
+
+
+def _in_order(at: Tables) -> list[Outbox]:
+    return sorted(at.outbox.values(), key=lambda row: (row.version, row.outbox_id))
+
+
+def outbox(at: Tables, given: Given) -> Rows:
+    return [
+        (*row[:5], row.created_at, [at.token[token_id].token for token_id in row.token_ids])
+        for row in _in_order(at)[: given["limit"]]
+    ]
+
+
+def outbox_ids(at: Tables, given: Given) -> Rows:
+    places = [(row.version, row.outbox_id) for row in _in_order(at)]
+    return [place for place in places if place > (given["version"], given["outbox_id"])][: given["limit"]]
+
+
+def outbox_tokens(at: Tables, given: Given) -> Rows:
+    rows = (at.outbox[outbox_id] for outbox_id in given["outbox_ids"] if outbox_id in at.outbox)
+    return [(at.token[token_id].token,) for token_id in {token_id for row in rows for token_id in row.token_ids}]
+
+
+def outbox_done(at: Tables, given: Given) -> Rows:
+    for outbox_id in given["outbox_ids"]:
+        at.drop(at.outbox, outbox_id)
+    return []
+
+
+def _unpublished(at: Tables) -> list[DeadLetter]:
+    rows = (row for row in at.dead_letter.values() if row.published_at is None)
+    return sorted(rows, key=lambda row: row.dead_letter_id)
+
+
+def dead_letters_unpublished(at: Tables, given: Given) -> Rows:
+    return [row[:-1] for row in _unpublished(at)[: given["limit"]]]
+
+
+def dead_letters_done(at: Tables, given: Given) -> Rows:
+    wanted = set(given["dead_letter_ids"])
+    for row in list(at.dead_letter.values()):
+        if row.dead_letter_id in wanted:
+            place = row.topic, row.partition, row.message_offset
+            at.put(at.dead_letter, place, row._replace(published_at=at.now))
+    return []
+
+
+def stamp(at: Tables, given: Given) -> Rows:
+    return [(at.commits,)]
+
+
+def answers(at: Tables, given: Given) -> Rows:
+    ids = (at.token_by_value.get(token) for token in given["tokens"])
+    return [_answer(at, at.token[token_id]) for token_id in ids if token_id is not None]
+
+
+def _answer(at: Tables, token: Token) -> tuple[Any, ...]:
+    carriers = at.carriers.get(token.token_id, ()) if not token.generic else ()
+    homes = [at.membership[record_id].profile_id for record_id in carriers if at.record[record_id].sightings > 0]
+    placed = [row for home in homes if home is not None and (row := at.profile[home]).live]
+    held = {row.profile_id: row for row in placed if not row.ambiguous}
+    head = (token.token, token.type, token.generic, at.commits, len(placed), len(held))
+    if len(held) != 1:
+        return (*head, *(None,) * 9, TIERED_AS_OF)
+    [row] = held.values()
+    given_name, family_name = (None, None)
+    if row.name_record is not None:
+        said = at.record[row.name_record].attributes
+        given_name, family_name = said[0], said[2]
+    reviews = [at.review[review_id] for review_id in at.reviews_at.get(row.profile_id, ())]
+    low = min((one.review_id for one in reviews if one.low_profile == row.profile_id), default=None)
+    high = min((one.review_id for one in reviews if one.high_profile == row.profile_id), default=None)
+    return (*head, row.profile_id, given_name, family_name, *row[7:11], low, high, TIERED_AS_OF)
+
+
+def tokens_after(at: Tables, given: Given) -> Rows:
+    later = sorted(token_id for token_id in at.token if token_id > given["token_id"])
+    return [(token_id, at.token[token_id].token) for token_id in later[: given["limit"]]]
+
+
+def known_tokens(at: Tables, given: Given) -> Rows:
+    return [(token,) for token in given["tokens"] if token in at.token_by_value]
+
+
+def count_tokens(at: Tables, given: Given) -> Rows:
+    return [(len(at.token),)]
+
+
+def counts(at: Tables, given: Given) -> Rows:
+    live = sum(row.live for row in at.profile.values())
+    held = len(at.inbox), len(at.dead_letter), len(at.record), live, len(at.open_review), len(at.review)
+    return [(*held, len(at.profile) - live, len(at.mark), len(at.outbox), len(_unpublished(at)))]
+
+
+def partition(at: Tables, given: Given) -> Rows:
+    found = ((row.address, at.membership[row.record_id].profile_id) for row in at.record.values() if row.sightings > 0)
+    return sorted(row for row in found if row[1] is not None)
+
+
+def resolve_id(at: Tables, given: Given) -> Rows:
+    record_id = at.record_by_birth.get(given["birth_id"])
+    return [] if record_id is None else [(at.membership[record_id].profile_id,)]
+
+
+def ping(at: Tables, given: Given) -> Rows:
+    return [(1,)]
+
+
+def event_profiles(at: Tables, given: Given) -> Rows:
+    rows = ((*key, at.membership[row.record_id].profile_id) for key, row in at.inbox.items())
+    return [row for row in rows if row[2] is not None]

@@ -73,7 +73,7 @@ class ResolveFlow:
         self._look(taken.marks, taken.records[key], left)
 
         def answer() -> ResolveResult:
-            with self._ledger.look() as tx:
+            with self._ledger.look(seconds=left()) as tx:
                 tx.limit_statements(left())
                 return self._answer(tx, taken.records[key], duplicate=key in taken.repeated, new=None)
 
@@ -108,7 +108,7 @@ class ResolveFlow:
 
     def _preview(self, event: Event, *, seconds: float) -> ResolveResult:
         def attempt(own: bool) -> ResolveResult:
-            with self._ledger.look(preview=True) as tx:
+            with self._ledger.look(preview=True, seconds=seconds) as tx:
                 tx.limit_statements(seconds)
                 taken = self._taker.take(tx, [event], cause=ChangeCause.RESOLVE, actor="resolve", own=own)
                 key = (event.source, event.event_id)

@@ -176,7 +176,7 @@ class StewardFlow:
             return _Begun(done.operation_id, tx.operation_marks(done.operation_id), gone, done.answer)
 
     def _preview(self, action: StewardAction, request: StewardRequest, seconds: float) -> OperationResult:
-        with self._ledger.look(preview=True) as tx:
+        with self._ledger.look(preview=True, seconds=seconds) as tx:
             tx.limit_statements(seconds)
             tx.share_evidence()
             operation = self._operation(action, request, request_id=None)
@@ -243,8 +243,9 @@ class StewardFlow:
         until = monotonic() + seconds
 
         def attempt() -> T:
-            with self._ledger.look() as tx:
-                tx.limit_statements(until - monotonic())
+            left = until - monotonic()
+            with self._ledger.look(seconds=left) as tx:
+                tx.limit_statements(left)
                 return read(tx)
 
         return self._retry.call("steward_read", attempt, seconds_left=lambda: until - monotonic())

@@ -306,8 +306,10 @@ def _journal_entry(
     profile_id = row.profile_id
     placed = profile_id in placement.before or profile_id in placement.after
     # A withdrawn record sits at home in a profile that has ended, and does not belong to it.
-    former = placement.before.get(profile_id, set()) if old is not None and old.live else set()
-    before = tuple(sorted(placement.birth_ids[record] for record in former)) if placed else row.members
+    lived = old is not None and old.live
+    former = placement.before.get(profile_id, set()) if lived else set()
+    standing_members = row.members if lived else ()
+    before = tuple(sorted(placement.birth_ids[record] for record in former)) if placed else standing_members
     before_survivors = old.survivors if old is not None else (None, None, None)
     if row.live and before == row.members and before_survivors == row.survivors:
         return None

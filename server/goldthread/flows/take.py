@@ -107,6 +107,9 @@ class Taker:
             stored, new = self._keep_records(tx, sifted.fresh)
         with metrics.stage("keys"):
             changes = hang_keys(tx, matcher, new)
+            # A withdrawn record that comes back before its look: no look will find its profile changed, but answers about its identifiers are.
+            back = tx.profiles_of_records([record.record_id for record in new]) if new else {}
+            changes.tokens.update(tx.tokens_of_records(back) if back else ())
         with metrics.stage("events"):
             rows = [(event, digest, stored[address].record_id) for event, address, digest in sifted.fresh]
             _keep_events(tx, rows)

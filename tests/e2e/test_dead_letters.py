@@ -96,7 +96,6 @@ def bad_messages() -> list[Bad]:
         Bad("nothing usable", unusable("b2"), PROTOBUF, Reason.NO_USABLE_CLAIM, ("claim",), "b2"),
         Bad("years ago", at_year("b3", 1995), PROTOBUF, Reason.TIME_OUT_OF_BOUNDS, ("occurred_at",), "b3"),
         Bad("years ahead", at_year("b4", 2091), PROTOBUF, Reason.TIME_OUT_OF_BOUNDS, ("occurred_at",), "b4"),
-        Bad("a used event id", event("good-0", given_name="Jo").SerializeToString(), PROTOBUF, Reason.EVENT_ID_CONFLICT, ("event_id",), "good-0"),
         Bad(
             "several at once",
             several("b5"),
@@ -130,7 +129,10 @@ def counted(page: str, name: str) -> dict[str, int]:
 
 
 def test_bad_messages_are_kept_counted_and_passed_by(service: Up, ledger: Ledger, bus: BusSettings) -> None:
-    """All in one partition, a good event before each: the last good one proves that nothing was held up."""
+    """All in one partition, a good event before each: the last good one proves that nothing was held up.
+
+    A used event id is not among them: which of two contents loses goes by digests under the deployment's key (`flows/test_conflicts.py`).
+    """
     bad = bad_messages()
     with EventProducer(bus) as producer:
         for place, one in enumerate(bad):

@@ -25,6 +25,7 @@ from goldthread.telemetry.metrics import Metrics
 __all__ = ["ResolveFlow"]
 
 _EVIDENCE_LIMIT = 20
+_ANSWER_SECONDS = 0.25
 
 
 class ResolveFlow:
@@ -70,7 +71,9 @@ class ResolveFlow:
         key = (event.source, event.event_id)
         if taken.conflicts:
             raise EventIdConflictError(source=event.source, event_id=event.event_id)
-        self._look(taken.marks, taken.records[key], left)
+        # The event is in: some of the caller's time is kept for saying so, if the look cannot come about.
+        reserve = min(_ANSWER_SECONDS, left() / 4)
+        self._look(taken.marks, taken.records[key], lambda: left() - reserve)
 
         def answer() -> ResolveResult:
             with self._ledger.look(seconds=left()) as tx:

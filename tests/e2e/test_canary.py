@@ -246,9 +246,15 @@ def rpc(service: Up) -> list[tuple[str, bytes]]:
             told += refusal(attempt)
         for broken in broken_events():
             told += refusal(partial(tell, broken))
-        conflicting = event("rpc-1")
-        conflicting.purchase.amount_minor = 5
-        told += refusal(lambda: tell(conflicting))
+
+        def conflict() -> None:
+            # Which of two contents loses goes by digests under the deployment's key: of many one after another, one soon does.
+            for amount in range(1, 50):
+                conflicting = event("rpc-1")
+                conflicting.purchase.amount_minor = amount
+                tell(conflicting)
+
+        told += refusal(conflict)
     assert len(told) > 3 * len(_CHANGES)
     return told
 

@@ -23,6 +23,7 @@ from uuid import UUID
 
 from goldthread.domain.errors import (
     GoldthreadError,
+    LedgerUnavailableError,
     ModelFileError,
     SchemaVersionError,
     SettingsError,
@@ -49,6 +50,7 @@ INLINE_RECORDS = 20_000
 """Looks whose components together hold more records than this are left to redo, so that intake goes on."""
 
 _MARKS = 1_000  # in one transaction: bounds how long it runs and what a lost race costs
+_CLOSINGS = 5  # once is enough unless others use further identifiers too much at the same moment
 _FATAL = (ModelFileError, SchemaVersionError, SettingsError)  # this worker must not go on
 _REDO_SECONDS = (1.0, 300.0)  # first wait of a mark whose look failed, and the longest
 
@@ -198,12 +200,20 @@ class Looker:
                 # Halves would meet the same component again and again.
                 return sum(self._redo([mark_id]) for mark_id in mark_ids)
             return self._redo_whole(mark_ids[0])
+        except LedgerUnavailableError as error:
+            if not error.metadata.get("sqlstate"):
+                # Nobody answers: no mark is to blame, and to ask for each alone would take the worker's time and change nothing.
+                raise
+            return self._redo_halves(mark_ids, error)
         except Exception as error:  # noqa: BLE001 (whatever it is, it must not come back first after a restart)
-            if len(mark_ids) > 1:
-                half = len(mark_ids) // 2
-                return self._redo(mark_ids[:half]) + self._redo(mark_ids[half:])
-            return self._push_back(mark_ids, error)
+            return self._redo_halves(mark_ids, error)
         return 0 if done is None else done.marks
+
+    def _redo_halves(self, mark_ids: Sequence[int], error: Exception) -> int:
+        if len(mark_ids) == 1:
+            return self._push_back(mark_ids, error)
+        half = len(mark_ids) // 2
+        return self._redo(mark_ids[:half]) + self._redo(mark_ids[half:])
 
     def _redo_whole(self, mark_id: int) -> int:
         """One look at a component of any size, for all its marks at once."""
@@ -249,13 +259,14 @@ class Looker:
                 tx.limit_statements(seconds)
                 return self._attempt(tx, mark_ids, most=most)
 
-        while True:
+        for _ in range(_CLOSINGS):
             try:
                 done = self._retry.call(operation, work, seconds_left=seconds_left)
+                break
             except _OverusedError as error:
                 self._close(error.uses)
-                continue
-            break
+        else:
+            raise LedgerUnavailableError("identifiers are closed faster than they can be looked at")
         if done is not None:
             done.settlement.count(self._metrics)
             self._metrics.pairs.labels("kept").inc(done.kept)

@@ -1,0 +1,77 @@
+"""Redo when PostgreSQL does not answer: no mark is to blame, so none is tried alone and none is put behind the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import cast
+
+import pytest
+
+from goldthread.domain.errors import LedgerUnavailableError
+from goldthread.flows.look import Looker
+from goldthread.flows.retry import Retry
+from goldthread.ledger import Ledger, LedgerTransaction
+from goldthread.matching import Matcher
+from goldthread.telemetry.metrics import Metrics
+
+_ATTEMPTS = 3
+
+
+class _Transaction:
+    def __init__(self, ledger: _Ledger) -> None:
+        self._ledger = ledger
+
+    def due_marks(self, limit: int) -> list[int]:
+        return list(range(1, limit + 1))
+
+    def push_marks_back(self, mark_ids: Sequence[int], **_: float) -> None:
+        self._ledger.pushed.extend(mark_ids)
+
+    def pending_marks(self) -> tuple[int, float]:
+        return len(self._ledger.pushed), 0.0
+
+
+class _Ledger:
+    """Marks can be read; every look fails with `error`."""
+
+    def __init__(self, error: LedgerUnavailableError) -> None:
+        self._error = error
+        self.looks = 0
+        self.pushed: list[int] = []
+
+    @contextmanager
+    def transaction(self, **_: object) -> Iterator[LedgerTransaction]:
+        yield cast("LedgerTransaction", _Transaction(self))
+
+    @contextmanager
+    def look(self, **_: object) -> Iterator[LedgerTransaction]:
+        self.looks += 1
+        raise self._error
+        yield
+
+
+def _looker(ledger: _Ledger) -> Looker:
+    metrics = Metrics()
+    retry = Retry(metrics=metrics, uniform=lambda: 0.5, sleep=lambda _: None, attempts=_ATTEMPTS)
+    return Looker(
+        ledger=cast("Ledger", ledger),
+        matcher=cast("Matcher", None),
+        retry=retry,
+        metrics=metrics,
+        uniform=lambda: 0.5,
+    )
+
+
+def test_a_ledger_that_does_not_answer_ends_the_round() -> None:
+    ledger = _Ledger(LedgerUnavailableError("no connection to the ledger in time"))
+    with pytest.raises(LedgerUnavailableError):
+        _looker(ledger).redo(100)
+    assert (ledger.looks, ledger.pushed) == (_ATTEMPTS, [])
+
+
+def test_looks_that_the_ledger_ended_are_halved_down_to_the_marks_to_blame() -> None:
+    ledger = _Ledger(LedgerUnavailableError("ended", metadata={"sqlstate": "55P03"}))
+    assert _looker(ledger).redo(4) == 0
+    assert ledger.looks == 7 * _ATTEMPTS
+    assert ledger.pushed == [1, 2, 3, 4]

@@ -21,6 +21,7 @@ from goldthread.app.produce import produce_file
 from goldthread.app.produce_rows import RowDefaults
 from goldthread.app.up import Up
 from goldthread.bus import BusSettings, EventProducer
+from goldthread.domain.words import RejectionReason
 from goldthread.ledger import Ledger
 from goldthread.v1 import event_pb2, identity_pb2, lookup_service_pb2, resolver_service_pb2
 from goldthread.v1.lookup_service_pb2_grpc import LookupServiceStub
@@ -272,6 +273,16 @@ def settle(ledger: Ledger, service: Up, *, read: int) -> None:
         time.sleep(0.1)
 
 
+def conflicts_among_dead_letters(dsn: str) -> int:
+    """How many dead letters are contents that lost against another under their event id."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT count(*) FROM dead_letter WHERE reason = %s", [int(RejectionReason.EVENT_ID_CONFLICT)]
+        ).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
 def produced_rows() -> list[dict[str, str]]:
     """Flat rows with every spelling, and with values that cannot be used."""
     numbers = count(1)
@@ -322,7 +333,11 @@ def test_planted_identifiers_are_nowhere(
 
     counts = ledger.counts()
     assert counts.inbox == len(rows) + 4 + 1
-    assert counts.dead_letters == len(planted) - 5
+    # Which content of "raw-1" loses goes by digests under the deployment's key: the later one, or the earlier one told twice, and nothing
+    # where the earlier was taken in a batch of its own and gives way.
+    lost_under_an_id = conflicts_among_dead_letters(ledger_dsn)
+    assert lost_under_an_id <= 2
+    assert counts.dead_letters == len(planted) - 6 + lost_under_an_id
 
     ledger_rows = list(table_rows(ledger_dsn))
     cached = list(redis_values(service.endpoints.redis_url))

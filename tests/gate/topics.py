@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 __all__ = ["Message", "ends", "read_topic"]
 
+T = TypeVar("T")
+
 _SECONDS = 20.0
+_PATIENCE = 90.0  # a broker that was just started again leads its partitions only after a while
 _CHUNK = 5_000
 
 
@@ -81,9 +85,28 @@ def _consumer(bootstrap: str) -> Consumer:
 
 
 def _partitions(consumer: Consumer, topic: str) -> list[int]:
-    return sorted(consumer.list_topics(topic, timeout=_SECONDS).topics[topic].partitions)
+    def described() -> list[int]:
+        found = consumer.list_topics(topic, timeout=_SECONDS).topics[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return sorted(found.partitions)
+
+    return _asked(described)
 
 
 def _bounds(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
-    first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_SECONDS, cached=False)
+    place = TopicPartition(topic, partition)
+    first, end = _asked(lambda: consumer.get_watermark_offsets(place, timeout=_SECONDS, cached=False))
     return int(first), int(end)
+
+
+def _asked(question: Callable[[], T]) -> T:
+    """The broker's answer, asked again while it recovers from the last fault."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return question()
+        except KafkaException:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)

@@ -24,12 +24,16 @@ __all__ = [
     "__version__",
     "address_records",
     "blocking_keys",
+    "candidate_pairs",
     "check_digests",
+    "count_candidates",
+    "count_pairs",
     "double_metaphone",
     "jaro_winkler",
     "levenshtein",
     "match_records",
     "normalize_attributes",
+    "normalize_extras",
     "normalize_identifiers",
     "osa",
     "partition",
@@ -47,7 +51,7 @@ NORMALIZER_VERSION: Final[str]
 ATTRIBUTES: Final[tuple[str, ...]]
 """The eight attributes in the order of docs/matching.md section 1."""
 COMPARISONS: Final[tuple[str, ...]]
-"""The fourteen comparisons in their order."""
+"""The fifteen comparisons that every model has, in their order; the extras of a model follow them."""
 
 class CoreError(Exception):
     """Base of what the core raises."""
@@ -63,7 +67,7 @@ class SealError(CoreError):
 
 @final
 class Model:
-    """An immutable match model."""
+    """An immutable match model. Its calibration is applied when it is read: priors, weights and scores are calibrated log2 odds."""
 
     @staticmethod
     def parse(text: str) -> Model:
@@ -75,7 +79,17 @@ class Model:
     @property
     def population(self) -> int: ...
     @property
-    def prior(self) -> int: ...
+    def stranger_prior(self) -> int:
+        """Log2 odds of "one person" against "strangers", in millibits."""
+    @property
+    def household_prior(self) -> int | None:
+        """Log2 odds of "one person" against "two people of one household", in millibits; None in a model without households."""
+    @property
+    def comparisons(self) -> list[str]:
+        """Names of the comparisons, in their order: `COMPARISONS` and the extras."""
+    @property
+    def extras(self) -> list[tuple[str, str]]:
+        """Name and kind (`person` or `household`) of the columns beyond the attributes that are compared."""
     @property
     def link(self) -> int: ...
     @property
@@ -110,9 +124,13 @@ def normalize_attributes(
 ) -> tuple[dict[str, list[str | None]], list[tuple[int, str]]]:
     """Clean forms of the eight attributes, and `(row, attribute)` of every value that is present but invalid.
 
-    `columns` may hold any of `ATTRIBUTES` and `full_name`. An invalid value (an impossible date, or more than 512 bytes) becomes missing; an
-    overlong full name is reported as `family_name`. `region` is an ISO 3166 code.
+    `columns` may hold any of `ATTRIBUTES` and `full_name`. An invalid value (an unreadable date, or more than 512 bytes) becomes missing, but a
+    date that is read and is no calendar day is reported and keeps its digits; an overlong full name is reported as `family_name`. `region` is an
+    ISO 3166 code.
     """
+
+def normalize_extras(values: Sequence[str | None]) -> list[str | None]:
+    """Clean forms of a column beyond the attributes; blanks, placeholders and more than 512 bytes become missing."""
 
 def normalize_identifiers(
     types: Sequence[int], values: Sequence[str | None], *, region: str
@@ -137,8 +155,10 @@ def address_records(
     digests: Sequence[bytes],
     attributes: Mapping[str, Sequence[str | None]],
     epochs: Sequence[int],
+    *,
+    extras: Mapping[str, Sequence[str | None]] | None = None,
 ) -> list[bytes]:
-    """Record addresses. Record i owns identifiers `offsets[i]:offsets[i + 1]`."""
+    """Record addresses. Record i owns identifiers `offsets[i]:offsets[i + 1]`; `extras` are clean columns beyond the attributes, by name."""
 
 def payload_digests(payloads: Sequence[bytes]) -> list[bytes]:
     """SHA-256 of each payload."""
@@ -159,6 +179,8 @@ class Records:
         namespaces: Sequence[str],
         forms: Sequence[int],
         tokens: Sequence[bytes],
+        *,
+        extras: Mapping[str, Sequence[str | None]] | None = None,
     ) -> Records: ...
     def __len__(self) -> int: ...
     def name_keys(self) -> list[str | None]:
@@ -174,7 +196,8 @@ def score_pairs(
 ) -> tuple[list[int], list[int], bytes, list[int]]:
     """Scores pairs of row indices: index into `left`, score, levels, weights.
 
-    Pairs below `cutoff` are left out. `levels` holds `len(COMPARISONS)` bytes per kept pair and `weights` as many millibits.
+    Pairs below `cutoff` are left out unless they are kin (docs/matching.md section 5). `levels` holds `len(model.comparisons)` bytes per kept
+    pair and `weights` as many millibits: those against its nearest rival, whose prior and they sum up to the score.
     """
 
 def partition(
@@ -194,14 +217,33 @@ def partition(
 ]:
     """Partition of any number of components (docs/matching.md section 8).
 
+    The pairs are those that are kept: at or above the model's floor, or kin.
     Returns the cluster of each record (named by the row of its lowest-address record), the rows that name ambiguous clusters,
     `(ambiguous cluster, contender cluster)` pairs, and reviews `(cluster x, cluster y, strength, left row, right row)` where the last two
-    are the pair with the best score between them (ties: lower addresses); then the households in the same form. Clusters named by rows; x
-    has the lower lowest address.
+    are the pair with the best score between them (ties: lower addresses); then the households in the same form, with the pair that would score
+    best if there were no households. Clusters named by rows; x has the lower lowest address.
     """
 
+def count_candidates(
+    records: Records, model: Model, *, closed_tokens: Sequence[bytes] = ...
+) -> tuple[bytes, list[int], list[int]]:
+    """Level patterns of all candidates: `len(model.comparisons)` levels each, free comparisons, number of pairs; in ascending order.
+
+    Free comparisons are bits by comparison number (docs/matching.md section 9). Pairs are streamed: memory is that of blocks and patterns.
+    """
+
+def count_pairs(
+    records: Records, left: Sequence[int], right: Sequence[int], model: Model
+) -> tuple[bytes, list[int], list[int]]:
+    """Level patterns of pairs of row indices, as `count_candidates` gives them; every comparison is free."""
+
+def candidate_pairs(
+    records: Records, model: Model, floor: int, *, closed_tokens: Sequence[bytes] = ...
+) -> tuple[list[int], list[int], list[int]]:
+    """Candidates with a score of at least `floor`, and kin: the two row indices, the lower first, and the score; ascending."""
+
 def match_records(
-    key: bytes, records: Records, model: Model, *, closed_tokens: Sequence[bytes] = ...
+    records: Records, model: Model, *, closed_tokens: Sequence[bytes] = ...
 ) -> tuple[
     list[int],
     list[int],
@@ -213,7 +255,7 @@ def match_records(
     """Batch engine: block, score, partition all records, on all cores; result as `partition` plus counts.
 
     `closed_tokens` are generic whoever carries them, for what only events tell (none unless given); one that no record carries is passed over.
-    Counts: `candidates`, `pairs` (kept), `components`, `largest_component`, `generic_tokens`, `crowded_keys`. `key` is the blocking-key secret.
+    Counts: `candidates`, `pairs` (kept), `components`, `largest_component`, `generic_tokens`, `crowded_keys`.
     """
 
 def seal(key: bytes, nonces: Sequence[bytes], contexts: Sequence[bytes], values: Sequence[bytes]) -> list[bytes]:

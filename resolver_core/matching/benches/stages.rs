@@ -34,7 +34,6 @@ const STREET: [&str; 6] = [
     "PO Box 12",
     "1 Oak Ct",
 ];
-const KEY: &[u8] = &[3; 32];
 
 struct Columns {
     given: Vec<Option<&'static str>>,
@@ -68,11 +67,11 @@ fn prepared(rows: usize) -> Records {
     let addresses: Vec<&[u8]> = addresses.iter().map(<[u8; 32]>::as_slice).collect();
     let offsets = vec![0; rows + 1];
     let nothing = TokenColumns { offsets: &offsets, types: &[], namespaces: &[], forms: &[], tokens: &[] };
-    Records::new(&addresses, &attributes, &nothing).expect("valid columns")
+    Records::new(&addresses, &attributes, &[], &nothing).expect("valid columns")
 }
 
 fn stages(bench: &mut Criterion) {
-    let model = Model::parse(include_str!("../../../server/goldthread/models/retail-persons-0.toml")).expect("valid model");
+    let model = Model::parse(include_str!("../../../server/goldthread/models/retail-persons-1.toml")).expect("valid model");
     let raw = columns(1000);
     let mut group = bench.benchmark_group("stages");
     group.throughput(Throughput::Elements(1000));
@@ -106,7 +105,7 @@ fn stages(bench: &mut Criterion) {
     });
     group.throughput(Throughput::Elements(2000));
     group.bench_function("match 2000 records", |bencher| {
-        bencher.iter(|| match_records(KEY, black_box(&records), &model, &[]).map(|(_, counts)| counts.candidates));
+        bencher.iter(|| match_records(black_box(&records), &model, &[]).map(|(_, counts)| counts.candidates));
     });
     group.finish();
 }

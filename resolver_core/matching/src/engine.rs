@@ -3,13 +3,13 @@
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
-use crate::block::KeyMaker;
+use crate::block::{plain_key, plain_refined};
 use crate::error::{CoreError, CoreResult};
 use crate::model::Model;
 use crate::normalize::Digest32;
 use crate::partition::{AssertedPairs, Edge, Partition, partition_edges};
 use crate::record::{Records, Slots};
-use crate::score::Scorer;
+use crate::score::{Pattern, PatternCounts, Scorer, sorted_patterns};
 
 /// What the batch engine counted.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -29,20 +29,22 @@ pub struct Counts {
 }
 
 /// Groups of records whose members are candidates of each other: `members[offsets[g]..offsets[g + 1]]`, ascending.
-#[derive(Default)]
 struct Groups {
     offsets: Vec<usize>,
     members: Vec<u32>,
+    /// Comparisons the pass of each group is built on, as bits by comparison number.
+    built_on: Vec<u32>,
 }
 
 impl Groups {
     fn new() -> Self {
-        Self { offsets: vec![0], members: Vec::new() }
+        Self { offsets: vec![0], members: Vec::new(), built_on: Vec::new() }
     }
 
-    fn push(&mut self, members: impl Iterator<Item = u32>) {
+    fn push(&mut self, built_on: u32, members: impl Iterator<Item = u32>) {
         self.members.extend(members);
         self.offsets.push(self.members.len());
+        self.built_on.push(built_on);
     }
 
     fn count(&self) -> usize {
@@ -128,95 +130,184 @@ fn generic_tokens(records: &Records, model: &Model, closed: &[&[u8]]) -> CoreRes
 
 /// Adds a group for every token that two or more records carry. O(slots · log slots).
 fn token_groups(slots: &Slots, records: usize, groups: &mut Groups) {
-    let mut carried: Vec<(u32, u32)> =
-        (0..records).flat_map(|record| slots.of(record).iter().map(move |slot| (slot.token, row_number(record)))).collect();
+    let carriers = |record: usize| slots.of(record).iter().map(move |slot| (slot.token, row_number(record), slot.kind));
+    let mut carried: Vec<(u32, u32, u8)> = (0..records).flat_map(carriers).collect();
     carried.par_sort_unstable();
-    carried.dedup();
+    carried.dedup_by_key(|(token, record, _)| (*token, *record));
     for run in carried.chunk_by(|a, b| a.0 == b.0).filter(|run| run.len() > 1) {
-        groups.push(run.iter().map(|(_, record)| *record));
+        groups.push(1 << (run[0].2 - 1), run.iter().map(|(_, record, _)| *record));
     }
 }
 
 /// Adds a group for every uncrowded key whose ancestors are crowded; gives the number of crowded keys. O(keys · log keys).
-fn block_groups(maker: &KeyMaker<'_>, records: &Records, model: &Model, groups: &mut Groups) -> usize {
+fn block_groups(records: &Records, model: &Model, groups: &mut Groups) -> usize {
     let mut crowded = 0;
     for rule in model.rules() {
-        let mut carriers: Vec<u32> = (0..row_number(records.len())).collect();
-        for depth in 0..=rule.refinements.len() {
-            let mut keyed: Vec<(i64, u32)> = carriers
-                .par_iter()
-                .with_min_len(1024)
-                .filter_map(|&record| maker.key(rule, depth, record as usize).map(|key| (key, record)))
-                .collect();
+        let mut built_on = rule.parts.iter().fold(0, |bits, part| bits | part.built_on());
+        let mut keyed: Vec<(u64, u32)> = (0..row_number(records.len()))
+            .into_par_iter()
+            .with_min_len(1024)
+            .filter_map(|record| plain_key(records, &rule.parts, record as usize).map(|key| (key, record)))
+            .collect();
+        let mut refinements = rule.refinements.iter();
+        loop {
             keyed.par_sort_unstable();
-            carriers.clear();
+            let mut carriers: Vec<(u64, u32)> = Vec::new();
             for run in keyed.chunk_by(|a, b| a.0 == b.0).filter(|run| run.len() > 1) {
-                let members = run.iter().map(|(_, record)| *record);
                 if run.len() > model.max_block() {
                     crowded += 1;
-                    carriers.extend(members);
+                    carriers.extend(run);
                 } else {
-                    groups.push(members);
+                    groups.push(built_on, run.iter().map(|(_, record)| *record));
                 }
             }
+            let Some(part) = refinements.next().filter(|_| !carriers.is_empty()) else { break };
+            built_on |= part.built_on();
+            keyed = carriers
+                .into_par_iter()
+                .with_min_len(1024)
+                .filter_map(|(key, record)| plain_refined(records, key, *part, record as usize).map(|key| (key, record)))
+                .collect();
         }
     }
     crowded
 }
 
-/// Scores every pair that shares a group once; gives the kept pairs and the number of candidates.
-fn score_groups(scorer: &Scorer<'_>, groups: &Groups) -> (Vec<Edge>, usize) {
-    let records = scorer.records.len();
-    let floor = scorer.model.edge_floor();
-    let (offsets, own) = groups.by_record(records);
-    let one = |record: usize| {
+/// The candidates of a batch: records that share a group, with the groups of each record.
+struct Candidates {
+    groups: Groups,
+    /// Groups of record `r`: `own[offsets[r]..offsets[r + 1]]`.
+    offsets: Vec<usize>,
+    own: Vec<u32>,
+    crowded_keys: usize,
+}
+
+impl Candidates {
+    fn new(records: &Records, slots: &Slots, model: &Model) -> Self {
+        let mut groups = Groups::new();
+        token_groups(slots, records.len(), &mut groups);
+        let crowded_keys = block_groups(records, model, &mut groups);
+        let (offsets, own) = groups.by_record(records.len());
+        Self { groups, offsets, own, crowded_keys }
+    }
+
+    /// Candidates of higher row number, ascending and each once, with the comparisons that are free in the pair. `found` is emptied first.
+    fn partners(&self, record: usize, found: &mut Vec<(u32, u32)>) {
         let number = row_number(record);
-        let mut partners: Vec<u32> = Vec::new();
-        for &group in &own[offsets[record]..offsets[record + 1]] {
-            let members = groups.of(group as usize);
-            partners.extend_from_slice(&members[members.partition_point(|member| *member <= number)..]);
+        found.clear();
+        for &group in &self.own[self.offsets[record]..self.offsets[record + 1]] {
+            let members = self.groups.of(group as usize);
+            let free = !self.groups.built_on[group as usize];
+            found.extend(members[members.partition_point(|member| *member <= number)..].iter().map(|member| (*member, free)));
         }
-        partners.sort_unstable();
-        partners.dedup();
-        let edges: Vec<Edge> = partners
-            .iter()
-            .filter_map(|&partner| {
-                let pair = scorer.score_at_least(record, partner as usize, floor)?;
-                Some(Edge { left: record, right: partner as usize, score: pair.score })
-            })
-            .collect();
-        (edges, partners.len())
+        found.sort_unstable_by_key(|(partner, _)| *partner);
+        found.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1 |= next.1;
+            }
+            same
+        });
+    }
+}
+
+/// Scores every candidate pair once; gives the pairs at or above the floor, kin as well, and the number of candidates. Memory: the kept pairs.
+fn score_candidates(scorer: &Scorer<'_>, candidates: &Candidates, floor: i32) -> (Vec<Edge>, usize) {
+    let one = |(mut edges, mut count, mut partners): (Vec<Edge>, usize, Vec<(u32, u32)>), record: usize| {
+        candidates.partners(record, &mut partners);
+        count += partners.len();
+        edges.extend(partners.iter().filter_map(|&(partner, _)| {
+            let pair = scorer.score_at_least(record, partner as usize, floor)?;
+            Some(Edge { left: record, right: partner as usize, score: pair.score() })
+        }));
+        (edges, count, partners)
     };
-    let join = |mut all: (Vec<Edge>, usize), (edges, candidates): (Vec<Edge>, usize)| {
-        all.0.extend(edges);
-        all.1 += candidates;
-        all
+    (0..scorer.records.len())
+        .into_par_iter()
+        .with_min_len(64)
+        .fold(Default::default, one)
+        .map(|(edges, count, _)| (edges, count))
+        .reduce(Default::default, |mut all, (edges, count)| {
+            all.0.extend(edges);
+            (all.0, all.1 + count)
+        })
+}
+
+/// A prepared batch without its generic tokens.
+struct Prepared {
+    slots: Slots,
+    generic_tokens: usize,
+    candidates: Candidates,
+}
+
+fn prepare(records: &Records, model: &Model, closed: &[&[u8]]) -> CoreResult<Prepared> {
+    let generic = generic_tokens(records, model, closed)?;
+    let slots = records.slots().without(&generic);
+    let candidates = Candidates::new(records, &slots, model);
+    Ok(Prepared { slots, generic_tokens: generic.iter().filter(|generic| **generic).count(), candidates })
+}
+
+/// Counts the level patterns of all candidates, with the comparisons free in them; ascending. Pairs are streamed: memory is that of the
+/// blocks and the patterns. O(records · log records + candidates).
+///
+/// # Errors
+/// `Input` for closed tokens that are not 32 bytes.
+pub fn count_candidates(records: &Records, model: &Model, closed: &[&[u8]]) -> CoreResult<Vec<Pattern>> {
+    let prepared = prepare(records, model, closed)?;
+    let scorer = Scorer::new(records, &prepared.slots, model);
+    let known = u32::MAX >> (u32::BITS as usize - model.width());
+    let one = |(mut counts, mut partners): (PatternCounts, Vec<(u32, u32)>), record: usize| {
+        prepared.candidates.partners(record, &mut partners);
+        for &(partner, free) in &partners {
+            counts.add(scorer.score(record, partner as usize).levels, free & known);
+        }
+        (counts, partners)
     };
-    (0..records).into_par_iter().with_min_len(64).map(one).fold(Default::default, join).reduce(Default::default, join)
+    let counts = (0..records.len())
+        .into_par_iter()
+        .with_min_len(64)
+        .fold(Default::default, one)
+        .map(|(counts, _)| counts)
+        .reduce(PatternCounts::default, PatternCounts::join);
+    Ok(sorted_patterns(counts))
+}
+
+/// A candidate pair of rows, the lower first, and its score.
+pub type ScoredRows = (usize, usize, i32);
+
+/// All candidates with a score of at least `floor`, and kin, by rows; what calibration and the measuring of blocks read.
+/// O(records · log records + candidates).
+///
+/// # Errors
+/// `Input` for closed tokens that are not 32 bytes.
+pub fn candidate_pairs(records: &Records, model: &Model, closed: &[&[u8]], floor: i64) -> CoreResult<Vec<ScoredRows>> {
+    let prepared = prepare(records, model, closed)?;
+    let scorer = Scorer::new(records, &prepared.slots, model);
+    let floor = i32::try_from(floor.clamp(i64::from(i32::MIN), i64::from(i32::MAX))).unwrap_or(i32::MIN);
+    let (edges, _) = score_candidates(&scorer, &prepared.candidates, floor);
+    let mut pairs: Vec<ScoredRows> = edges.into_iter().map(|edge| (edge.left, edge.right, edge.score)).collect();
+    pairs.par_sort_unstable();
+    Ok(pairs)
 }
 
 /// Blocks, scores and partitions all records; generic tokens are found here, except those that only events tell: `closed` holds them, and
 /// any that no record carries is passed over. O(records · log records + candidates).
 ///
 /// # Errors
-/// `Input` for a key shorter than 32 bytes and closed tokens that are not 32 bytes.
-pub fn match_records(key: &[u8], records: &Records, model: &Model, closed: &[&[u8]]) -> CoreResult<(Partition, Counts)> {
-    let maker = KeyMaker::new(key, records)?;
-    let generic = generic_tokens(records, model, closed)?;
-    let slots = records.slots().without(&generic);
-    let mut groups = Groups::new();
-    token_groups(&slots, records.len(), &mut groups);
-    let crowded_keys = block_groups(&maker, records, model, &mut groups);
+/// `Input` for closed tokens that are not 32 bytes.
+pub fn match_records(records: &Records, model: &Model, closed: &[&[u8]]) -> CoreResult<(Partition, Counts)> {
+    let Prepared { slots, generic_tokens, candidates } = prepare(records, model, closed)?;
     let scorer = Scorer::new(records, &slots, model);
-    let (edges, candidates) = score_groups(&scorer, &groups);
-    drop(groups);
+    let crowded_keys = candidates.crowded_keys;
+    let (edges, counted) = score_candidates(&scorer, &candidates, model.edge_floor());
+    drop(candidates);
     let (partition, sizes) = partition_edges(&scorer, &edges, &AssertedPairs::default());
     let counts = Counts {
-        candidates,
+        candidates: counted,
         pairs: edges.len(),
         components: sizes.components,
         largest_component: sizes.largest,
-        generic_tokens: generic.iter().filter(|generic| **generic).count(),
+        generic_tokens,
         crowded_keys,
     };
     Ok((partition, counts))

@@ -19,15 +19,15 @@ pub mod words;
 
 pub use block::{BlockingKey, blocking_keys};
 pub use distance::{double_metaphone, jaro_winkler, jaro_winkler_units, levenshtein, osa, soundex, within_one};
-pub use engine::{Counts, match_records};
+pub use engine::{Counts, ScoredRows, candidate_pairs, count_candidates, match_records};
 pub use error::{CoreError, CoreResult};
-pub use model::{BlockingRule, Model, Part, level_names};
+pub use model::{BlockingRule, Extra, ExtraKind, Model, Part, Weight};
 pub use normalize::{
     Canonical, CleanRow, CleanRows, Column, Digest32, NORMALIZER_VERSION, canonical_identifiers, fold, normalize_attributes,
-    placeholder_digests, sha256,
+    normalize_extras, placeholder_digests, sha256,
 };
 pub use partition::{Partition, Relation, partition};
-pub use record::{Records, TokenColumns};
-pub use score::{Levels, PairScore, score_pairs};
+pub use record::{ExtraColumn, Records, TokenColumns};
+pub use score::{Levels, PairScore, Pattern, WeighedPair, count_pairs, score_pairs};
 pub use seal::{seal, unseal};
 pub use token::{AttributeColumns, Identifiers, address_records, tokenize};

@@ -113,6 +113,7 @@ impl Placeholders {
 
 /// Placeholder tables by the column they apply to. Every one includes the entries of `any`.
 pub(crate) struct PlaceholderTables {
+    pub(crate) any: Placeholders,
     pub(crate) names: Placeholders,
     pub(crate) birth_date: Placeholders,
     pub(crate) street: Placeholders,
@@ -135,6 +136,7 @@ pub(crate) static PLACEHOLDERS: LazyLock<PlaceholderTables> = LazyLock::new(|| {
         table
     };
     PlaceholderTables {
+        any: read(&[]),
         names: read(&["names"]),
         birth_date: read(&["birth_date"]),
         street: read(&["street"]),

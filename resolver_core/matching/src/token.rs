@@ -110,6 +110,7 @@ pub fn address_records(
     offsets: &[i64],
     identifiers: &Identifiers<'_>,
     attributes: &AttributeColumns<'_>,
+    extras: &[(&str, Column<'_>)],
     epochs: &[i64],
 ) -> CoreResult<Vec<Digest32>> {
     let hash = KeyedHash::new(key)?;
@@ -119,13 +120,18 @@ pub fn address_records(
     for column in attributes.iter().flatten() {
         same_length("attributes", column.len(), sources.len())?;
     }
+    for (_, column) in extras {
+        same_length("extras", column.len(), sources.len())?;
+    }
+    let mut extras = extras.to_vec();
+    extras.sort_unstable_by_key(|(name, _)| *name);
     let address = |row: usize| {
         let mut lines: Vec<(u8, &str, u8, &Digest32)> = (offsets[row]..offsets[row + 1])
             .map(|index| (owned[index].0, identifiers.namespaces[index], owned[index].1, &owned[index].2))
             .collect();
         lines.sort_unstable();
         lines.dedup();
-        let claim = claim_text(&lines, attributes, row);
+        let claim = claim_text(&lines, attributes, &extras, row);
         hash.digest(&[sources[row].as_bytes(), b"\0", claim.as_bytes(), b"\0", epochs[row].to_string().as_bytes()])
     };
     Ok(if sources.len() > PARALLEL_ROWS {
@@ -135,7 +141,12 @@ pub fn address_records(
     })
 }
 
-fn claim_text(lines: &[(u8, &str, u8, &Digest32)], attributes: &AttributeColumns<'_>, row: usize) -> String {
+fn claim_text(
+    lines: &[(u8, &str, u8, &Digest32)],
+    attributes: &AttributeColumns<'_>,
+    extras: &[(&str, Column<'_>)],
+    row: usize,
+) -> String {
     let mut claim = String::new();
     for (kind, namespace, form, digest) in lines {
         let _ = write!(claim, "{kind}:{namespace}:{form}:");
@@ -147,6 +158,11 @@ fn claim_text(lines: &[(u8, &str, u8, &Digest32)], attributes: &AttributeColumns
     for (name, column) in ATTRIBUTES.iter().zip(attributes) {
         if let Some(value) = column.and_then(|values| values[row]) {
             let _ = writeln!(claim, "{name}={value}");
+        }
+    }
+    for (name, column) in extras {
+        if let Some(value) = column[row] {
+            let _ = writeln!(claim, "extra:{name}={value}");
         }
     }
     claim.pop();
@@ -185,12 +201,28 @@ mod tests {
             let names = vec![""; digests.len()];
             let owned = Identifiers { types: &kinds, namespaces: &names, forms, digests };
             let end = i64::try_from(digests.len()).expect("short");
-            address_records(KEY, &["crm"], &[0, end], &owned, &attributes, &[0]).expect("valid")[0]
+            address_records(KEY, &["crm"], &[0, end], &owned, &attributes, &[], &[0]).expect("valid")[0]
         };
         let plain = address(&[1, 1], &[&one, &two]);
         assert_eq!(plain, address(&[1, 1, 1], &[&two, &one, &two]));
         assert_ne!(plain, address(&[1, 1, 2], &[&one, &two, &one]));
         assert_ne!(plain, address(&[1], &[&one]));
+    }
+
+    #[test]
+    fn extras_enter_the_claim_by_name() {
+        let nothing = Identifiers { types: &[], namespaces: &[], forms: &[], digests: &[] };
+        let address = |extras: &[(&str, Column<'_>)]| {
+            address_records(KEY, &["crm"], &[0, 0], &nothing, &[None; 8], extras, &[0]).expect("valid")[0]
+        };
+        let (sex, job): (Column<'_>, Column<'_>) = (&[Some("f")], &[Some("baker")]);
+        let both = address(&[("sex", sex), ("job", job)]);
+        assert_eq!(both, address(&[("job", job), ("sex", sex)]));
+        assert_eq!(address(&[("job", &[None])]), address(&[]));
+        assert_ne!(both, address(&[("job", job)]));
+        let mut mac = Hmac::<Sha256>::new_from_slice(KEY).expect("any key");
+        mac.update(b"crm\0extra:job=baker\nextra:sex=f\x000");
+        assert_eq!(both, <Digest32>::from(mac.finalize().into_bytes()));
     }
 
     #[test]

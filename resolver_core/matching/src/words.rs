@@ -27,8 +27,8 @@ pub const POSTCODE: usize = 7;
 pub const IDENTIFIER_TYPES: [&str; 8] =
     ["email", "phone", "loyalty_card", "crm_number", "webshop_number", "device", "cookie", "customer_number"];
 
-/// The fourteen comparisons, in their order: the identifier types, then the attributes.
-pub const COMPARISONS: [&str; 14] = [
+/// The fifteen comparisons that every model has, in their order: the identifier types, then the attributes. A model's extras follow.
+pub const COMPARISONS: [&str; 15] = [
     "email",
     "phone",
     "loyalty_card",
@@ -42,8 +42,24 @@ pub const COMPARISONS: [&str; 14] = [
     "middle_name",
     "name_suffix",
     "birth_date",
-    "address",
+    "street",
+    "place",
 ];
+
+/// Extra columns a model may compare beside them.
+pub const MOST_EXTRAS: usize = 16;
+
+/// Most comparisons a model can have.
+pub const MOST_COMPARISONS: usize = COMPARISONS.len() + MOST_EXTRAS;
+
+/// Whether an extra column may be called so: 1 to 64 of `a-z 0-9 _`, a letter first, and not the name of a comparison.
+#[must_use]
+pub fn is_extra_name(name: &str) -> bool {
+    name.len() <= 64
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        && !COMPARISONS.contains(&name)
+}
 
 /// Identifier type number of e-mail addresses.
 pub const EMAIL: u8 = 1;

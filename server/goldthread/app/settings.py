@@ -213,7 +213,7 @@ class Settings:
     def model_text(self) -> str:
         """The match model file's text."""
         if self.model is None:
-            shipped = resources.files("goldthread") / "models" / "retail-persons-0.toml"
+            shipped = resources.files("goldthread") / "models" / "retail-persons-1.toml"
             return shipped.read_text(encoding="utf-8")
         return _read(str(self.model), key_of("model"))
 

@@ -26,7 +26,8 @@ def check_attributes(claims: Sequence[Mapping[str, str]], *, region: str) -> lis
     invalid: dict[int, list[str]] = {}
     for place, name in bad:
         invalid.setdefault(place, []).append(name)
+    kept = [{name for name in ATTRIBUTE_NAMES if clean[name][place] is not None} for place in range(len(claims))]
     return [
-        CheckedAttributes(any(values), tuple(invalid.get(place, ())))
-        for place, values in enumerate(zip(*(clean[name] for name in ATTRIBUTE_NAMES), strict=True))
+        CheckedAttributes(bool(names.difference(invalid.get(place, ()))), tuple(invalid.get(place, ())))
+        for place, names in enumerate(kept)
     ]

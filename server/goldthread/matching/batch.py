@@ -26,12 +26,14 @@ _UNUSABLE = -1
 class ClaimColumns:
     """Claims as sent, one per row; every column is as long as `sources`. Personal data.
 
-    `attributes` maps names of `ATTRIBUTE_NAMES` and `full_name`. A blank value is the same as None.
+    `attributes` maps names of `ATTRIBUTE_NAMES` and `full_name`. `extras` are further columns by the names under which a model compares them;
+    every chunk has the same. A blank value is the same as None.
     """
 
     sources: Sequence[str]
     identifiers: Mapping[IdentifierType, Sequence[str | None]] = field(repr=False)
     attributes: Mapping[str, Sequence[str | None]] = field(repr=False)
+    extras: Mapping[str, Sequence[str | None]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +53,9 @@ class BatchReview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchHousehold:
-    """Two clusters that share what links people and contradict each other: a relation, never a merge. Named as in `BatchReview`.
+    """Two clusters that would be one person if there were no households: a relation, never a merge. Named as in `BatchReview`.
 
-    `strength` is the score, in millibits, of the pair shown: the best between the two.
+    `strength` is the evidence against strangers, in millibits, of the pair shown: the largest between the two.
     """
 
     cluster: int
@@ -78,13 +80,13 @@ class BatchResult:
     record_addresses: Sequence[bytes] = field(repr=False)
     record_clusters: Sequence[int] = field(repr=False)
     ambiguous: frozenset[int] = field(repr=False)
-    """Clusters of one record that fit two contradicting clusters about equally well."""
+    """Clusters of one record that fit two clusters about equally well which are two people."""
     contenders: tuple[tuple[int, int], ...] = field(repr=False)
     """`(ambiguous cluster, cluster it would fit)`."""
     reviews: tuple[BatchReview, ...] = field(repr=False)
     households: tuple[BatchHousehold, ...] = field(repr=False)
     invalid: Mapping[str, int]
-    """Values that were present but invalid and became missing, by column."""
+    """Values that were present but invalid, by column. They became missing, save that dates of no calendar day keep their digits."""
     placeholders: Mapping[str, int]
     """Identifiers that hold no information (`n/a`, `test@test.com`) and became missing, by column."""
     counts: Mapping[str, int]
@@ -125,6 +127,7 @@ class BatchEngine:
         self._row_records = array("q")
         self._by_address: dict[bytes, int] = {}
         self._attributes: dict[str, list[str | None]] = {name: [] for name in ATTRIBUTE_NAMES}
+        self._extras: dict[str, list[str | None]] = {}
         self._tokens = _TokenColumns()
         self._invalid: Counter[str] = Counter()
         self._placeholders: Counter[str] = Counter()
@@ -142,6 +145,7 @@ class BatchEngine:
     def add(self, claims: ClaimColumns) -> None:
         """Normalises a chunk of claims and keeps the records not seen before. A chunk of some 10,000 rows is a good size."""
         clean = self._clean_attributes(claims)
+        extras = {name: _core.normalize_extras(column) for name, column in claims.extras.items()}
         found = self._clean_identifiers(claims)
         rows = len(claims.sources)
         addresses = _core.address_records(
@@ -154,8 +158,9 @@ class BatchEngine:
             found.values,
             clean,
             [0] * rows,
+            extras=extras,
         )
-        columns = [clean[name] for name in ATTRIBUTE_NAMES]
+        columns = [*(clean[name] for name in ATTRIBUTE_NAMES), *extras.values()]
         first_rows: list[int] = []
         for row, address in enumerate(addresses):
             if found.offsets[row] == found.offsets[row + 1] and all(column[row] is None for column in columns):
@@ -166,7 +171,7 @@ class BatchEngine:
                 record = self._by_address[address] = len(self._by_address)
                 first_rows.append(row)
             self._row_records.append(record)
-        self._keep(first_rows, clean, found)
+        self._keep(first_rows, clean, extras, found)
 
     def resolve(self) -> BatchResult:
         """Blocks, scores and partitions every record added so far."""
@@ -180,9 +185,10 @@ class BatchEngine:
             tokens.namespaces,
             tokens.forms,
             tokens.values,
+            extras=self._extras,
         )
         clusters, ambiguous, contenders, reviews, households, counts = _core.match_records(
-            self._keys.blocking, records, self._model, closed_tokens=self._closed_tokens
+            records, self._model, closed_tokens=self._closed_tokens
         )
         probabilities = self._model.probabilities([review[2] for review in reviews])
         return BatchResult(
@@ -246,7 +252,15 @@ class BatchEngine:
             found.offsets.append(len(found.types))
         return found
 
-    def _keep(self, rows: Sequence[int], clean: Mapping[str, Sequence[str | None]], found: _TokenColumns) -> None:
+    def _keep(
+        self,
+        rows: Sequence[int],
+        clean: Mapping[str, Sequence[str | None]],
+        extras: Mapping[str, Sequence[str | None]],
+        found: _TokenColumns,
+    ) -> None:
+        for name, values in extras.items():
+            self._extras.setdefault(name, []).extend(values[row] for row in rows)
         for name, column in self._attributes.items():
             values = clean[name]
             column.extend(values[row] for row in rows)

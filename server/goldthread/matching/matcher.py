@@ -73,7 +73,7 @@ class BlockingKey:
 
 @dataclass(frozen=True, slots=True)
 class ScoredPair:
-    """A pair at or above the model's floor: place in the input, score, level and weight per comparison (millibits)."""
+    """A kept pair: place in the input, score, level and weight per comparison (millibits), the weights against its nearest rival."""
 
     place: int
     score: int
@@ -94,9 +94,9 @@ class ClusterReview:
 
 @dataclass(frozen=True, slots=True)
 class ClusterHousehold:
-    """Two clusters that share what links people and contradict each other: a relation, never a merge. Named as in `ClusterReview`.
+    """Two clusters that would be one person if there were no households: a relation, never a merge. Named as in `ClusterReview`.
 
-    `strength` is the score of the pair shown, the best between the two.
+    `strength` is the evidence of the pair shown against strangers, the largest between the two.
     """
 
     low: int
@@ -143,7 +143,7 @@ class Matcher:
         self.key_fingerprint = keys.fingerprint
         self._keys = keys
         self._region = region
-        self._levels = {name: self._model.level_names(name) for name in _core.COMPARISONS}
+        self._levels = {name: self._model.level_names(name) for name in self._model.comparisons}
 
     def lookup_keys(self, identifiers: Sequence[IncomingIdentifier]) -> list[LookupKey | Violation | None]:
         """Tokens to look up for each identifier, its violation, or None for a blank or placeholder."""
@@ -233,7 +233,7 @@ class Matcher:
         return [BlockingKey(*row) for row in zip(*columns, strict=True)]
 
     def score(self, records: Sequence[Matchable], pairs: Sequence[tuple[int, int]]) -> list[ScoredPair]:
-        """Pairs of rows at or above the model's floor."""
+        """Pairs of rows that are kept: at or above the model's floor, or kin (they would be one person if there were no households)."""
         if not pairs:
             return []
         places, scores, levels, weights = _core.score_pairs(
@@ -243,7 +243,7 @@ class Matcher:
             self._model,
             cutoff=self._model.edge_floor,
         )
-        width = len(_core.COMPARISONS)
+        width = len(self._levels)
         return [
             ScoredPair(
                 place, score, levels[at * width : (at + 1) * width], tuple(weights[at * width : (at + 1) * width])
@@ -259,7 +259,7 @@ class Matcher:
         same: Sequence[tuple[int, int]],
         different: Sequence[tuple[int, int]],
     ) -> Clustering:
-        """Partition of whole components; `pairs` are `(row, row, score)`."""
+        """Partition of whole components; `pairs` are `(row, row, score)` of those that `score` keeps."""
         clusters, flagged, contenders, reviews, households = _core.partition(
             self._records(records),
             [p[0] for p in pairs],
@@ -287,9 +287,13 @@ class Matcher:
         """`(comparison, level, millibits)` of a scored pair, missing comparisons left out."""
         return [
             (name, self._levels[name][level], weight)
-            for name, level, weight in zip(_core.COMPARISONS, levels, weights, strict=True)
+            for name, level, weight in zip(self._levels, levels, weights, strict=True)
             if level
         ]
+
+    def against_household(self, score: int, weights: Sequence[int]) -> bool:
+        """Whether the nearest rival of "one person" was, in a scored pair, "two people of one household" and not "strangers"."""
+        return score - sum(weights) == self._model.household_prior != self._model.stranger_prior
 
     def seal(self, nonces: Sequence[bytes], contexts: Sequence[bytes], values: Sequence[bytes]) -> list[bytes]:
         """Seals dead letters; nonces are 24 random bytes each, used once."""

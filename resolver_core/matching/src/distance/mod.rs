@@ -6,7 +6,7 @@ mod phonetic;
 use rapidfuzz::distance::{levenshtein as rapid_levenshtein, osa as rapid_osa};
 
 pub use self::jaro::{jaro_winkler, jaro_winkler_units};
-pub(crate) use self::phonetic::{Code, metaphone};
+pub(crate) use self::phonetic::{Code, metaphone, metaphone_of};
 pub use self::phonetic::{double_metaphone, soundex};
 
 /// Levenshtein distance, bit-parallel. O(⌈m/64⌉·n).
@@ -51,6 +51,37 @@ pub fn within_one(left: &[u8], right: &[u8]) -> bool {
     }
 }
 
+/// Whether the optimal string alignment distance is at most two. O(n).
+pub(crate) fn within_two(left: &[u8], right: &[u8]) -> bool {
+    if left.len().abs_diff(right.len()) > 2 {
+        return false;
+    }
+    let arguments = rapid_osa::Args::default().score_cutoff(2);
+    rapid_osa::distance_with_args(left.iter().copied(), right.iter().copied(), &arguments).is_some()
+}
+
+/// Optimal string alignment distance of two lists of eight decimal digits, bit by bit (Hyyrö 2003). No more than some eighty operations.
+pub(crate) fn osa_digits(left: &[u8; 8], right: &[u8; 8]) -> u32 {
+    let mut places = [0_u32; 16];
+    for (place, digit) in left.iter().enumerate() {
+        places[usize::from(*digit & 15)] |= 1 << place;
+    }
+    let (mut up, mut down, mut zero, mut before, mut distance) = (0xff_u32, 0_u32, 0_u32, 0_u32, 8);
+    for digit in right {
+        let here = places[usize::from(*digit & 15)];
+        let exchanged = ((!zero & here) << 1) & before;
+        zero = (((here & up) + up) ^ up) | here | down | exchanged;
+        let (risen, fallen) = (down | !(zero | up), zero & up);
+        distance += risen >> 7 & 1;
+        distance -= fallen >> 7 & 1;
+        let risen = risen << 1 | 1;
+        up = (fallen << 1 | !(zero | risen)) & 0xff;
+        down = risen & zero & 0xff;
+        before = here;
+    }
+    distance
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -91,6 +122,17 @@ mod tests {
         fn osa_is_the_textbook_distance(a in "[a-cé]{0,90}", b in "[a-cé]{0,90}") {
             prop_assert_eq!(osa(&a, &b), plain(&a, &b, true));
             prop_assert_eq!(osa(&a, &b), osa(&b, &a));
+        }
+
+        #[test]
+        fn within_two_is_osa_at_most_two(a in "[ab]{0,8}", b in "[ab]{0,8}") {
+            prop_assert_eq!(within_two(a.as_bytes(), b.as_bytes()), plain(&a, &b, true) <= 2);
+        }
+
+        #[test]
+        fn the_distance_of_digits_is_osa(a in "[0-3]{8}", b in "[0-3]{8}") {
+            let digits = |text: &str| <[u8; 8]>::try_from(text.as_bytes()).expect("eight");
+            prop_assert_eq!(osa_digits(&digits(&a), &digits(&b)) as usize, plain(&a, &b, true));
         }
 
         #[test]

@@ -29,8 +29,14 @@ pub fn double_metaphone(value: &str) -> (String, String) {
 
 /// Primary Double Metaphone code of a folded word.
 pub(crate) fn metaphone(folded: &str) -> Code {
-    let mut code = Code::default();
-    for (slot, byte) in code.iter_mut().zip(double_metaphone(folded).0.bytes()) {
+    metaphone_of(folded)
+}
+
+/// Primary Double Metaphone code of a folded text, at most `N` characters.
+pub(crate) fn metaphone_of<const N: usize>(folded: &str) -> [u8; N] {
+    let mut code = [0; N];
+    let found = DoubleMetaphone::new(Some(N)).double_metaphone(&any_ascii(folded)).primary();
+    for (slot, byte) in code.iter_mut().zip(found.bytes()) {
         *slot = byte;
     }
     code
@@ -53,6 +59,7 @@ mod tests {
             assert_eq!(double_metaphone(name).0, primary, "{name}");
         }
         assert_eq!(metaphone("Müller"), *b"MLR\0");
+        assert_eq!(metaphone_of("springfield"), *b"SPRNKF");
     }
 
     proptest! {

@@ -1,6 +1,5 @@
 //! Names and numbers of the comparison levels.
 
-use crate::error::{CoreError, CoreResult};
 use crate::words::{COMPARISONS, EMAIL};
 
 /// Level at which two records share an identifier.
@@ -8,8 +7,8 @@ pub(crate) const AGREE: u8 = 1;
 /// Level at which two records share a folded e-mail address.
 pub(crate) const AGREE_FOLDED: u8 = 2;
 
-/// Number of the e-mail comparison, the only one with a folded level.
-pub(crate) const EMAIL_INDEX: usize = 0;
+/// Most levels a comparison has, `missing` among them.
+pub(crate) const MOST_LEVELS: usize = 20;
 
 /// Level at which two records have different identifiers of type number `kind`.
 pub(crate) fn differ_level(kind: u8) -> u8 {
@@ -18,11 +17,11 @@ pub(crate) fn differ_level(kind: u8) -> u8 {
 
 /// Numbers of a comparison and its levels.
 macro_rules! comparison {
-    ($module:ident, $index:expr, $($level:ident = $number:expr),+) => {
+    ($module:ident, $index:expr, $($level:ident = $number:expr),*) => {
         #[allow(missing_docs)]
         pub(crate) mod $module {
             pub(crate) const INDEX: usize = $index;
-            $(pub(crate) const $level: u8 = $number;)+
+            $(pub(crate) const $level: u8 = $number;)*
         }
     };
 }
@@ -38,32 +37,47 @@ comparison!(
     INITIAL = 6,
     PHONETIC = 7,
     CLOSE = 8,
+    LOOSE = 9,
+    DIFFERENT = 10
+);
+comparison!(
+    family,
+    9,
+    EXACT = 1,
+    SWAPPED = 2,
+    NEAR = 3,
+    COMPOUND = 4,
+    INITIAL = 5,
+    PHONETIC = 6,
+    CLOSE = 7,
+    LOOSE = 8,
     DIFFERENT = 9
 );
-comparison!(family, 9, EXACT = 1, SWAPPED = 2, NEAR = 3, COMPOUND = 4, PHONETIC = 5, CLOSE = 6, DIFFERENT = 7);
 comparison!(middle, 10, EXACT = 1, INITIAL = 2, DIFFERENT = 3);
 comparison!(suffix, 11, EXACT = 1, DIFFERENT = 2);
-comparison!(birth_date, 12, EXACT = 1, NEAR = 2, PART = 3, YEAR = 4, DIFFERENT = 5);
 comparison!(
-    address,
-    13,
-    STREET_POSTCODE = 1,
-    NEAR_STREET_POSTCODE = 2,
-    STREET_CITY = 3,
-    STREET = 4,
-    POSTCODE = 5,
-    POSTCODE_NEAR = 6,
-    CITY = 7,
-    DIFFERENT = 8
+    birth_date,
+    12,
+    EXACT = 1,
+    EXACT_JANUARY = 2,
+    NEAR = 3,
+    PART = 4,
+    NEAR2 = 5,
+    YEAR = 6,
+    DIFFERENT = 7
 );
+comparison!(street, 13,);
+comparison!(place, 14,);
+comparison!(extra, 15, EXACT = 1, NEAR = 2, DIFFERENT = 3);
 
 pub(crate) use self::{
-    address as ADDRESS, birth_date as BIRTH_DATE, family as FAMILY, given as GIVEN, middle as MIDDLE, suffix as SUFFIX,
+    birth_date as BIRTH_DATE, extra as EXTRA, family as FAMILY, given as GIVEN, middle as MIDDLE, place as PLACE,
+    street as STREET, suffix as SUFFIX,
 };
 
 const IDENTIFIER: &[&str] = &["missing", "agree", "differ"];
 
-/// Level names by comparison; index 0 is `missing`.
+/// Level names by comparison; index 0 is `missing`. Those of street and place are joint: four times the first part plus the second.
 const LEVELS: [&[&str]; COMPARISONS.len()] = [
     &["missing", "agree", "agree_folded", "differ"],
     IDENTIFIER,
@@ -73,37 +87,73 @@ const LEVELS: [&[&str]; COMPARISONS.len()] = [
     IDENTIFIER,
     IDENTIFIER,
     IDENTIFIER,
-    &["missing", "exact", "nickname", "swapped", "near", "compound", "initial", "phonetic", "close", "different"],
-    &["missing", "exact", "swapped", "near", "compound", "phonetic", "close", "different"],
-    &["missing", "exact", "initial", "different"],
-    &["missing", "exact", "different"],
-    &["missing", "exact", "near", "part", "year", "different"],
     &[
         "missing",
-        "street_postcode",
-        "near_street_postcode",
-        "street_city",
-        "street",
-        "postcode",
-        "postcode_near",
-        "city",
+        "exact",
+        "nickname",
+        "swapped",
+        "near",
+        "compound",
+        "initial",
+        "phonetic",
+        "close",
+        "loose",
         "different",
+    ],
+    &["missing", "exact", "swapped", "near", "compound", "initial", "phonetic", "close", "loose", "different"],
+    &["missing", "exact", "initial", "different"],
+    &["missing", "exact", "different"],
+    &["missing", "exact", "exact_january", "near", "part", "near2", "year", "different"],
+    &[
+        "missing",
+        "none_equal",
+        "none_near",
+        "none_different",
+        "equal_none",
+        "equal_equal",
+        "equal_near",
+        "equal_different",
+        "near_none",
+        "near_equal",
+        "near_near",
+        "near_different",
+        "close_none",
+        "close_equal",
+        "close_near",
+        "close_different",
+        "different_none",
+        "different_equal",
+        "different_near",
+        "different_different",
+    ],
+    &[
+        "missing",
+        "none_equal",
+        "none_near",
+        "none_different",
+        "equal_none",
+        "equal_equal",
+        "equal_near",
+        "equal_different",
+        "near_none",
+        "near_equal",
+        "near_near",
+        "near_different",
+        "area_none",
+        "area_equal",
+        "area_near",
+        "area_different",
+        "different_none",
+        "different_equal",
+        "different_near",
+        "different_different",
     ],
 ];
 
-/// Level names of the comparison at a position of [`COMPARISONS`].
-pub(crate) fn levels_at(comparison: usize) -> &'static [&'static str] {
-    LEVELS[comparison]
-}
+/// Level names of an extra; index 0 is `missing`.
+const EXTRA_LEVELS: &[&str] = &["missing", "exact", "near", "different"];
 
-/// Level names of a comparison; index 0 is `missing`.
-///
-/// # Errors
-/// `Input` if there is no such comparison.
-pub fn level_names(comparison: &str) -> CoreResult<&'static [&'static str]> {
-    COMPARISONS
-        .iter()
-        .position(|name| *name == comparison)
-        .map(levels_at)
-        .ok_or_else(|| CoreError::input("comparison", "not a comparison"))
+/// Level names of the comparison at a position of [`COMPARISONS`], or beyond it of an extra.
+pub(crate) fn levels_at(comparison: usize) -> &'static [&'static str] {
+    LEVELS.get(comparison).copied().unwrap_or(EXTRA_LEVELS)
 }

@@ -6,9 +6,9 @@ mod reader;
 
 use rustc_hash::FxHashMap;
 
-pub use self::levels::level_names;
+use self::levels::levels_at;
 pub(crate) use self::levels::{
-    ADDRESS, AGREE, AGREE_FOLDED, BIRTH_DATE, EMAIL_INDEX, FAMILY, GIVEN, MIDDLE, SUFFIX, differ_level,
+    AGREE, AGREE_FOLDED, BIRTH_DATE, EXTRA, FAMILY, GIVEN, MIDDLE, MOST_LEVELS, PLACE, STREET, SUFFIX, differ_level,
 };
 use crate::error::{CoreError, CoreResult};
 use crate::words::COMPARISONS;
@@ -27,6 +27,10 @@ pub enum Part {
     GivenCanonical,
     /// First letter of the canonical given name.
     GivenInitial,
+    /// First three characters of the joined given name.
+    Given3,
+    /// First three characters of the joined family name.
+    Family3,
     /// Both Metaphones, sorted.
     NamesSorted,
     /// Postcode.
@@ -35,12 +39,30 @@ pub enum Part {
     PostcodeArea,
     /// City.
     City,
+    /// Metaphone of the city, six characters.
+    CityMetaphone,
     /// House number and Metaphone of the street's first word.
     StreetKey,
+    /// Metaphone of the street name, eight characters.
+    StreetName,
     /// Birth date.
     BirthDate,
     /// Year of birth.
     BirthYear,
+}
+
+impl Part {
+    /// The comparisons a key with this part is built on, as a set of bits by comparison number.
+    pub(crate) fn built_on(self) -> u32 {
+        match self {
+            Self::GivenMetaphone | Self::GivenCanonical | Self::GivenInitial | Self::Given3 => 1 << GIVEN::INDEX,
+            Self::FamilyMetaphone | Self::Family3 => 1 << FAMILY::INDEX,
+            Self::NamesSorted => 1 << GIVEN::INDEX | 1 << FAMILY::INDEX,
+            Self::Postcode | Self::PostcodeArea | Self::City | Self::CityMetaphone => 1 << PLACE::INDEX,
+            Self::StreetKey | Self::StreetName => 1 << STREET::INDEX,
+            Self::BirthDate | Self::BirthYear => 1 << BIRTH_DATE::INDEX,
+        }
+    }
 }
 
 /// A blocking rule: key of depth d = parts and the first d refinements.
@@ -52,6 +74,33 @@ pub struct BlockingRule {
     pub parts: Vec<Part>,
     /// Parts added one by one where a key is crowded.
     pub refinements: Vec<Part>,
+}
+
+/// Weights of a level against the two rivals of "one person", in millibits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// Evidence against "strangers".
+    pub stranger: i32,
+    /// Evidence against "two people of one household".
+    pub household: i32,
+}
+
+/// Whether an extra column describes the person or is shared by a household. Only training reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExtraKind {
+    /// Members of a household differ in it as strangers do.
+    Person,
+    /// Members of a household tend to share it.
+    Household,
+}
+
+/// A column beyond the attributes that a model compares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extra {
+    /// Its name.
+    pub name: String,
+    /// What it describes.
+    pub kind: ExtraKind,
 }
 
 /// Weight of exact agreement by value.
@@ -78,29 +127,30 @@ pub(crate) struct Generic {
     stores_per_day: usize,
 }
 
-/// An immutable match model.
+/// An immutable match model. Weights, priors and corrections are those in force: its calibration is applied to them when it is read, so
+/// that every score is a calibrated log2 odds.
 #[derive(Debug, Clone)]
 pub struct Model {
     version: String,
     calibrated: bool,
     population: i64,
-    prior: i32,
+    stranger_prior: i32,
+    household_prior: Option<i32>,
     link: i32,
     review: i32,
     edge_floor: i32,
     max_component: usize,
-    contradiction_limit: i64,
     ambiguity_margin: i64,
+    apart: i64,
     max_block: usize,
     rules: Vec<BlockingRule>,
     generic: Generic,
     limits: [usize; 8],
-    corroboration: i32,
-    weights: [Vec<i32>; COMPARISONS.len()],
+    extras: Vec<Extra>,
+    /// [`MOST_LEVELS`] entries for each comparison.
+    weights: Vec<Weight>,
     given_frequency: Frequencies,
     family_frequency: Frequencies,
-    slope: f64,
-    intercept: f64,
 }
 
 impl Model {
@@ -110,7 +160,7 @@ impl Model {
         &self.version
     }
 
-    /// Whether probabilities were calibrated on labelled pairs.
+    /// Whether a calibration was applied to the weights.
     #[must_use]
     pub fn calibrated(&self) -> bool {
         self.calibrated
@@ -122,10 +172,42 @@ impl Model {
         self.population
     }
 
-    /// Prior log2 odds in millibits.
+    /// Log2 odds of "one person" against "strangers", in millibits.
     #[must_use]
-    pub fn prior(&self) -> i32 {
-        self.prior
+    pub fn stranger_prior(&self) -> i32 {
+        self.stranger_prior
+    }
+
+    /// Log2 odds of "one person" against "two people of one household", in millibits; `None` in a model without households.
+    #[must_use]
+    pub fn household_prior(&self) -> Option<i32> {
+        self.household_prior
+    }
+
+    /// Columns it compares beyond the attributes, in file order.
+    #[must_use]
+    pub fn extras(&self) -> &[Extra] {
+        &self.extras
+    }
+
+    /// Number of comparisons: those of [`COMPARISONS`] and the extras.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        COMPARISONS.len() + self.extras.len()
+    }
+
+    /// Names of its comparisons, in their order.
+    pub fn comparisons(&self) -> impl Iterator<Item = &str> {
+        COMPARISONS.into_iter().chain(self.extras.iter().map(|extra| extra.name.as_str()))
+    }
+
+    /// Level names of a comparison; index 0 is `missing`.
+    ///
+    /// # Errors
+    /// `Input` if there is no such comparison.
+    pub fn level_names(&self, comparison: &str) -> CoreResult<&'static [&'static str]> {
+        let position = self.comparisons().position(|name| name == comparison);
+        position.map(levels_at).ok_or_else(|| CoreError::input("comparison", "not a comparison"))
     }
 
     /// Strength at which clusters are linked.
@@ -158,16 +240,16 @@ impl Model {
         self.max_component
     }
 
-    /// Contradicting per 1000 comparable cross pairs above which clusters are blocked.
-    #[must_use]
-    pub fn contradiction_limit(&self) -> i64 {
-        self.contradiction_limit
-    }
-
-    /// How much weaker, in millibits, a rival link may be and still make a cluster ambiguous.
+    /// How much weaker, in millibits, a rival link may be and still make a record ambiguous.
     #[must_use]
     pub fn ambiguity_margin(&self) -> i64 {
         self.ambiguity_margin
+    }
+
+    /// Evidence without priors, in millibits, below which two clusters count as two people.
+    #[must_use]
+    pub fn apart(&self) -> i64 {
+        self.apart
     }
 
     /// Blocking rules, in file order.
@@ -216,14 +298,14 @@ impl Model {
         self.limits[usize::from(kind) - 1]
     }
 
-    /// Weight of each agreeing identifier beyond the strongest.
-    pub(crate) fn corroboration(&self) -> i32 {
-        self.corroboration
+    /// Weights of a level.
+    pub(crate) fn weight(&self, comparison: usize, level: u8) -> Weight {
+        self.weights[comparison * MOST_LEVELS + usize::from(level)]
     }
 
-    /// Weight of a level.
-    pub(crate) fn weight(&self, comparison: usize, level: u8) -> i32 {
-        self.weights[comparison][usize::from(level)]
+    /// Weights of all levels of a comparison, `missing` first.
+    pub(crate) fn weights_of(&self, comparison: usize) -> &[Weight] {
+        &self.weights[comparison * MOST_LEVELS..][..levels_at(comparison).len()]
     }
 
     pub(crate) fn given_frequency(&self) -> &Frequencies {
@@ -239,8 +321,7 @@ impl Model {
     pub fn probability(&self, score: i64) -> f64 {
         // Beyond ±60 bits a double knows no difference; i32 converts without loss.
         let clamped = i32::try_from(score.clamp(-10_000_000, 10_000_000)).unwrap_or(0);
-        let bits = (f64::from(clamped) * self.slope + self.intercept) / 1000.0;
-        1.0 / (1.0 + libm::exp2(-bits))
+        1.0 / (1.0 + libm::exp2(-f64::from(clamped) / 1000.0))
     }
 }
 
@@ -249,30 +330,45 @@ pub(crate) mod tests {
     use super::*;
 
     /// The shipped model.
-    pub(crate) const SHIPPED: &str = include_str!("../../../../server/goldthread/models/retail-persons-0.toml");
+    const SHIPPED: &str = include_str!("../../../../server/goldthread/models/retail-persons-1.toml");
 
-    pub(crate) fn shipped() -> Model {
-        Model::parse(SHIPPED).expect("the shipped model is valid")
+    /// A model with round weights that stays as it is when the shipped one is trained anew.
+    pub(crate) const PLAIN: &str = include_str!("../../tests/models/plain.toml");
+
+    pub(crate) fn plain() -> Model {
+        Model::parse(PLAIN).expect("the model of the tests is valid")
     }
 
     #[test]
     fn the_shipped_model_reads() {
-        let model = shipped();
-        assert_eq!(model.version(), "retail-persons-0");
+        let model = Model::parse(SHIPPED).expect("the shipped model is valid");
+        assert_eq!(model.version(), "retail-persons-1");
+        assert!(model.household_prior().is_some());
+        assert_eq!(model.width(), COMPARISONS.len());
+    }
+
+    #[test]
+    fn a_model_tells_what_it_holds() {
+        let model = plain();
+        assert_eq!(model.version(), "plain");
         assert!(!model.calibrated());
+        assert_eq!((model.stranger_prior(), model.household_prior()), (-20_000, Some(2000)));
         assert_eq!(model.block_depth(), 2);
         assert_eq!(model.generic_limit(1), Ok(8));
         assert_eq!(model.generic_records(), 200);
         assert_eq!((model.purchases_per_day(), model.stores_per_day()), (30, 5));
         assert_eq!((1..=8).map(|kind| model.limit(kind)).collect::<Vec<_>>(), [5, 5, 3, 5, 5, 20, 20, 5]);
         assert!(model.generic_limit(9).is_err() && model.generic_limit(i64::MIN + 1).is_err());
-        assert_eq!(level_names("email"), Ok(&["missing", "agree", "agree_folded", "differ"][..]));
-        assert!(level_names("shoe_size").is_err());
+        assert_eq!(model.level_names("email"), Ok(&["missing", "agree", "agree_folded", "differ"][..]));
+        assert_eq!(model.level_names("sex"), Ok(&["missing", "exact", "near", "different"][..]));
+        assert_eq!(model.comparisons().last(), Some("sex"));
+        assert_eq!(model.extras(), [Extra { name: "sex".into(), kind: ExtraKind::Person }]);
+        assert!(model.level_names("shoe_size").is_err());
     }
 
     #[test]
     fn probabilities() {
-        let model = shipped();
+        let model = plain();
         assert!((model.probability(0) - 0.5).abs() < 1e-12);
         assert!((model.probability(3970) - 0.94).abs() < 1e-3);
         assert!((model.probability(585) - 0.60).abs() < 1e-3);
@@ -281,9 +377,22 @@ pub(crate) mod tests {
 
     #[test]
     fn corrections_by_frequency() {
-        let model = shipped();
+        let model = plain();
         let family = model.family_frequency();
         assert!(family.correction("smith") < 0);
         assert_eq!(family.correction("zebulon"), 4000);
+    }
+
+    #[test]
+    fn a_calibration_is_applied_when_the_model_is_read() {
+        let text = PLAIN.replace("calibrated = false", "calibrated = true") + "\n[calibration]\nslope = 1250\nintercept = -300\n";
+        let model = Model::parse(&text).expect("valid");
+        assert!(model.calibrated());
+        assert_eq!((model.stranger_prior(), model.household_prior()), (-25_300, Some(2200)));
+        assert_eq!(model.weight(GIVEN::INDEX, GIVEN::EXACT), Weight { stranger: 8750, household: 0 });
+        // ⌊(1250 · -6501 + 500) / 1000⌋
+        assert_eq!(model.weight(GIVEN::INDEX, GIVEN::DIFFERENT).stranger, -8126);
+        assert_eq!(model.family_frequency().correction("zebulon"), 5000);
+        assert_eq!(model.link(), 3970);
     }
 }

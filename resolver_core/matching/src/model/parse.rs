@@ -4,10 +4,10 @@ use rustc_hash::FxHashMap;
 
 use super::levels::levels_at;
 use super::reader::Section;
-use super::{BlockingRule, Frequencies, Generic, Model, Part, WEIGHT_LIMIT};
+use super::{BlockingRule, Extra, ExtraKind, Frequencies, Generic, MOST_LEVELS, Model, Part, WEIGHT_LIMIT, Weight};
 use crate::error::{CoreError, CoreResult};
 use crate::normalize::fold;
-use crate::words::{COMPARISONS, IDENTIFIER_TYPES};
+use crate::words::{COMPARISONS, IDENTIFIER_TYPES, MOST_EXTRAS, is_extra_name};
 
 const LIMIT: i64 = WEIGHT_LIMIT;
 const ANY_COUNT: i64 = 1_000_000_000_000;
@@ -18,11 +18,15 @@ fn part(name: &str) -> Option<Part> {
         "given_metaphone" => Part::GivenMetaphone,
         "given_canonical" => Part::GivenCanonical,
         "given_initial" => Part::GivenInitial,
+        "given3" => Part::Given3,
+        "family3" => Part::Family3,
         "names_sorted" => Part::NamesSorted,
         "postcode" => Part::Postcode,
         "postcode_area" => Part::PostcodeArea,
         "city" => Part::City,
+        "city_metaphone" => Part::CityMetaphone,
         "street_key" => Part::StreetKey,
+        "street_name" => Part::StreetName,
         "birth_date" => Part::BirthDate,
         "birth_year" => Part::BirthYear,
         _ => return None,
@@ -52,7 +56,40 @@ fn blocking_rules(blocking: &mut Section) -> CoreResult<Vec<BlockingRule>> {
     if rules.len() > 64 { blocking.refuse("rules", "more than 64") } else { Ok(rules) }
 }
 
-fn frequencies(mut section: Section) -> CoreResult<Frequencies> {
+/// What makes scores calibrated: slope in thousandths, intercept in millibits.
+#[derive(Clone, Copy)]
+struct Calibration {
+    slope: i64,
+    intercept: i64,
+}
+
+impl Calibration {
+    /// Slope one and intercept zero in a model that is not calibrated.
+    fn read(root: &mut Section, calibrated: bool) -> CoreResult<Self> {
+        if calibrated != root.has("calibration") {
+            return root.refuse("calibration", "must stand in a calibrated model and in no other");
+        }
+        if !calibrated {
+            return Ok(Self { slope: 1000, intercept: 0 });
+        }
+        let mut section = root.section("calibration")?;
+        let found =
+            Self { slope: section.integer("slope", 1, 10_000)?, intercept: section.integer("intercept", -LIMIT, LIMIT)? };
+        section.close()?;
+        Ok(found)
+    }
+
+    /// A weight in force, rounded half up. Within ten times [`WEIGHT_LIMIT`], which an i32 holds.
+    fn scaled(self, weight: i64) -> i32 {
+        i32::try_from((self.slope * weight + 500).div_euclid(1000)).unwrap_or(0)
+    }
+
+    fn prior(self, weight: i64) -> i32 {
+        self.scaled(weight) + i32::try_from(self.intercept).unwrap_or(0)
+    }
+}
+
+fn frequencies(mut section: Section, calibration: Calibration) -> CoreResult<Frequencies> {
     let baseline = section.real("baseline")?;
     let default = section.real("default")?;
     let limit: i32 = section.number("limit", 0, LIMIT)?;
@@ -64,7 +101,7 @@ fn frequencies(mut section: Section) -> CoreResult<Frequencies> {
         // The clamp keeps the value well inside i32, so the conversion only drops the zero fraction.
         #[allow(clippy::cast_possible_truncation)]
         let millibits = libm::floor((1000.0 * libm::log2(baseline / count)) + 0.5).clamp(-bound, bound) as i32;
-        millibits
+        calibration.scaled(i64::from(millibits))
     };
     let mut counts = section.section("per_million")?;
     let mut weights = FxHashMap::default();
@@ -79,19 +116,55 @@ fn frequencies(mut section: Section) -> CoreResult<Frequencies> {
     Ok(Frequencies { weights, default: correction(default) })
 }
 
-fn weights(root: &mut Section) -> CoreResult<[Vec<i32>; COMPARISONS.len()]> {
+/// `[stranger, household]`, or one integer where household is zero.
+fn level_weight(section: &mut Section, level: &str, households: bool, calibration: Calibration) -> CoreResult<Weight> {
+    let (stranger, household) = section.integers(level, -LIMIT, LIMIT)?;
+    if household.is_some() && !households {
+        return section.refuse(level, "against households, of which the model has no prior");
+    }
+    Ok(Weight { stranger: calibration.scaled(stranger), household: calibration.scaled(household.unwrap_or(0)) })
+}
+
+/// Reads the levels of a comparison into its row of the table.
+fn row(
+    mut section: Section,
+    comparison: usize,
+    households: bool,
+    calibration: Calibration,
+    table: &mut Vec<Weight>,
+) -> CoreResult<()> {
+    table.push(Weight::default());
+    for level in &levels_at(comparison)[1..] {
+        table.push(level_weight(&mut section, level, households, calibration)?);
+    }
+    table.resize((comparison + 1) * MOST_LEVELS, Weight::default());
+    section.close()
+}
+
+/// Weights of all comparisons, and the extras among them.
+fn weights(root: &mut Section, households: bool, calibration: Calibration) -> CoreResult<(Vec<Weight>, Vec<Extra>)> {
     let mut comparisons = root.section("comparisons")?;
-    let mut weights: [Vec<i32>; COMPARISONS.len()] = Default::default();
-    for (index, (name, slot)) in COMPARISONS.iter().zip(&mut weights).enumerate() {
-        let mut section = comparisons.section(name)?;
-        slot.push(0);
-        for level in &levels_at(index)[1..] {
-            slot.push(section.number(level, -LIMIT, LIMIT)?);
-        }
-        section.close()?;
+    let mut table = Vec::with_capacity(COMPARISONS.len() * MOST_LEVELS);
+    for (index, name) in COMPARISONS.iter().enumerate() {
+        row(comparisons.section(name)?, index, households, calibration, &mut table)?;
     }
     comparisons.close()?;
-    Ok(weights)
+    let mut extras: Vec<Extra> = Vec::new();
+    for mut section in if root.has("extra") { root.sections("extra")? } else { Vec::new() } {
+        let name = section.text("name")?;
+        if !is_extra_name(&name) || extras.iter().any(|extra| extra.name == name) {
+            return section.refuse("name", "not usable or used twice");
+        }
+        let kind = match section.text("kind")?.as_str() {
+            "person" => ExtraKind::Person,
+            "household" => ExtraKind::Household,
+            _ => return section.refuse("kind", "neither person nor household"),
+        };
+        row(section.section("levels")?, COMPARISONS.len() + extras.len(), households, calibration, &mut table)?;
+        section.close()?;
+        extras.push(Extra { name, kind });
+    }
+    if extras.len() > MOST_EXTRAS { root.refuse("extra", "more than 16") } else { Ok((table, extras)) }
 }
 
 /// A count for every identifier type.
@@ -114,23 +187,6 @@ fn generic(mut section: Section) -> CoreResult<Generic> {
     Ok(generic)
 }
 
-/// Slope, and intercept in millibits, of the calibration.
-fn calibration(root: &mut Section, calibrated: bool) -> CoreResult<(f64, f64)> {
-    if calibrated != root.has("calibration") {
-        return root.refuse("calibration", "must stand in a calibrated model and in no other");
-    }
-    if !calibrated {
-        return Ok((1.0, 0.0));
-    }
-    let mut section = root.section("calibration")?;
-    let (slope, intercept) = (section.real("slope")?, section.real("intercept")?);
-    if slope <= 0.0 {
-        return section.refuse("slope", "not positive");
-    }
-    section.close()?;
-    Ok((slope, intercept))
-}
-
 impl Model {
     /// Reads a TOML model file. O(length).
     ///
@@ -146,32 +202,37 @@ impl Model {
         let mut thresholds = root.section("thresholds")?;
         let mut partition = root.section("partition")?;
         let mut blocking = root.section("blocking")?;
-        let mut identifiers = root.section("identifiers")?;
         let mut frequency = root.section("frequency")?;
-        let (slope, intercept) = calibration(&mut root, calibrated)?;
+        let calibration = Calibration::read(&mut root, calibrated)?;
         let mut limits = root.section("limits")?;
+        let stranger_prior = calibration.prior(prior.integer("stranger", -LIMIT, LIMIT)?);
+        let household_prior = if prior.has("household") {
+            Some(calibration.prior(prior.integer("household", -LIMIT, LIMIT)?))
+        } else {
+            None
+        };
+        let (weights, extras) = weights(&mut root, household_prior.is_some(), calibration)?;
 
         let model = Self {
             version,
             calibrated,
             population: prior.integer("population", 1, ANY_COUNT)?,
-            prior: prior.number("weight", -LIMIT, 0)?,
-            link: thresholds.number("link", -LIMIT, LIMIT)?,
+            stranger_prior,
+            household_prior,
+            link: thresholds.number("link", 0, LIMIT)?,
             review: thresholds.number("review", -LIMIT, LIMIT)?,
             edge_floor: thresholds.number("edge_floor", -LIMIT, LIMIT)?,
             max_component: partition.number("max_component", 2, 10_000)?,
-            contradiction_limit: partition.integer("contradiction_limit", 0, 1000)?,
             ambiguity_margin: partition.integer("ambiguity_margin", 0, LIMIT)?,
+            apart: partition.integer("apart", -LIMIT, 0)?,
             max_block: blocking.number("max_block", 2, 1_000_000)?,
             rules: blocking_rules(&mut blocking)?,
             generic: generic(root.section("generic")?)?,
             limits: by_type(&mut limits)?,
-            corroboration: identifiers.number("corroboration", 0, LIMIT)?,
-            weights: weights(&mut root)?,
-            given_frequency: frequencies(frequency.section("given_name")?)?,
-            family_frequency: frequencies(frequency.section("family_name")?)?,
-            slope,
-            intercept,
+            extras,
+            weights,
+            given_frequency: frequencies(frequency.section("given_name")?, calibration)?,
+            family_frequency: frequencies(frequency.section("family_name")?, calibration)?,
         };
         if model.review > model.link {
             return thresholds.refuse("review", "above link");
@@ -179,7 +240,7 @@ impl Model {
         if model.edge_floor > model.review {
             return thresholds.refuse("edge_floor", "above review");
         }
-        for section in [prior, thresholds, partition, blocking, limits, identifiers, frequency, root] {
+        for section in [prior, thresholds, partition, blocking, limits, frequency, root] {
             section.close()?;
         }
         Ok(model)
@@ -188,12 +249,12 @@ impl Model {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::SHIPPED;
+    use super::super::tests::PLAIN;
     use super::*;
 
     fn complaint(from: &str, to: &str) -> String {
-        assert!(SHIPPED.contains(from), "{from} is not in the model");
-        match Model::parse(&SHIPPED.replacen(from, to, 1)) {
+        assert!(PLAIN.contains(from), "{from} is not in the model");
+        match Model::parse(&PLAIN.replacen(from, to, 1)) {
             Err(CoreError::Model { key, .. }) => key,
             other => format!("{:?}", other.map(|model| model.version)),
         }
@@ -212,8 +273,21 @@ mod tests {
         assert_eq!(complaint("[limits]", "[limits]\nshoe = 1"), "limits.shoe");
         assert_eq!(complaint("loyalty_card = 3\n", ""), "limits.loyalty_card");
         assert_eq!(complaint("loyalty_card = 3", "loyalty_card = 0"), "limits.loyalty_card");
-        assert_eq!(complaint("agree_folded = 24500\n", ""), "comparisons.email.agree_folded");
+        assert_eq!(complaint("agree_folded = [24500, 23000]\n", ""), "comparisons.email.agree_folded");
+        assert_eq!(complaint("[24500, 23000]", "[24500]"), "comparisons.email.agree_folded");
+        assert_eq!(complaint("[24500, 23000]", "[24500, \"many\"]"), "comparisons.email.agree_folded");
+        assert_eq!(complaint("[24500, 23000]", "[24500, 200001]"), "comparisons.email.agree_folded");
+        assert_eq!(complaint("household = 2000\n", ""), "comparisons.email.agree");
+        assert_eq!(complaint("stranger = -20000\n", ""), "prior.stranger");
+        assert_eq!(complaint("apart = -2000", "apart = 1"), "partition.apart");
+        assert_eq!(complaint("equal_none = ", "equal_nine = "), "comparisons.street.equal_none");
+        assert_eq!(complaint("name = \"sex\"", "name = \"Sex\""), "extra.0.name");
+        assert_eq!(complaint("name = \"sex\"", "name = \"place\""), "extra.0.name");
+        assert_eq!(complaint("kind = \"person\"", "kind = \"shop\""), "extra.0.kind");
+        assert_eq!(complaint("levels = { exact = 900,", "levels = {"), "extra.0.levels.exact");
+        assert_eq!(complaint("kind = \"person\"", "kind = \"person\"\nshoe = 1"), "extra.0.shoe");
         assert_eq!(complaint("link = 3970", "link = \"high\""), "thresholds.link");
+        assert_eq!(complaint("link = 3970", "link = -1"), "thresholds.link");
         assert_eq!(complaint("review = 585", "review = 5850"), "thresholds.review");
         assert_eq!(complaint("edge_floor = -2000", "edge_floor = 1000"), "thresholds.edge_floor");
         assert_eq!(complaint("name = \"names\"", "name = \"street\""), "blocking.rules.5.name");
@@ -225,11 +299,37 @@ mod tests {
     }
 
     #[test]
-    fn a_calibrated_model_has_a_calibration() {
-        let text =
-            SHIPPED.replace("calibrated = false", "calibrated = true") + "\n[calibration]\nslope = 0.5\nintercept = 1000\n";
+    fn extras_and_calibrations_have_bounds() {
+        let refused = |text: String| match Model::parse(&text) {
+            Err(CoreError::Model { key, .. }) => key,
+            other => format!("{:?}", other.map(|model| model.version)),
+        };
+        let extra = |number: usize| {
+            format!("\n[[extra]]\nname = \"x{number}\"\nkind = \"household\"\nlevels = {{ exact = 1, near = 1, different = 1 }}\n")
+        };
+        let many = |count: usize| PLAIN.to_owned() + &(0..count).map(extra).collect::<String>();
+        assert!(Model::parse(&many(15)).is_ok_and(|model| model.width() == 31));
+        assert_eq!(refused(many(16)), "extra");
+        assert_eq!(refused(many(1) + &extra(0)), "extra.2.name");
+        let calibrated = PLAIN.replace("calibrated = false", "calibrated = true");
+        assert_eq!(refused(format!("{calibrated}\n[calibration]\nslope = 0\nintercept = 0\n")), "calibration.slope");
+        assert_eq!(refused(format!("{calibrated}\n[calibration]\nslope = 1.5\nintercept = 0\n")), "calibration.slope");
+        assert_eq!(refused(format!("{PLAIN}\n[calibration]\nslope = 1\nintercept = 0\n")), "calibration");
+    }
+
+    #[test]
+    fn a_model_without_households_has_one_weight_to_a_level() {
+        let start = PLAIN.find("[comparisons.email]").expect("comparisons");
+        let single: String = PLAIN[start..]
+            .lines()
+            .map(|line| match line.split_once(" = [") {
+                Some((name, pair)) => format!("{name} = {}\n", pair.split(',').next().unwrap_or("0")),
+                None => format!("{line}\n"),
+            })
+            .collect();
+        let text = PLAIN[..start].replace("household = 2000\n", "") + &single;
         let model = Model::parse(&text).expect("valid");
-        assert!(model.calibrated());
-        assert!((model.probability(-2000) - 0.5).abs() < 1e-12);
+        assert_eq!(model.household_prior(), None);
+        assert_eq!(model.weight(0, 1), Weight { stranger: 25_000, household: 0 });
     }
 }

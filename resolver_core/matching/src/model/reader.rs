@@ -87,6 +87,19 @@ impl Section {
         T::try_from(number).map_err(|_| CoreError::model(self.key(name), "out of range"))
     }
 
+    /// One integer of a range, or a list of two.
+    pub(crate) fn integers(&mut self, name: &str, least: i64, most: i64) -> CoreResult<(i64, Option<i64>)> {
+        let Some(Value::Array(items)) = self.table.get(name) else { return Ok((self.integer(name, least, most)?, None)) };
+        let numbers: Vec<i64> = items.iter().filter_map(Value::as_integer).collect();
+        match numbers[..] {
+            [first, second] if items.len() == 2 && [first, second].iter().all(|one| (least..=most).contains(one)) => {
+                self.table.remove(name);
+                Ok((first, Some(second)))
+            }
+            _ => self.refuse(name, &format!("not two integers between {least} and {most}")),
+        }
+    }
+
     /// A finite number.
     pub(crate) fn real(&mut self, name: &str) -> CoreResult<f64> {
         match self.take(name)? {

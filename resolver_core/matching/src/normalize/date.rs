@@ -8,8 +8,10 @@ use crate::tables::PLACEHOLDERS;
 pub(crate) enum Reading {
     /// Blank or a placeholder.
     Missing,
-    /// Present, but not a calendar day between 1600 and 2100.
+    /// Present, but not to be read as a day.
     Invalid,
+    /// `YYYY-MM-DD`, which is no calendar day between 1600 and 2100.
+    NoDay(String),
     /// `YYYY-MM-DD`.
     Day(String),
 }
@@ -64,7 +66,8 @@ pub(crate) fn read_birth_date(value: &str, region: &str) -> Reading {
         return Reading::Missing;
     }
     let valid = (1600..=2100).contains(&year) && (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month);
-    if valid { Reading::Day(format!("{year:04}-{month:02}-{day:02}")) } else { Reading::Invalid }
+    let clean = format!("{year:04}-{month:02}-{day:02}");
+    if valid { Reading::Day(clean) } else { Reading::NoDay(clean) }
 }
 
 #[cfg(test)]
@@ -92,8 +95,18 @@ mod tests {
 
     #[test]
     fn impossible_and_placeholder_days() {
-        for value in ["1980-02-30", "1979-02-29", "1599-01-01", "25/25/1980", "80-01-02", "soon", "1980", "1980-13-01"] {
+        for value in ["80-01-02", "soon", "1980", "1980-1234-01"] {
             assert_eq!(day(value, "US"), "Invalid", "{value}");
+        }
+        for (value, digits) in [
+            ("1980-02-30", "1980-02-30"),
+            ("1979-02-29", "1979-02-29"),
+            ("1599-01-01", "1599-01-01"),
+            ("25/26/1980", "1980-25-26"),
+            ("1980-13-01", "1980-13-01"),
+            ("01870045", "0187-00-45"),
+        ] {
+            assert_eq!(read_birth_date(value, "US"), Reading::NoDay(digits.to_owned()), "{value}");
         }
         for value in ["", "\u{a0}", "1900-01-01", "01/01/1970", "0000-00-00", "1111-11-11", "9999-12-31", "n/a", "-"] {
             assert_eq!(day(value, "US"), "Missing", "{value}");

@@ -13,6 +13,7 @@ pub use self::identifier::{Canonical, Digest32, sha256};
 use self::identifier::{canonical, is_placeholder_digest, read_region};
 pub use self::text::fold;
 use crate::error::{CoreError, CoreResult, same_length};
+use crate::tables::PLACEHOLDERS;
 use crate::words::{
     ATTRIBUTES, BIRTH_DATE, CITY, FAMILY_NAME, GIVEN_NAME, MIDDLE_NAME, NAME_SUFFIX, POSTCODE, STREET, identifier_type,
 };
@@ -73,6 +74,10 @@ fn clean_row(raw: &[Option<&str>; ATTRIBUTES.len()], full_name: Option<&str>, re
     }
     match raw[BIRTH_DATE].map_or(Reading::Missing, |value| date::read_birth_date(value, region)) {
         Reading::Day(day) => clean[BIRTH_DATE] = Some(day),
+        Reading::NoDay(digits) => {
+            clean[BIRTH_DATE] = Some(digits);
+            invalid[BIRTH_DATE] = true;
+        }
         Reading::Invalid => invalid[BIRTH_DATE] = true,
         Reading::Missing => (),
     }
@@ -121,6 +126,23 @@ pub fn normalize_attributes(columns: &[(&str, Column<'_>)], region: &str) -> Cor
         result.rows.push(clean);
     }
     Ok(result)
+}
+
+/// Clean forms of a column beyond the attributes. O(total bytes).
+#[must_use]
+pub fn normalize_extras(column: Column<'_>) -> Vec<Option<String>> {
+    let clean = |value: &Option<&str>| {
+        let value = value.filter(|value| value.len() <= MAX_VALUE_BYTES)?;
+        let folded = fold(value);
+        let told = [text::squash(value), text::squash(&folded)];
+        let nothing = told.iter().any(|squashed| squashed.is_empty() || PLACEHOLDERS.any.holds(squashed));
+        (!nothing).then_some(folded)
+    };
+    if column.len() > PARALLEL_ROWS {
+        column.par_iter().with_min_len(256).map(clean).collect()
+    } else {
+        column.iter().map(clean).collect()
+    }
 }
 
 /// Canonical values of identifiers. O(total bytes).
@@ -179,10 +201,20 @@ mod tests {
 
     #[test]
     fn invalid_dates_are_reported() {
-        let columns: [(&str, Column<'_>); 1] = [("birth_date", &[Some("1980-02-30"), Some("1980-02-28"), Some("n/a")])];
+        let values = [Some("1980-02-30"), Some("1980-02-28"), Some("n/a"), Some("soon")];
+        let columns: [(&str, Column<'_>); 1] = [("birth_date", &values)];
         let clean = normalize_attributes(&columns, "US").expect("columns are valid");
-        assert_eq!(clean.invalid, [(0, BIRTH_DATE)]);
+        assert_eq!(clean.invalid, [(0, BIRTH_DATE), (3, BIRTH_DATE)]);
+        assert_eq!(clean.rows[0][BIRTH_DATE].as_deref(), Some("1980-02-30"));
+        assert_eq!(clean.rows[3][BIRTH_DATE], None);
         assert_eq!(clean.rows[1][BIRTH_DATE].as_deref(), Some("1980-02-28"));
+    }
+
+    #[test]
+    fn extras_are_folded() {
+        let long = "a".repeat(MAX_VALUE_BYTES + 1);
+        let column = [Some("  Münster (Westf.)"), Some("N/A"), Some("-"), Some(""), None, Some(&long)];
+        assert_eq!(normalize_extras(&column), [Some("munster westf".to_owned()), None, None, None, None, None]);
     }
 
     #[test]

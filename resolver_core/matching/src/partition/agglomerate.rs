@@ -1,16 +1,18 @@
 //! Constrained agglomeration of one component (docs/matching.md section 8).
 //!
-//! Cluster statistics are additive over cross pairs, so a merge folds one row into another: best is a maximum, the other sums. Each
-//! live cluster remembers its strongest partner of higher number, and only rows that a step touched are searched again.
+//! Cluster statistics are additive over cross pairs, so a merge folds one row into another: best and kinship are maxima, the rest sums per
+//! comparison ([`Fields`]). Each live cluster remembers its strongest partner of higher number, and only rows that a step touched are searched again.
 
 use rustc_hash::FxHashMap;
 
 use super::components::Component;
+use super::field::{Evidence, Fields, crossings};
 use super::limits::Carried;
 use super::{AssertedPairs, Relation};
-use crate::score::Scorer;
+use crate::model::Model;
+use crate::score::{PairScore, Scorer};
 
-/// Best score between clusters that an assertion calls the same.
+/// Strength between clusters that an assertion calls the same.
 const ASSERTED: i64 = 1_000_000;
 
 /// Assertions inside one component, as positions of its members.
@@ -43,75 +45,69 @@ pub(super) struct Outcome {
     pub(super) households: Vec<Relation>,
 }
 
-/// Sums over the cross pairs of two clusters.
-#[derive(Debug, Clone, Copy, Default)]
+/// What lies between two clusters.
+#[derive(Debug, Clone, Copy)]
 struct Between {
+    /// Largest score of a cross pair.
     best: i32,
-    opposition: i64,
-    contradicts: u32,
-    comparable: u32,
+    /// Largest evidence of a cross pair against strangers.
+    kinship: i32,
+    /// The two as wholes.
+    field: Evidence,
     same: bool,
     different: bool,
 }
 
 impl Between {
+    fn of(pair: &PairScore) -> Self {
+        Self { best: pair.score(), kinship: pair.stranger, field: Evidence::of(pair), same: false, different: false }
+    }
+
+    /// Takes over all but the field.
     fn absorb(&mut self, other: &Self) {
         self.best = self.best.max(other.best);
-        self.opposition += other.opposition;
-        self.contradicts += other.contradicts;
-        self.comparable += other.comparable;
+        self.kinship = self.kinship.max(other.kinship);
         self.same |= other.same;
         self.different |= other.different;
     }
 
-    /// Whether more pairs contradict than are allowed and no assertion overrules that.
-    fn contradicted(&self, limit: i64) -> bool {
-        !self.same && i64::from(self.contradicts) * 1000 > limit * i64::from(self.comparable)
+    /// Strength at which the two are linked: one pair has to say so, and the wholes must not say otherwise.
+    fn strength(&self, link: i64) -> i64 {
+        if self.same { ASSERTED } else { i64::from(self.best).min(self.field.least() + link) }
     }
 
-    fn strength(&self, cross_pairs: i64) -> i64 {
-        let best = if self.same { ASSERTED } else { i64::from(self.best) };
-        best + self.opposition.div_euclid(cross_pairs)
+    /// Strength as a review: the weaker of pair and wholes.
+    fn doubt(&self) -> i64 {
+        i64::from(self.best).min(self.field.least())
     }
 }
 
 /// Live clusters of a component; a cluster is numbered by its lowest member.
-struct Clusters {
+struct Clusters<'a> {
+    model: &'a Model,
     count: usize,
     between: Vec<Between>,
-    scores: Vec<i32>,
-    sizes: Vec<i64>,
+    pairs: Vec<PairScore>,
+    fields: Fields,
+    single: Vec<bool>,
     live: Vec<bool>,
     owner: Vec<usize>,
     carried: Carried,
-    contradiction_limit: i64,
     link: i64,
-    margin: i64,
     /// Strongest linkable partner of higher number.
     favourite: Vec<Option<(i64, usize)>>,
 }
 
-impl Clusters {
-    fn new(scorer: &Scorer<'_>, members: &[usize], assertions: &Assertions) -> Self {
+impl<'a> Clusters<'a> {
+    fn new(scorer: &Scorer<'a>, members: &[usize], assertions: &Assertions) -> Self {
         let count = members.len();
-        let mut between = vec![Between::default(); count * count];
-        let mut pair_scores = vec![0; count * count];
-        let prior = scorer.model.prior();
-        for a in 0..count {
-            for b in a + 1..count {
-                let pair = scorer.score(members[a], members[b]);
-                let entry = Between {
-                    best: pair.score,
-                    opposition: i64::from((pair.score - prior).min(0)),
-                    contradicts: u32::from(pair.contradicts()),
-                    comparable: u32::from(pair.comparable()),
-                    same: false,
-                    different: false,
-                };
-                (between[a * count + b], between[b * count + a]) = (entry, entry);
-                (pair_scores[a * count + b], pair_scores[b * count + a]) = (pair.score, pair.score);
-            }
+        let nothing = scorer.score(members[0], members[0]);
+        let mut pairs = vec![nothing; count * count];
+        for (a, b) in crossings(count) {
+            let pair = scorer.score(members[a], members[b]);
+            (pairs[a * count + b], pairs[b * count + a]) = (pair, pair);
         }
+        let mut between: Vec<Between> = pairs.iter().map(Between::of).collect();
         for (a, b) in &assertions.same {
             between[a * count + b].same = true;
             between[b * count + a].same = true;
@@ -121,16 +117,16 @@ impl Clusters {
             between[b * count + a].different = true;
         }
         let mut clusters = Self {
+            model: scorer.model,
             count,
             between,
-            scores: pair_scores,
-            sizes: vec![1; count],
+            fields: Fields::new(scorer, members, &pairs),
+            pairs,
+            single: vec![true; count],
             live: vec![true; count],
             owner: (0..count).collect(),
             carried: Carried::new(scorer.slots, members, scorer.model),
-            contradiction_limit: scorer.model.contradiction_limit(),
             link: i64::from(scorer.model.link()),
-            margin: scorer.model.ambiguity_margin(),
             favourite: vec![None; count],
         };
         (0..count).for_each(|x| clusters.search(x));
@@ -141,22 +137,21 @@ impl Clusters {
         &self.between[x * self.count + y]
     }
 
-    fn strength(&self, x: usize, y: usize) -> i64 {
-        self.at(x, y).strength(self.sizes[x] * self.sizes[y])
-    }
-
-    fn contradicted(&self, x: usize, y: usize) -> bool {
-        self.at(x, y).contradicted(self.contradiction_limit)
-    }
-
+    /// Whether an assertion or a limit keeps two clusters from merging.
     fn blocked(&self, x: usize, y: usize) -> bool {
         let between = self.at(x, y);
-        between.different || self.contradicted(x, y) || (!between.same && self.carried.over(x, y))
+        between.different || (!between.same && self.carried.over(x, y))
+    }
+
+    /// Whether two clusters count as two people.
+    fn apart(&self, x: usize, y: usize) -> bool {
+        let between = self.at(x, y);
+        (!between.same && between.field.worst(self.model) < self.model.apart()) || self.blocked(x, y)
     }
 
     /// Strength of a pair that could be merged. It depends on the two clusters alone, so it changes only when one of them does.
     fn linkable(&self, x: usize, y: usize) -> Option<i64> {
-        let strength = self.strength(x, y);
+        let strength = self.at(x, y).strength(self.link);
         (strength >= self.link && !self.blocked(x, y)).then_some(strength)
     }
 
@@ -187,16 +182,17 @@ impl Clusters {
 
     /// Rivals that make `side` ambiguous between them and `other`.
     fn rivals(&self, side: usize, other: usize) -> Vec<usize> {
-        if self.at(side, other).same {
+        if !self.single[side] || self.at(side, other).same {
             return Vec::new();
         }
-        let least = self.strength(side, other) - self.margin;
+        let least = self.at(side, other).field.least().saturating_sub(self.model.ambiguity_margin());
         let is_rival = |&z: &usize| {
             z != side
                 && z != other
                 && self.live[z]
-                && self.blocked(other, z)
-                && self.linkable(side, z).is_some_and(|strength| strength >= least)
+                && self.at(side, z).field.least() >= least
+                && self.linkable(side, z).is_some()
+                && self.apart(other, z)
         };
         (0..self.count).filter(is_rival).collect()
     }
@@ -213,13 +209,18 @@ impl Clusters {
 
     /// Folds `y` into `x`, x being the lower.
     fn merge(&mut self, x: usize, y: usize) {
-        for z in (0..self.count).filter(|&z| z != x && z != y) {
-            let other = self.between[y * self.count + z];
-            self.between[x * self.count + z].absorb(&other);
-            self.between[z * self.count + x] = self.between[x * self.count + z];
+        for z in 0..self.count {
+            if z == x || z == y || !self.live[z] {
+                continue;
+            }
+            self.fields.absorb(x, y, z);
+            let mut merged = *self.at(x, z);
+            merged.absorb(self.at(y, z));
+            merged.field = self.fields.between(x, z);
+            (self.between[x * self.count + z], self.between[z * self.count + x]) = (merged, merged);
         }
         self.carried.merge(x, y);
-        self.sizes[x] += self.sizes[y];
+        self.single[x] = false;
         for owner in self.owner.iter_mut().filter(|owner| **owner == y) {
             *owner = x;
         }
@@ -252,14 +253,14 @@ impl Clusters {
         self.owner.iter().enumerate().filter(move |(_, owner)| **owner == x).map(|(node, _)| node)
     }
 
-    /// The best-scoring cross pair; ties go to the lowest numbers.
-    fn best_pair(&self, x: usize, y: usize) -> (usize, usize) {
+    /// The cross pair that is the largest by `measure`; ties go to the lowest numbers.
+    fn largest_pair(&self, x: usize, y: usize, measure: impl Fn(&PairScore) -> i32) -> (usize, usize) {
         let mut best: Option<(i32, usize, usize)> = None;
         for a in self.members(x) {
             for b in self.members(y) {
-                let score = self.scores[a * self.count + b];
-                if best.is_none_or(|(other, _, _)| score > other) {
-                    best = Some((score, a, b));
+                let measured = measure(&self.pairs[a * self.count + b]);
+                if best.is_none_or(|(other, _, _)| measured > other) {
+                    best = Some((measured, a, b));
                 }
             }
         }
@@ -267,7 +268,8 @@ impl Clusters {
     }
 }
 
-/// Partitions one component; `members` are rows by ascending address. O(n²) scores, O(n²) typically and O(n³) at worst for the rest.
+/// Partitions one component; `members` are rows by ascending address. O(n²) scores, O(n² · comparisons) typically
+/// and O(n³) at worst for the rest.
 pub(super) fn agglomerate(scorer: &Scorer<'_>, members: &[usize], assertions: &Assertions) -> Outcome {
     let mut clusters = Clusters::new(scorer, members, assertions);
     let mut contenders: Vec<(usize, usize)> = Vec::new();
@@ -302,27 +304,31 @@ pub(super) fn agglomerate(scorer: &Scorer<'_>, members: &[usize], assertions: &A
 }
 
 /// Reviews and households among the clusters that are live at the end.
-fn relations(clusters: &Clusters, members: &[usize], review: i64) -> (Vec<Relation>, Vec<Relation>) {
+fn relations(clusters: &Clusters<'_>, members: &[usize], review: i64) -> (Vec<Relation>, Vec<Relation>) {
     let (mut reviews, mut households) = (Vec::new(), Vec::new());
     let live: Vec<usize> = (0..clusters.count).filter(|&x| clusters.live[x]).collect();
     for (position, &x) in live.iter().enumerate() {
         for &y in &live[position + 1..] {
             let between = clusters.at(x, y);
-            let shown = |strength: i64| {
-                let (left, right) = clusters.best_pair(x, y);
-                Relation { x: members[x], y: members[y], strength, left: members[left], right: members[right] }
-            };
             if between.different {
                 continue;
             }
-            if clusters.contradicted(x, y) {
-                let best = i64::from(between.best);
-                households.extend((best >= clusters.link).then(|| shown(best)));
-                continue;
-            }
+            let relation = |strength: i64, (left, right): (usize, usize)| Relation {
+                x: members[x],
+                y: members[y],
+                strength,
+                left: members[left],
+                right: members[right],
+            };
             // Nothing linkable is left, so a pair that reaches the link here is one that only the limit keeps apart.
-            let strength = clusters.strength(x, y);
-            reviews.extend((strength >= review).then(|| shown(strength)));
+            let strength = between.strength(clusters.link);
+            let doubt = if strength >= clusters.link { strength } else { between.doubt() };
+            if doubt >= review {
+                reviews.push(relation(doubt, clusters.largest_pair(x, y, PairScore::score)));
+            } else if i64::from(between.kinship) >= clusters.link && between.field.household < between.field.stranger {
+                let shown = clusters.largest_pair(x, y, |pair| pair.stranger);
+                households.push(relation(i64::from(between.kinship), shown));
+            }
         }
     }
     (reviews, households)

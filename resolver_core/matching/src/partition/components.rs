@@ -61,15 +61,15 @@ struct Group {
     edges: Vec<Edge>,
     same: Vec<usize>,
     floor: i32,
-    /// Whether `different` assertions still connect it: they do at the first floor only.
+    /// Whether `different` assertions, and kept pairs below the floor, still connect it: they do at the first floor only.
     first: bool,
 }
 
-/// Splits members into groups connected by edges at or above the floor and by `same` (and, at the first floor, `different`).
+/// Splits members into groups connected by edges at or above the floor and by `same` (at the first floor by all edges and `different`).
 fn split(group: Group, asserted: &AssertedPairs) -> Vec<Group> {
     let local: FxHashMap<usize, usize> = group.members.iter().enumerate().map(|(node, row)| (*row, node)).collect();
     let mut forest = Forest::new(group.members.len());
-    let kept: Vec<Edge> = group.edges.into_iter().filter(|edge| edge.score >= group.floor).collect();
+    let kept: Vec<Edge> = group.edges.into_iter().filter(|edge| group.first || edge.score >= group.floor).collect();
     for edge in &kept {
         forest.join(local[&edge.left], local[&edge.right]);
     }
@@ -106,7 +106,7 @@ fn split(group: Group, asserted: &AssertedPairs) -> Vec<Group> {
 /// Components of two or more records, none larger than the model allows unless assertions hold it together. O(pairs · raises).
 pub(crate) fn components(model: &Model, records: &Records, edges: &[Edge], asserted: &AssertedPairs) -> Vec<Component> {
     let floor = model.edge_floor();
-    let kept: Vec<Edge> = edges.iter().copied().filter(|edge| edge.score >= floor && edge.left != edge.right).collect();
+    let kept: Vec<Edge> = edges.iter().copied().filter(|edge| edge.left != edge.right).collect();
     let ends = kept.iter().map(|edge| (edge.left, edge.right));
     let asserted_ends = asserted.same.iter().chain(&asserted.different).copied();
     let mut members: Vec<usize> = ends.chain(asserted_ends).flat_map(|(left, right)| [left, right]).collect();
@@ -121,7 +121,7 @@ pub(crate) fn components(model: &Model, records: &Records, edges: &[Edge], asser
             fitting.push(group);
             continue;
         }
-        // The first step drops the `different` assertions; later ones at which no pair falls away change nothing and are skipped.
+        // The first step drops kin below the floor and the `different` assertions; later ones at which no pair falls away change nothing and are skipped.
         let weakest = group.edges.iter().map(|edge| edge.score).min().unwrap_or(group.floor);
         group.floor += if group.first { STEP } else { STEP * ((weakest - group.floor) / STEP + 1) };
         group.first = false;

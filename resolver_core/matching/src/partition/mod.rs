@@ -4,6 +4,7 @@
 
 mod agglomerate;
 mod components;
+mod field;
 mod limits;
 
 use rayon::prelude::*;
@@ -25,9 +26,9 @@ pub struct Relation {
     pub y: usize,
     /// Strength of the relation, in millibits.
     pub strength: i64,
-    /// Row in `x` of the best-scoring pair.
+    /// Row in `x` of the pair shown.
     pub left: usize,
-    /// Row in `y` of the best-scoring pair.
+    /// Row in `y` of the pair shown.
     pub right: usize,
 }
 
@@ -36,13 +37,13 @@ pub struct Relation {
 pub struct Partition {
     /// Cluster of each record.
     pub clusters: Vec<usize>,
-    /// Clusters that fit two contradicting clusters, by address.
+    /// Records that fit two clusters which are apart, by address.
     pub ambiguous: Vec<usize>,
     /// `(ambiguous cluster, contender cluster)`, by address.
     pub contenders: Vec<(usize, usize)>,
     /// Clusters that may be one person and wait for somebody to decide, by address.
     pub reviews: Vec<Relation>,
-    /// Clusters that share what links people and contradict each other, by address.
+    /// Clusters that would be one person if there were no households, by address.
     pub households: Vec<Relation>,
 }
 
@@ -89,7 +90,8 @@ pub(crate) fn partition_edges(scorer: &Scorer<'_>, edges: &[Edge], asserted: &As
     (partition, sizes)
 }
 
-/// Partitions any number of components given by scored pairs and assertions. Pairs below the model's floor are passed over.
+/// Partitions any number of components given by scored pairs and assertions. The pairs are those that are kept: a
+/// caller leaves out what is below the model's floor and no kin.
 /// O(pairs + Σ component size²).
 ///
 /// # Errors

@@ -1,16 +1,17 @@
 use super::*;
-use crate::model::tests::shipped;
+use crate::model::tests::{PLAIN, plain as plain_model};
 use crate::record::tests::{Sample, batch, named};
 
 mod limits;
 mod plain;
 
-fn all_edges(records: &Records, model: &Model) -> Vec<Edge> {
+fn kept_edges(records: &Records, model: &Model) -> Vec<Edge> {
     let scorer = Scorer::new(records, records.slots(), model);
     let mut edges = Vec::new();
     for left in 0..records.len() {
         for right in left + 1..records.len() {
-            edges.push(Edge { left, right, score: scorer.score(left, right).score });
+            let kept = scorer.score_at_least(left, right, model.edge_floor());
+            edges.extend(kept.map(|pair| Edge { left, right, score: pair.score() }));
         }
     }
     edges
@@ -18,11 +19,11 @@ fn all_edges(records: &Records, model: &Model) -> Vec<Edge> {
 
 fn clusters_under(model: &Model, records: &Records, asserted: &AssertedPairs) -> Partition {
     let scorer = Scorer::new(records, records.slots(), model);
-    partition_edges(&scorer, &all_edges(records, model), asserted).0
+    partition_edges(&scorer, &kept_edges(records, model), asserted).0
 }
 
 fn clusters(records: &Records, asserted: &AssertedPairs) -> Partition {
-    clusters_under(&shipped(), records, asserted)
+    clusters_under(&plain_model(), records, asserted)
 }
 
 const PHONE: &[(i64, i64, &str)] = &[(2, 1, "home")];
@@ -90,14 +91,55 @@ fn assertions_win() {
 }
 
 #[test]
+fn kin_below_the_floor_connects_a_component_that_fits() {
+    let records = batch(&["a", "b", "c"], &[named("otto", "zimmer"); 3]);
+    let edges = [(0, 1, 9000), (1, 2, -9000)].map(|(left, right, score)| Edge { left, right, score });
+    let [one] = &components(&plain_model(), &records, &edges, &AssertedPairs::default())[..] else { panic!("one component") };
+    assert_eq!(one.members.len(), 3);
+}
+
+#[test]
+fn only_a_single_record_is_ambiguous() {
+    let names = ["a", "b", "c", "d"];
+    let nameless: Sample<'_> = ([None; 8], PHONE);
+    let samples = [with_phone("otto", "zimmer"), with_phone("zebulon", "zimmer"), nameless, nameless];
+    let records = batch(&names, &samples);
+    let held = AssertedPairs { same: vec![(2, 3)], different: Vec::new() };
+    let partition = clusters(&records, &held);
+    assert_eq!(partition.ambiguous, [] as [usize; 0]);
+    assert_eq!(partition.clusters[2], partition.clusters[3]);
+}
+
+#[test]
+fn one_strong_pair_does_not_merge_what_differs_as_wholes() {
+    // The first two are one person; the third shares a mail address with one of them and neither name nor birth date with either.
+    let born = |given, born| [Some(given), None, Some("zimmer"), None, Some(born), None, None, None];
+    let mail: &[(i64, i64, &str)] = &[(1, 1, "a@b")];
+    let both: &[(i64, i64, &str)] = &[(1, 1, "a@b"), (3, 1, "c")];
+    let card: &[(i64, i64, &str)] = &[(3, 1, "c")];
+    let bare: Sample<'_> = ([None; 8], both);
+    let samples = [bare, (born("otto", "1980-05-12"), card), (born("zebulon", "1951-11-30"), mail)];
+    let records = batch(&["a", "b", "c"], &samples);
+    let model = plain_model();
+    let scorer = Scorer::new(&records, records.slots(), &model);
+    assert!(scorer.score(0, 1).score() >= model.link() && scorer.score(0, 2).score() >= model.link());
+    let held = AssertedPairs { same: vec![(0, 1)], different: Vec::new() };
+    let partition = clusters(&records, &held);
+    assert_eq!(partition.clusters[0], partition.clusters[1]);
+    assert_ne!(partition.clusters[0], partition.clusters[2]);
+    let [household] = partition.households[..] else { panic!("one household") };
+    assert_eq!(household.strength, i64::from(scorer.score(1, 2).stranger.max(scorer.score(0, 2).stranger)));
+}
+
+#[test]
 fn a_middling_pair_is_a_review() {
     let home = |given: &'static str| -> Sample<'static> {
         ([Some(given), None, Some("zimmer"), None, None, None, Some("boston"), None], &[])
     };
     let records = batch(&["a", "b"], &[home("zebulon"), home("z")]);
-    let model = shipped();
+    let model = plain_model();
     let scorer = Scorer::new(&records, records.slots(), &model);
-    let score = i64::from(scorer.score(0, 1).score);
+    let score = i64::from(scorer.score(0, 1).score());
     let partition = clusters(&records, &AssertedPairs::default());
     let expected = (i64::from(model.review())..i64::from(model.link())).contains(&score);
     assert_eq!(partition.reviews.len(), usize::from(expected));
@@ -111,7 +153,7 @@ fn a_middling_pair_is_a_review() {
 
 #[test]
 fn an_oversized_component_falls_apart_at_a_higher_floor() {
-    let text = crate::model::tests::SHIPPED.replace("max_component = 200", "max_component = 2");
+    let text = PLAIN.replace("max_component = 200", "max_component = 2");
     let model = Model::parse(&text).expect("valid");
     let records = batch(&["a", "b", "c", "d"], &[named("otto", "zimmer"); 4]);
     let edge = |left, right, score| Edge { left, right, score };
@@ -122,13 +164,16 @@ fn an_oversized_component_falls_apart_at_a_higher_floor() {
     assert_eq!(sizes(&AssertedPairs::default()), [2, 2]);
     let held = AssertedPairs { same: vec![(1, 2)], different: Vec::new() };
     assert_eq!(sizes(&held), [2]);
+    let kin = [edge(0, 1, 9000), edge(1, 2, -9000), edge(2, 3, 9000)];
+    let few = |edges: &[Edge]| components(&model, &records, edges, &AssertedPairs::default()).len();
+    assert_eq!((few(&kin), few(&kin[..2])), (2, 1));
     let apart = AssertedPairs { same: Vec::new(), different: vec![(1, 2)] };
     assert_eq!(sizes(&apart), [2, 2]);
 }
 
 #[test]
 fn the_first_raise_only_drops_what_was_said_to_be_different() {
-    let text = crate::model::tests::SHIPPED.replace("max_component = 200", "max_component = 3");
+    let text = PLAIN.replace("max_component = 200", "max_component = 3");
     let model = Model::parse(&text).expect("valid");
     let records = batch(&["a", "b", "c", "d", "e"], &[named("otto", "zimmer"); 5]);
     let edges = [(0, 1, 28_200), (1, 2, 5500), (3, 4, 12_500)].map(|(left, right, score)| Edge { left, right, score });

@@ -1,6 +1,6 @@
 //! Compared forms of attribute values, made once per distinct value.
 
-use crate::distance::{Code, metaphone};
+use crate::distance::{Code, metaphone, metaphone_of};
 use crate::normalize::fold;
 use crate::tables::{NICKNAMES, PARTICLES};
 
@@ -27,6 +27,8 @@ pub(crate) struct NameForm {
     pub(crate) classes: Vec<u16>,
     /// Canonical first word (given names only).
     pub(crate) canonical: String,
+    /// Number of `canonical`.
+    pub(crate) canonical_id: TextId,
 }
 
 impl NameForm {
@@ -48,6 +50,7 @@ impl NameForm {
             code,
             classes: Vec::new(),
             canonical: String::new(),
+            canonical_id: MISSING,
         })
     }
 
@@ -81,40 +84,80 @@ impl NameForm {
 /// A street line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StreetForm {
-    /// First all-digit word; empty if there is none.
+    /// First word that begins with a digit and is no ordinal; empty if there is none.
     pub(crate) number: String,
-    /// The other words, joined.
-    pub(crate) rest: String,
-    /// House number and Metaphone of the first alphabetic word of two or more letters; empty if either is absent.
+    /// The other words, joined; empty if there is none.
+    pub(crate) name: String,
+    /// First all-digit word and Metaphone of the first alphabetic word of two or more letters; empty if either is absent.
     pub(crate) key: String,
+    /// Metaphone of `name`.
+    pub(crate) code: [u8; 8],
+    /// Numbers of `number`, `name` and `key`; [`MISSING`] for an empty one.
+    pub(crate) ids: StreetIds,
+}
+
+/// Numbers of the texts of a [`StreetForm`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StreetIds {
+    pub(crate) number: TextId,
+    pub(crate) name: TextId,
+    pub(crate) key: TextId,
+}
+
+/// Whether a word is digits followed by `st`, `nd`, `rd` or `th`.
+fn is_ordinal(word: &str) -> bool {
+    let ending = ["st", "nd", "rd", "th"].into_iter().find_map(|ending| word.strip_suffix(ending));
+    ending.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 impl StreetForm {
     /// Form of a clean street.
     pub(crate) fn of(clean: &str) -> Self {
         let mut words: Vec<&str> = clean.split_whitespace().collect();
-        let position = words.iter().position(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
-        let number = position.map(|index| words.remove(index)).unwrap_or_default().to_owned();
+        let digits = words.iter().find(|word| word.bytes().all(|byte| byte.is_ascii_digit())).copied().unwrap_or_default();
         let named = words.iter().find(|word| word.len() >= 2 && word.bytes().all(|byte| byte.is_ascii_alphabetic()));
         let code = named.map(|word| metaphone(word)).unwrap_or_default();
         let letters = code_text(&code);
-        let key = if number.is_empty() || letters.is_empty() { String::new() } else { format!("{number}{letters}") };
-        Self { number, rest: words.concat(), key }
+        let key = if digits.is_empty() || letters.is_empty() { String::new() } else { format!("{digits}{letters}") };
+        let position = words.iter().position(|word| word.as_bytes()[0].is_ascii_digit() && !is_ordinal(word));
+        let number = position.map(|index| words.remove(index)).unwrap_or_default().to_owned();
+        let name = words.concat();
+        let code = metaphone_of(&name);
+        Self { number, name, key, code, ids: StreetIds { number: MISSING, name: MISSING, key: MISSING } }
+    }
+}
+
+/// A city.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CityForm {
+    /// Words without spaces; never empty.
+    pub(crate) joined: String,
+    /// Metaphone of `joined`.
+    pub(crate) code: [u8; 6],
+    /// Number of `joined`.
+    pub(crate) id: TextId,
+}
+
+impl CityForm {
+    /// Form of a clean city; `None` if nothing can be compared.
+    pub(crate) fn of(clean: &str) -> Option<Self> {
+        let joined = clean.replace(' ', "");
+        (!joined.is_empty()).then(|| Self { code: metaphone_of(&joined), joined, id: MISSING })
     }
 }
 
 /// The code as text, without its zero filling.
-pub(crate) fn code_text(code: &Code) -> &str {
+pub(crate) fn code_text(code: &[u8]) -> &str {
     let end = code.iter().position(|byte| *byte == 0).unwrap_or(code.len());
     std::str::from_utf8(&code[..end]).unwrap_or_default()
 }
 
-/// A calendar day packed as year·512 + month·32 + day; 0 is missing.
+/// The eight digits of a birth date as a number, whether or not the calendar has the day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Day(u32);
 
 impl Day {
-    pub(crate) const MISSING: Self = Self(0);
+    pub(crate) const MISSING: Self = Self(u32::MAX);
 
     /// Reads a clean birth date.
     pub(crate) fn read(clean: &str) -> Option<Self> {
@@ -124,33 +167,39 @@ impl Day {
                 .iter()
                 .enumerate()
                 .all(|(at, byte)| if at == 4 || at == 7 { *byte == b'-' } else { byte.is_ascii_digit() });
-        if !shaped {
-            return None;
-        }
-        let number = |from: usize, to: usize| bytes[from..to].iter().fold(0, |sum, byte| sum * 10 + u32::from(byte - b'0'));
-        let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
-        (year > 0 && (1..=12).contains(&month) && (1..=31).contains(&day)).then_some(Self(year << 9 | month << 5 | day))
+        let digits = bytes.iter().filter(|byte| **byte != b'-');
+        shaped.then(|| Self(digits.fold(0, |number, byte| number * 10 + u32::from(byte - b'0'))))
     }
 
     pub(crate) fn is_missing(self) -> bool {
-        self.0 == 0
+        self == Self::MISSING
     }
 
     pub(crate) fn year(self) -> u32 {
-        self.0 >> 9
+        self.0 / 10_000
     }
 
     pub(crate) fn month(self) -> u32 {
-        self.0 >> 5 & 15
+        self.0 / 100 % 100
     }
 
     pub(crate) fn day(self) -> u32 {
-        self.0 & 31
+        self.0 % 100
+    }
+
+    /// `YYYYMMDD` as a number.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+
+    /// Whether day and month are what is written where only the year is known.
+    pub(crate) fn is_default(self) -> bool {
+        matches!((self.month(), self.day()), (1, 1) | (0, _) | (_, 0))
     }
 
     /// `YYYYMMDD`.
     pub(crate) fn digits(self) -> [u8; 8] {
-        let mut number = self.year() * 10_000 + self.month() * 100 + self.day();
+        let mut number = self.0;
         let mut digits = [b'0'; 8];
         for digit in digits.iter_mut().rev() {
             *digit += u8::try_from(number % 10).unwrap_or(0);
@@ -183,16 +232,28 @@ mod tests {
 
     #[test]
     fn street_forms() {
-        let form = StreetForm::of("apt 4b 123 n main st");
-        assert_eq!((form.number.as_str(), form.rest.as_str(), form.key.as_str()), ("123", "apt4bnmainst", "123APT"));
-        assert_eq!(StreetForm::of("rose cottage").key, "");
+        let parts = |clean: &str| {
+            let form = StreetForm::of(clean);
+            (form.number, form.name, form.key)
+        };
+        let expected = |number: &str, name: &str, key: &str| (number.to_owned(), name.to_owned(), key.to_owned());
+        assert_eq!(parts("123 n main st apt 4b"), expected("123", "nmainstapt4b", "123MN"));
+        assert_eq!(parts("apt 4b 123 n main st"), expected("4b", "apt123nmainst", "123APT"));
+        assert_eq!(parts("12b 5th ave"), expected("12b", "5thave", ""));
+        assert_eq!(parts("5th ave"), expected("", "5thave", ""));
+        assert_eq!(parts("77"), expected("77", "", ""));
+        assert_eq!(parts("rose cottage"), expected("", "rosecottage", ""));
+        assert_eq!(code_text(&StreetForm::of("4 martin luther king blvd").code), "MRTNL0RK");
     }
 
     #[test]
     fn days() {
         let day = Day::read("1980-05-12").expect("a day");
         assert_eq!((day.year(), day.month(), day.day()), (1980, 5, 12));
-        assert_eq!(&day.digits(), b"19800512");
-        assert!(Day::read("1980-13-01").is_none() && Day::read("19800512").is_none());
+        assert_eq!((&day.digits(), day.is_default()), (b"19800512", false));
+        let never = Day::read("0187-13-40").expect("digits");
+        assert_eq!((never.digits(), never.is_default(), never.is_missing()), (*b"01871340", false, false));
+        assert!(["1980-01-01", "1980-00-00", "1980-00-12"].iter().all(|date| Day::read(date).is_some_and(Day::is_default)));
+        assert!(Day::read("1980-1-01").is_none() && Day::read("19800512").is_none());
     }
 }

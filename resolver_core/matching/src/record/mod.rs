@@ -6,12 +6,14 @@ mod slots;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
-pub(crate) use self::forms::{Day, MISSING, NameForm, StreetForm, TextId, code_text};
+pub(crate) use self::forms::{CityForm, Day, MISSING, NameForm, StreetForm, TextId, code_text};
 pub(crate) use self::slots::{Slot, Slots};
 use crate::error::{CoreError, CoreResult, same_length};
 use crate::normalize::{Column, Digest32, PARALLEL_ROWS};
 use crate::token::AttributeColumns;
-use crate::words::{BIRTH_DATE, CITY, FAMILY_NAME, GIVEN_NAME, MIDDLE_NAME, NAME_SUFFIX, POSTCODE, STREET};
+use crate::words::{
+    BIRTH_DATE, CITY, FAMILY_NAME, GIVEN_NAME, MIDDLE_NAME, MOST_EXTRAS, NAME_SUFFIX, POSTCODE, STREET, is_extra_name,
+};
 
 /// One record as numbers of prepared values; [`MISSING`] where there is none.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +24,7 @@ pub(crate) struct Row {
     pub(crate) suffix: u8,
     pub(crate) birth_date: Day,
     pub(crate) street: u32,
-    pub(crate) city: TextId,
+    pub(crate) city: u32,
     pub(crate) postcode: TextId,
 }
 
@@ -34,6 +36,9 @@ pub struct Records {
     given: Vec<NameForm>,
     family: Vec<NameForm>,
     streets: Vec<StreetForm>,
+    cities: Vec<CityForm>,
+    /// Extra columns by name, ascending: numbers of joined texts.
+    extras: Vec<(Box<str>, Vec<TextId>)>,
     texts: Vec<Box<str>>,
     slots: Slots,
     /// The distinct tokens, by number.
@@ -149,12 +154,55 @@ fn texts_of(
     Ok(numbers)
 }
 
+/// A column that only some models compare, under its name.
+pub type ExtraColumn<'a> = (&'a str, Column<'a>);
+
+fn extra_columns(
+    columns: &[ExtraColumn<'_>],
+    rows: usize,
+    texts: &mut Texts,
+) -> CoreResult<Vec<(Box<str>, Vec<TextId>)>> {
+    let mut extras = Vec::with_capacity(columns.len());
+    for (name, column) in columns {
+        same_length("extras", column.len(), rows)?;
+        if !is_extra_name(name) {
+            return Err(CoreError::input("extras", "holds a name that is not usable"));
+        }
+        let joined = |clean: &str| {
+            let text = clean.replace(' ', "");
+            (!text.is_empty()).then_some(text)
+        };
+        extras.push((Box::from(*name), texts_of(Some(column), rows, texts, joined)?));
+    }
+    extras.sort();
+    if extras.len() > MOST_EXTRAS || extras.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        return Err(CoreError::input("extras", "more than 16, or one twice"));
+    }
+    Ok(extras)
+}
+
 fn number_names(names: &mut [NameForm], texts: &mut Texts) -> CoreResult<()> {
     for name in names {
         name.id = texts.number(&name.joined)?;
         name.long_ids = name.long_words.iter().map(|word| texts.number(word)).collect::<CoreResult<_>>()?;
         name.long_ids.sort_unstable();
         name.long_words = Vec::new();
+        if !name.canonical.is_empty() {
+            name.canonical_id = texts.number(&name.canonical)?;
+        }
+    }
+    Ok(())
+}
+
+fn number_places(streets: &mut [StreetForm], cities: &mut [CityForm], texts: &mut Texts) -> CoreResult<()> {
+    for street in streets {
+        let mut number = |text: &str| if text.is_empty() { Ok(MISSING) } else { texts.number(text) };
+        street.ids.number = number(&street.number)?;
+        street.ids.name = number(&street.name)?;
+        street.ids.key = number(&street.key)?;
+    }
+    for city in cities {
+        city.id = texts.number(&city.joined)?;
     }
     Ok(())
 }
@@ -181,9 +229,14 @@ impl Records {
     /// Prepares clean attributes and tokens. O(total bytes), on all cores above a thousand rows.
     ///
     /// # Errors
-    /// `Input` for columns of different lengths, wrong offsets, unknown types or forms, tokens or addresses that are not 32 bytes, and
-    /// birth dates or suffixes that are not clean.
-    pub fn new(addresses: &[&[u8]], attributes: &AttributeColumns<'_>, tokens: &TokenColumns<'_>) -> CoreResult<Self> {
+    /// `Input` for columns of different lengths, wrong offsets, unknown types or forms, tokens or addresses that are not 32 bytes,
+    /// birth dates or suffixes that are not clean, and extras of unusable names.
+    pub fn new(
+        addresses: &[&[u8]],
+        attributes: &AttributeColumns<'_>,
+        extras: &[ExtraColumn<'_>],
+        tokens: &TokenColumns<'_>,
+    ) -> CoreResult<Self> {
         let rows = addresses.len();
         for column in attributes.iter().flatten() {
             same_length("attributes", column.len(), rows)?;
@@ -205,9 +258,11 @@ impl Records {
         let middle = texts_of(attributes[MIDDLE_NAME], rows, &mut texts, |clean| {
             compact(crate::normalize::fold(clean).replace(' ', ""))
         })?;
-        let city = texts_of(attributes[CITY], rows, &mut texts, |clean| compact(clean.replace(' ', "")))?;
         let postcode = texts_of(attributes[POSTCODE], rows, &mut texts, |clean| compact(clean.to_owned()))?;
-        let (street_numbers, streets) = prepare(attributes[STREET], rows, |clean| Some(StreetForm::of(clean)))?;
+        let (street_numbers, mut streets) = prepare(attributes[STREET], rows, |clean| Some(StreetForm::of(clean)))?;
+        let (city_numbers, mut cities) = prepare(attributes[CITY], rows, CityForm::of)?;
+        number_places(&mut streets, &mut cities, &mut texts)?;
+        let extras = extra_columns(extras, rows, &mut texts)?;
 
         let row = |index: usize| {
             Ok(Row {
@@ -217,12 +272,12 @@ impl Records {
                 suffix: suffix_number(attributes[NAME_SUFFIX].and_then(|column| column[index]))?,
                 birth_date: birth_day(attributes[BIRTH_DATE].and_then(|column| column[index]))?,
                 street: street_numbers[index],
-                city: city[index],
+                city: city_numbers[index],
                 postcode: postcode[index],
             })
         };
         let rows = (0..rows).map(row).collect::<CoreResult<Vec<_>>>()?;
-        Ok(Self { addresses, rows, given, family, streets, texts: texts.into_list(), slots, tokens })
+        Ok(Self { addresses, rows, given, family, streets, cities, extras, texts: texts.into_list(), slots, tokens })
     }
 
     /// Number of records.
@@ -255,6 +310,21 @@ impl Records {
 
     pub(crate) fn street(&self, row: &Row) -> Option<&StreetForm> {
         self.streets.get(row.street as usize)
+    }
+
+    pub(crate) fn city(&self, row: &Row) -> Option<&CityForm> {
+        self.cities.get(row.city as usize)
+    }
+
+    /// Numbers of the joined texts of an extra column.
+    pub(crate) fn extra(&self, name: &str) -> Option<&[TextId]> {
+        let place = self.extras.binary_search_by(|(own, _)| own.as_ref().cmp(name)).ok()?;
+        Some(&self.extras[place].1)
+    }
+
+    /// Forms of all distinct given names, and of all distinct family names.
+    pub(crate) fn names(&self) -> (&[NameForm], &[NameForm]) {
+        (&self.given, &self.family)
     }
 
     pub(crate) fn text(&self, number: TextId) -> Option<&str> {
@@ -301,6 +371,11 @@ pub(crate) mod tests {
 
     /// Prepares samples; the address of record `i` is the digest of `names[i]`.
     pub(crate) fn batch(names: &[&str], samples: &[Sample<'_>]) -> Records {
+        batch_with(names, samples, &[])
+    }
+
+    /// The same with extra columns.
+    pub(crate) fn batch_with(names: &[&str], samples: &[Sample<'_>], extras: &[ExtraColumn<'_>]) -> Records {
         let addresses: Vec<Digest32> = names.iter().map(sha256).collect();
         let addresses: Vec<&[u8]> = addresses.iter().map(<[u8; 32]>::as_slice).collect();
         let columns: Vec<Vec<Option<&str>>> =
@@ -320,7 +395,7 @@ pub(crate) mod tests {
         let tokens: Vec<&[u8]> = tokens.iter().map(<[u8; 32]>::as_slice).collect();
         let owned =
             TokenColumns { offsets: &offsets, types: &types, namespaces: &namespaces, forms: &forms, tokens: &tokens };
-        Records::new(&addresses, &attributes, &owned).expect("the samples are clean")
+        Records::new(&addresses, &attributes, extras, &owned).expect("the samples are clean")
     }
 
     /// A sample with a given and a family name only.
@@ -345,8 +420,12 @@ pub(crate) mod tests {
             Err(CoreError::Input { argument, .. }) => argument,
             _ => "",
         };
-        assert_eq!(refused(Records::new(&[address], &attributes, &nothing)), "attributes");
-        assert_eq!(refused(Records::new(&[&[1]], &[None; 8], &nothing)), "addresses");
-        assert_eq!(refused(Records::new(&[], &[None; 8], &nothing)), "offsets");
+        assert_eq!(refused(Records::new(&[address], &attributes, &[], &nothing)), "attributes");
+        assert_eq!(refused(Records::new(&[&[1]], &[None; 8], &[], &nothing)), "addresses");
+        assert_eq!(refused(Records::new(&[], &[None; 8], &[], &nothing)), "offsets");
+        let extra: [Option<&str>; 1] = [Some("x")];
+        for extras in [&[("Sex", &extra[..])][..], &[("sex", &[])], &[("sex", &extra), ("sex", &extra)]] {
+            assert_eq!(refused(Records::new(&[address], &[None; 8], extras, &nothing)), "extras");
+        }
     }
 }

@@ -1,12 +1,18 @@
 //! Levels of the attribute comparisons; the first true level wins, and a side that is missing gives level 0.
 
-use crate::distance::{jaro_winkler_units, within_one};
-use crate::model::{ADDRESS, BIRTH_DATE, FAMILY, GIVEN, MIDDLE, SUFFIX};
-use crate::record::{Day, MISSING, NameForm, Records, Row, TextId};
+use crate::distance::{jaro_winkler_units, osa_digits, within_one, within_two};
+use crate::model::{BIRTH_DATE, EXTRA, FAMILY, GIVEN, MIDDLE, SUFFIX};
+use crate::record::{Day, NameForm, Records, Row, TextId};
 
 const NEAR: u32 = 9200;
-const CLOSE: u32 = 8000;
-const NEAR_STREET: u32 = 9000;
+const CLOSE: u32 = 8200;
+const LOOSE: u32 = 7000;
+const NEAR_CITY: u32 = 9000;
+const NEAR_EXTRA: u32 = 8800;
+
+/// Parts of a joint level; 0 where either side lacks the part.
+const PART_EQUAL: u8 = 1;
+const PART_NEAR: u8 = 2;
 
 /// The names of a pair, where both sides have them.
 pub(super) struct Names<'a> {
@@ -28,17 +34,36 @@ fn share<T: PartialEq>(left: &[T], right: &[T]) -> bool {
     left.iter().any(|item| right.contains(item))
 }
 
-fn is_near(a: &NameForm, b: &NameForm, similarity: u32) -> bool {
-    let both_long = a.joined.len() >= 4 && b.joined.len() >= 4;
-    similarity >= NEAR || (both_long && within_one(a.joined.as_bytes(), b.joined.as_bytes()))
+/// How two names that are not equal fit, apart from nicknames and swaps.
+enum Fit {
+    Near,
+    Compound,
+    Initial,
+    Phonetic,
+    Close,
+    Loose,
+    Different,
 }
 
-fn is_phonetic(a: &NameForm, b: &NameForm) -> bool {
-    a.code == b.code && a.code != [0; 4]
-}
-
-fn is_initial(a: &NameForm, b: &NameForm) -> bool {
-    (a.joined.len() == 1 && b.joined.starts_with(&a.joined)) || (b.joined.len() == 1 && a.joined.starts_with(&b.joined))
+fn fit(a: &NameForm, b: &NameForm) -> Fit {
+    let (left, right) = (a.joined.as_bytes(), b.joined.as_bytes());
+    if left.len() == 1 || right.len() == 1 {
+        return if left[0] == right[0] { Fit::Initial } else { Fit::Different };
+    }
+    let similarity = jaro_winkler_units(left, right);
+    if similarity >= NEAR || (left.len() >= 4 && right.len() >= 4 && within_one(left, right)) {
+        Fit::Near
+    } else if share(&a.long_ids, &b.long_ids) {
+        Fit::Compound
+    } else if a.code == b.code && a.code != [0; 4] {
+        Fit::Phonetic
+    } else if similarity >= CLOSE {
+        Fit::Close
+    } else if similarity >= LOOSE {
+        Fit::Loose
+    } else {
+        Fit::Different
+    }
 }
 
 /// Level of `given_name`.
@@ -53,19 +78,14 @@ pub(super) fn given(names: &Names<'_>) -> u8 {
     if names.swapped {
         return GIVEN::SWAPPED;
     }
-    let similarity = jaro_winkler_units(a.joined.as_bytes(), b.joined.as_bytes());
-    if is_near(a, b, similarity) {
-        GIVEN::NEAR
-    } else if share(&a.long_ids, &b.long_ids) {
-        GIVEN::COMPOUND
-    } else if is_initial(a, b) {
-        GIVEN::INITIAL
-    } else if is_phonetic(a, b) {
-        GIVEN::PHONETIC
-    } else if similarity >= CLOSE {
-        GIVEN::CLOSE
-    } else {
-        GIVEN::DIFFERENT
+    match fit(a, b) {
+        Fit::Near => GIVEN::NEAR,
+        Fit::Compound => GIVEN::COMPOUND,
+        Fit::Initial => GIVEN::INITIAL,
+        Fit::Phonetic => GIVEN::PHONETIC,
+        Fit::Close => GIVEN::CLOSE,
+        Fit::Loose => GIVEN::LOOSE,
+        Fit::Different => GIVEN::DIFFERENT,
     }
 }
 
@@ -78,17 +98,14 @@ pub(super) fn family(names: &Names<'_>) -> u8 {
     if names.swapped {
         return FAMILY::SWAPPED;
     }
-    let similarity = jaro_winkler_units(a.joined.as_bytes(), b.joined.as_bytes());
-    if is_near(a, b, similarity) {
-        FAMILY::NEAR
-    } else if share(&a.long_ids, &b.long_ids) {
-        FAMILY::COMPOUND
-    } else if is_phonetic(a, b) {
-        FAMILY::PHONETIC
-    } else if similarity >= CLOSE {
-        FAMILY::CLOSE
-    } else {
-        FAMILY::DIFFERENT
+    match fit(a, b) {
+        Fit::Near => FAMILY::NEAR,
+        Fit::Compound => FAMILY::COMPOUND,
+        Fit::Initial => FAMILY::INITIAL,
+        Fit::Phonetic => FAMILY::PHONETIC,
+        Fit::Close => FAMILY::CLOSE,
+        Fit::Loose => FAMILY::LOOSE,
+        Fit::Different => FAMILY::DIFFERENT,
     }
 }
 
@@ -119,16 +136,19 @@ pub(super) fn birth_date(a: Day, b: Day) -> u8 {
         return 0;
     }
     if a == b {
-        return BIRTH_DATE::EXACT;
+        return if a.is_default() { BIRTH_DATE::EXACT_JANUARY } else { BIRTH_DATE::EXACT };
     }
-    let same_year = a.year() == b.year();
+    let (same_year, same_month, same_day) = (a.year() == b.year(), a.month() == b.month(), a.day() == b.day());
     let exchanged = same_year && a.month() == b.day() && a.day() == b.month();
-    if exchanged || within_one(&a.digits(), &b.digits()) {
+    let distance = osa_digits(&a.digits(), &b.digits());
+    if exchanged || distance <= 1 {
         return BIRTH_DATE::NEAR;
     }
-    let equal = u8::from(same_year) + u8::from(a.month() == b.month()) + u8::from(a.day() == b.day());
-    if equal == 2 {
+    let informative = same_month && same_day && !a.is_default();
+    if informative || (same_year && (same_month || same_day)) {
         BIRTH_DATE::PART
+    } else if distance == 2 {
+        BIRTH_DATE::NEAR2
     } else if same_year {
         BIRTH_DATE::YEAR
     } else {
@@ -136,45 +156,74 @@ pub(super) fn birth_date(a: Day, b: Day) -> u8 {
     }
 }
 
-/// Level of `address`.
-pub(super) fn address(records: &Records, a: &Row, b: &Row) -> u8 {
-    let streets = records.street(a).zip(records.street(b));
-    let postcodes = records.text(a.postcode).zip(records.text(b.postcode));
-    let cities = records.text(a.city).zip(records.text(b.city));
-    if streets.is_none() && postcodes.is_none() && cities.is_none() {
-        return 0;
+/// Both texts, where neither is missing.
+fn both<'a>(records: &'a Records, a: TextId, b: TextId) -> Option<(&'a [u8], &'a [u8])> {
+    records.text(a).zip(records.text(b)).map(|(left, right)| (left.as_bytes(), right.as_bytes()))
+}
+
+/// Level of `street`: four times the name's part plus the number's.
+pub(super) fn street(records: &Records, a: &Row, b: &Row) -> u8 {
+    let Some((left, right)) = records.street(a).zip(records.street(b)) else { return 0 };
+    let name = both(records, left.ids.name, right.ids.name).map_or(0, |(s, t)| {
+        if left.ids.name == right.ids.name {
+            return PART_EQUAL;
+        }
+        match jaro_winkler_units(s, t) {
+            NEAR.. => PART_NEAR,
+            _ if within_two(s, t) => PART_NEAR,
+            CLOSE.. => 3,
+            _ => 4,
+        }
+    });
+    let number = both(records, left.ids.number, right.ids.number).map_or(0, |(s, t)| {
+        if left.ids.number == right.ids.number {
+            PART_EQUAL
+        } else if s.len().max(t.len()) >= 2 && within_one(s, t) {
+            PART_NEAR
+        } else {
+            3
+        }
+    });
+    4 * name + number
+}
+
+/// Level of `place`: four times the postcode's part plus the city's.
+pub(super) fn place(records: &Records, a: &Row, b: &Row) -> u8 {
+    let postcode = both(records, a.postcode, b.postcode).map_or(0, |(p, q)| {
+        if a.postcode == b.postcode {
+            PART_EQUAL
+        } else if within_one(p, q) {
+            PART_NEAR
+        } else if p.len() >= 3 && q.len() >= 3 && p[..3] == q[..3] {
+            3
+        } else {
+            4
+        }
+    });
+    let city = records.city(a).zip(records.city(b)).map_or(0, |(c, d)| {
+        let (left, right) = (c.joined.as_bytes(), d.joined.as_bytes());
+        if c.id == d.id {
+            PART_EQUAL
+        } else if within_one(left, right) || jaro_winkler_units(left, right) >= NEAR_CITY {
+            PART_NEAR
+        } else {
+            3
+        }
+    });
+    4 * postcode + city
+}
+
+/// Level of an extra column.
+pub(super) fn extra(records: &Records, a: TextId, b: TextId) -> u8 {
+    let Some((left, right)) = both(records, a, b) else { return 0 };
+    let shorter = left.len().min(right.len());
+    if a == b {
+        EXTRA::EXACT
+    } else if (shorter >= 4 && within_one(left, right))
+        || (shorter >= 5 && jaro_winkler_units(left, right) >= NEAR_EXTRA)
+    {
+        EXTRA::NEAR
+    } else {
+        EXTRA::DIFFERENT
     }
-    let same_postcode = postcodes.is_some() && a.postcode == b.postcode;
-    let same_city = cities.is_some() && a.city == b.city;
-    let same_street = streets.is_some() && a.street == b.street;
-    if same_street && same_postcode {
-        return ADDRESS::STREET_POSTCODE;
-    }
-    let near_postcode = same_postcode || postcodes.is_some_and(|(p, q)| within_one(p.as_bytes(), q.as_bytes()));
-    let near_street = same_street
-        || ((near_postcode || same_city)
-            && streets.is_some_and(|(s, t)| {
-                s.number == t.number && jaro_winkler_units(s.rest.as_bytes(), t.rest.as_bytes()) >= NEAR_STREET
-            }));
-    if near_street && same_postcode {
-        return ADDRESS::NEAR_STREET_POSTCODE;
-    }
-    if near_street && (same_city || near_postcode) {
-        return ADDRESS::STREET_CITY;
-    }
-    let bare = |row: &Row| row.postcode == MISSING && row.city == MISSING;
-    if same_street && (bare(a) || bare(b)) {
-        return ADDRESS::STREET;
-    }
-    if same_postcode {
-        return ADDRESS::POSTCODE;
-    }
-    let same_area = postcodes.is_some_and(|(p, q)| p.len() >= 3 && q.len() >= 3 && p.as_bytes()[..3] == q.as_bytes()[..3]);
-    if near_postcode || same_area {
-        return ADDRESS::POSTCODE_NEAR;
-    }
-    if same_city || cities.is_some_and(|(c, d)| jaro_winkler_units(c.as_bytes(), d.as_bytes()) >= NEAR) {
-        return ADDRESS::CITY;
-    }
-    ADDRESS::DIFFERENT
 }

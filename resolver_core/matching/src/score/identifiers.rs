@@ -1,7 +1,6 @@
 //! Comparison of the identifiers two records carry.
 
-use super::PairScore;
-use crate::model::{AGREE, AGREE_FOLDED, Model, differ_level};
+use crate::model::{AGREE, AGREE_FOLDED, differ_level};
 use crate::record::Slot;
 use crate::words::{EMAIL, FORM_FOLDED, PHONE};
 
@@ -27,11 +26,9 @@ fn level(kind: u8, left: &[Slot], right: &[Slot]) -> u8 {
     }
 }
 
-/// Sets levels and weights of the eight identifier comparisons and adds them to the score. Agreements are correlated: the largest
-/// counts whole, each other counts as corroboration. O(slots of one type on the left × on the right).
-pub(super) fn compare(model: &Model, left: &[Slot], right: &[Slot], pair: &mut PairScore) {
+/// Tells comparison and level of the identifier types that two records can be compared in. O(slots of one type on the left × on the right).
+pub(super) fn levels(left: &[Slot], right: &[Slot], mut tell: impl FnMut(usize, u8)) {
     let (mut left, mut right) = (left, right);
-    let mut strongest: Option<usize> = None;
     while let (Some(a), Some(b)) = (left.first(), right.first()) {
         let kind = a.kind.max(b.kind);
         left = &left[left.partition_point(|slot| slot.kind < kind)..];
@@ -39,24 +36,8 @@ pub(super) fn compare(model: &Model, left: &[Slot], right: &[Slot], pair: &mut P
         let (own, other) = (left.partition_point(|slot| slot.kind == kind), right.partition_point(|slot| slot.kind == kind));
         let level = level(kind, &left[..own], &right[..other]);
         (left, right) = (&left[own..], &right[other..]);
-        if level == 0 {
-            continue;
-        }
-        let comparison = usize::from(kind) - 1;
-        let weight = model.weight(comparison, level);
-        pair.levels[comparison] = level;
-        pair.weights[comparison] = weight;
-        if level == differ_level(kind) {
-            continue;
-        }
-        match strongest {
-            None => strongest = Some(comparison),
-            Some(earlier) if pair.weights[earlier] >= weight => pair.weights[comparison] = model.corroboration(),
-            Some(earlier) => {
-                pair.weights[earlier] = model.corroboration();
-                strongest = Some(comparison);
-            }
+        if level != 0 {
+            tell(usize::from(kind) - 1, level);
         }
     }
-    pair.score += pair.weights[..8].iter().sum::<i32>();
 }

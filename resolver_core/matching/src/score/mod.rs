@@ -1,116 +1,165 @@
-//! Fellegi-Sunter scores of pairs over ordered comparison levels.
+//! Fellegi-Sunter scores of pairs over ordered comparison levels, against two rivals: strangers, and members of one household.
 
 mod compare;
 mod identifiers;
+mod patterns;
 
 use rayon::prelude::*;
 
+pub use self::patterns::{Pattern, count_pairs};
+pub(crate) use self::patterns::{PatternCounts, sorted_patterns};
 use crate::error::{CoreError, CoreResult, same_length};
 use crate::model::{
-    ADDRESS, AGREE, AGREE_FOLDED, BIRTH_DATE, EMAIL_INDEX, FAMILY, GIVEN, MIDDLE, Model, SUFFIX, differ_level,
+    BIRTH_DATE, EXTRA, FAMILY, Frequencies, GIVEN, MIDDLE, Model, PLACE, STREET, SUFFIX, Weight,
 };
-use crate::record::{MISSING, Records, Slots};
-use crate::words::{COMPARISONS, COOKIE, CRM_NUMBER, CUSTOMER_NUMBER, DEVICE, EMAIL, LOYALTY_CARD, PHONE, WEBSHOP_NUMBER};
+use crate::record::{MISSING, NameForm, Records, Slots, TextId};
+use crate::words::MOST_COMPARISONS;
 
-/// Levels of a pair, by comparison.
-pub type Levels = [u8; COMPARISONS.len()];
+/// Levels of a pair, by comparison; 0 is missing.
+pub type Levels = [u8; MOST_COMPARISONS];
 
-/// A scored pair. `score = prior + Σ weights`, in millibits.
+/// What a household sum is in a model without households: no rival.
+const NO_RIVAL: i32 = i32::MAX;
+
+/// A scored pair, in calibrated millibits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PairScore {
-    /// Match weight including the prior.
-    pub score: i32,
+    /// Evidence against "strangers", with its prior.
+    pub stranger: i32,
+    /// Evidence against "two people of one household", with its prior; the largest number where the model knows no households.
+    pub household: i32,
     /// Level by comparison; 0 is missing.
     pub levels: Levels,
-    /// Contribution by comparison.
-    pub weights: [i32; COMPARISONS.len()],
 }
 
 impl PairScore {
-    /// Whether the pair has evidence that only different persons should have, with nothing as personal beside it that says otherwise.
+    /// Evidence against the nearest rival.
     #[must_use]
-    pub fn contradicts(&self) -> bool {
-        let born = self.levels[BIRTH_DATE::INDEX];
-        let given = self.levels[GIVEN::INDEX];
-        let same_birth = matches!(born, BIRTH_DATE::EXACT | BIRTH_DATE::NEAR);
-        let same_name = matches!(given, GIVEN::EXACT | GIVEN::NICKNAME | GIVEN::NEAR)
-            && matches!(self.levels[FAMILY::INDEX], FAMILY::EXACT | FAMILY::NEAR);
-        self.held_by_a_line_alone()
-            || self.levels[SUFFIX::INDEX] == SUFFIX::DIFFERENT
-            || (given == GIVEN::DIFFERENT && !same_birth)
-            || (born == BIRTH_DATE::DIFFERENT && !(same_name && self.identified()))
+    pub fn score(&self) -> i32 {
+        self.stranger.min(self.household)
     }
 
-    /// Whether all that speaks for the pair is a phone, device or cookie while each side holds another card or number. Lines are
-    /// recycled and shared, so they alone never merge two people.
-    fn held_by_a_line_alone(&self) -> bool {
-        let level = |kind: u8| self.levels[usize::from(kind) - 1];
-        let agrees = |kind: &u8| level(*kind) == AGREE;
-        let named = matches!(
-            self.levels[GIVEN::INDEX],
-            GIVEN::EXACT | GIVEN::NICKNAME | GIVEN::SWAPPED | GIVEN::NEAR | GIVEN::COMPOUND | GIVEN::PHONETIC | GIVEN::CLOSE
-        );
-        let born = matches!(self.levels[BIRTH_DATE::INDEX], BIRTH_DATE::EXACT | BIRTH_DATE::NEAR | BIRTH_DATE::PART);
-        [LOYALTY_CARD, CRM_NUMBER, CUSTOMER_NUMBER].iter().any(|&kind| level(kind) == differ_level(kind))
-            && [PHONE, DEVICE, COOKIE].iter().any(agrees)
-            && ![EMAIL, LOYALTY_CARD, CRM_NUMBER, WEBSHOP_NUMBER, CUSTOMER_NUMBER].iter().any(agrees)
-            && level(EMAIL) != AGREE_FOLDED
-            && !named
-            && !born
-    }
-
-    /// Whether an identifier agrees.
-    fn identified(&self) -> bool {
-        self.levels[..GIVEN::INDEX].contains(&AGREE) || self.levels[EMAIL_INDEX] == AGREE_FOLDED
-    }
-
-    /// Whether the pair could have contradicted.
+    /// Whether the nearest rival of "one person" is "two people of one household".
     #[must_use]
-    pub fn comparable(&self) -> bool {
-        self.held_by_a_line_alone()
-            || !matches!(self.levels[GIVEN::INDEX], 0 | GIVEN::INITIAL)
-            || self.levels[BIRTH_DATE::INDEX] != 0
-            || self.levels[SUFFIX::INDEX] != 0
+    pub fn against_household(&self) -> bool {
+        self.household < self.stranger
+    }
+
+    /// Whether the pair would be one person if there were no households.
+    pub(crate) fn is_kin(&self, model: &Model) -> bool {
+        self.against_household() && self.stranger >= model.link()
     }
 }
+
+/// A pair with the weights of its comparisons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WeighedPair {
+    /// The pair.
+    pub pair: PairScore,
+    /// Weight by comparison against the nearest rival.
+    pub weights: [i32; MOST_COMPARISONS],
+}
+
+/// What the comparisons that are left can add at most.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rest {
+    stranger: i32,
+    household: i32,
+}
+
+/// The comparisons that cost most, in the order in which they are made.
+const DEAR: [usize; 4] = [GIVEN::INDEX, FAMILY::INDEX, PLACE::INDEX, STREET::INDEX];
 
 /// Scores pairs of one batch under one model.
 pub(crate) struct Scorer<'a> {
     pub(crate) records: &'a Records,
     pub(crate) slots: &'a Slots,
     pub(crate) model: &'a Model,
-    /// Exact weight of a given name by text number.
+    /// Weight of exact agreement against strangers by text number of a given name.
     given_exact: Vec<i32>,
-    /// Exact weight of a family name by text number.
+    /// The same of a family name.
     family_exact: Vec<i32>,
-    most_given: i32,
-    most_family: i32,
-    most_address: i32,
+    /// Columns of the model's extras; `None` where the records have no such column.
+    extras: Vec<Option<&'a [TextId]>>,
+    /// What is left before each of [`DEAR`].
+    rest: [Rest; DEAR.len()],
+}
+
+/// Weights of exact agreement of the names that occur, by text number.
+fn exact_weights(forms: &[NameForm], texts: usize, weight: i32, frequencies: &Frequencies) -> Vec<i32> {
+    let mut weights = vec![weight; texts];
+    for form in forms {
+        weights[form.id as usize] = weight + frequencies.correction(&form.joined);
+    }
+    weights
 }
 
 impl<'a> Scorer<'a> {
     /// Looks every frequency up once. O(distinct values).
     pub(crate) fn new(records: &'a Records, slots: &'a Slots, model: &'a Model) -> Self {
-        let exact = |comparison: usize, level: u8, frequencies: &crate::model::Frequencies| -> Vec<i32> {
-            let weight = model.weight(comparison, level);
-            records.texts().iter().map(|text| weight + frequencies.correction(text)).collect()
-        };
-        let given_exact = exact(GIVEN::INDEX, GIVEN::EXACT, model.given_frequency());
-        let family_exact = exact(FAMILY::INDEX, FAMILY::EXACT, model.family_frequency());
-        let most = |comparison: usize, last: u8, exact: &[i32]| {
-            let levels = (0..=last).map(|level| model.weight(comparison, level));
-            levels.chain(exact.iter().copied()).max().unwrap_or(0)
-        };
-        Self {
-            most_given: most(GIVEN::INDEX, GIVEN::DIFFERENT, &given_exact),
-            most_family: most(FAMILY::INDEX, FAMILY::DIFFERENT, &family_exact),
-            most_address: most(ADDRESS::INDEX, ADDRESS::DIFFERENT, &[]),
+        let (given, family) = records.names();
+        let texts = records.texts().len();
+        let given_weight = model.weight(GIVEN::INDEX, GIVEN::EXACT).stranger;
+        let family_weight = model.weight(FAMILY::INDEX, FAMILY::EXACT).stranger;
+        let given_exact = exact_weights(given, texts, given_weight, model.given_frequency());
+        let family_exact = exact_weights(family, texts, family_weight, model.family_frequency());
+        let mut scorer = Self {
+            extras: model.extras().iter().map(|extra| records.extra(&extra.name)).collect(),
             records,
             slots,
             model,
             given_exact,
             family_exact,
+            rest: [Rest::default(); DEAR.len()],
+        };
+        let mut rest = Rest::default();
+        for extra in 0..model.extras().len() {
+            scorer.raise(&mut rest, EXTRA::INDEX + extra, &[]);
         }
+        for (place, &comparison) in DEAR.iter().enumerate().rev() {
+            let exact: &[i32] = match comparison {
+                GIVEN::INDEX => &scorer.given_exact,
+                FAMILY::INDEX => &scorer.family_exact,
+                _ => &[],
+            };
+            scorer.raise(&mut rest, comparison, exact);
+            scorer.rest[place] = rest;
+        }
+        scorer
+    }
+
+    /// Adds the most a comparison can give.
+    fn raise(&self, rest: &mut Rest, comparison: usize, exact: &[i32]) {
+        let weights = self.model.weights_of(comparison);
+        let stranger = weights.iter().map(|weight| weight.stranger).chain(exact.iter().copied()).max();
+        let household = weights.iter().map(|weight| weight.stranger - weight.household).max();
+        rest.stranger += stranger.unwrap_or(0);
+        rest.household += household.unwrap_or(0);
+    }
+
+    fn empty(&self) -> PairScore {
+        PairScore {
+            stranger: self.model.stranger_prior(),
+            household: self.model.household_prior().unwrap_or(0),
+            levels: [0; MOST_COMPARISONS],
+        }
+    }
+
+    fn set(&self, pair: &mut PairScore, comparison: usize, level: u8) {
+        let weight = self.model.weight(comparison, level);
+        pair.levels[comparison] = level;
+        pair.stranger += weight.stranger;
+        pair.household += weight.stranger - weight.household;
+    }
+
+    /// Whether a pair may still be kept, given what is left.
+    fn hopeful(&self, pair: &PairScore, rest: Rest, cutoff: i32) -> bool {
+        let stranger = pair.stranger.saturating_add(rest.stranger);
+        if self.model.household_prior().is_none() {
+            return stranger >= cutoff;
+        }
+        let household = pair.household.saturating_add(rest.household);
+        stranger.min(household) >= cutoff || stranger >= self.model.link()
     }
 
     /// Score of a pair. O(length of the values).
@@ -118,51 +167,72 @@ impl<'a> Scorer<'a> {
         self.score_at_least(left, right, i32::MIN).unwrap_or_else(|| self.empty())
     }
 
-    fn empty(&self) -> PairScore {
-        PairScore { score: self.model.prior(), levels: Levels::default(), weights: [0; COMPARISONS.len()] }
-    }
-
-    fn set(&self, pair: &mut PairScore, comparison: usize, level: u8) {
-        pair.levels[comparison] = level;
-        pair.weights[comparison] = self.model.weight(comparison, level);
-        pair.score += pair.weights[comparison];
-    }
-
-    /// Score of a pair, or `None` if it is below the cutoff; cheap comparisons go first, and what cannot reach the cutoff any more stops.
+    /// Score of a pair, or `None` if it is below the cutoff and no kin; cheap comparisons go first, and what cannot be kept any more stops.
     pub(crate) fn score_at_least(&self, left: usize, right: usize, cutoff: i32) -> Option<PairScore> {
         let mut pair = self.empty();
-        identifiers::compare(self.model, self.slots.of(left), self.slots.of(right), &mut pair);
+        identifiers::levels(self.slots.of(left), self.slots.of(right), |comparison, level| {
+            self.set(&mut pair, comparison, level);
+        });
         let (a, b) = (self.records.row(left), self.records.row(right));
         self.set(&mut pair, BIRTH_DATE::INDEX, compare::birth_date(a.birth_date, b.birth_date));
         self.set(&mut pair, SUFFIX::INDEX, compare::suffix(a.suffix, b.suffix));
         self.set(&mut pair, MIDDLE::INDEX, compare::middle(self.records, a.middle, b.middle));
-        let mut left_over = self.most_given.saturating_add(self.most_family).saturating_add(self.most_address);
-        if pair.score.saturating_add(left_over) < cutoff {
-            return None;
-        }
         let names = compare::names(self.records, a, b);
-        self.set(&mut pair, GIVEN::INDEX, compare::given(&names));
-        if pair.levels[GIVEN::INDEX] == GIVEN::EXACT {
-            let weight = names.given.map_or(0, |(name, _)| self.given_exact[name.id as usize]);
-            pair.score += weight - pair.weights[GIVEN::INDEX];
-            pair.weights[GIVEN::INDEX] = weight;
+        for (comparison, rest) in DEAR.into_iter().zip(self.rest) {
+            if !self.hopeful(&pair, rest, cutoff) {
+                return None;
+            }
+            let level = match comparison {
+                GIVEN::INDEX => compare::given(&names),
+                FAMILY::INDEX => compare::family(&names),
+                PLACE::INDEX => compare::place(self.records, a, b),
+                _ => compare::street(self.records, a, b),
+            };
+            self.set(&mut pair, comparison, level);
+            pair.stranger += self.correction(&names, comparison, level);
         }
-        left_over -= self.most_given;
-        if pair.score.saturating_add(left_over) < cutoff {
-            return None;
+        for (position, column) in self.extras.iter().enumerate() {
+            if let Some(column) = column {
+                self.set(&mut pair, EXTRA::INDEX + position, compare::extra(self.records, column[left], column[right]));
+            }
         }
-        self.set(&mut pair, FAMILY::INDEX, compare::family(&names));
-        if pair.levels[FAMILY::INDEX] == FAMILY::EXACT {
-            let weight = names.family.map_or(0, |(name, _)| self.family_exact[name.id as usize]);
-            pair.score += weight - pair.weights[FAMILY::INDEX];
-            pair.weights[FAMILY::INDEX] = weight;
+        if self.model.household_prior().is_none() {
+            pair.household = NO_RIVAL;
         }
-        left_over -= self.most_family;
-        if pair.score.saturating_add(left_over) < cutoff {
-            return None;
+        (pair.score() >= cutoff || pair.is_kin(self.model)).then_some(pair)
+    }
+
+    /// Term-frequency correction of a level.
+    fn correction(&self, names: &compare::Names<'_>, comparison: usize, level: u8) -> i32 {
+        let (weights, pair) = match (comparison, level) {
+            (GIVEN::INDEX, GIVEN::EXACT) => (&self.given_exact, names.given),
+            (FAMILY::INDEX, FAMILY::EXACT) => (&self.family_exact, names.family),
+            _ => return 0,
+        };
+        pair.map_or(0, |(name, _)| weights[name.id as usize] - self.model.weight(comparison, level).stranger)
+    }
+
+    /// Weights of a scored pair, by comparison, with their term-frequency corrections: against strangers in `stranger`, and what the
+    /// household sum adds, `stranger − household` without a correction, in `household`.
+    pub(crate) fn sums(&self, left: usize, right: usize, pair: &PairScore, into: &mut [Weight; MOST_COMPARISONS]) {
+        for (comparison, (slot, &level)) in into.iter_mut().zip(&pair.levels).enumerate().take(self.model.width()) {
+            let weight = self.model.weight(comparison, level);
+            *slot = Weight { stranger: weight.stranger, household: weight.stranger - weight.household };
         }
-        self.set(&mut pair, ADDRESS::INDEX, compare::address(self.records, a, b));
-        (pair.score >= cutoff).then_some(pair)
+        let exact = |comparison: usize, level: u8| pair.levels[comparison] == level;
+        if exact(GIVEN::INDEX, GIVEN::EXACT) || exact(FAMILY::INDEX, FAMILY::EXACT) {
+            let names = compare::names(self.records, self.records.row(left), self.records.row(right));
+            for comparison in [GIVEN::INDEX, FAMILY::INDEX] {
+                into[comparison].stranger += self.correction(&names, comparison, pair.levels[comparison]);
+            }
+        }
+    }
+
+    fn weighed(&self, left: usize, right: usize, pair: PairScore) -> WeighedPair {
+        let mut sums = [Weight::default(); MOST_COMPARISONS];
+        self.sums(left, right, &pair, &mut sums);
+        let household = pair.against_household();
+        WeighedPair { pair, weights: sums.map(|sum| if household { sum.household } else { sum.stranger }) }
     }
 }
 
@@ -180,7 +250,7 @@ pub(crate) fn checked_rows(argument: &'static str, rows: &[i64], records: &Recor
     rows.iter().map(row).collect()
 }
 
-/// Scores pairs of rows; those below the cutoff are left out. Gives the position in `left` and the score. O(pairs).
+/// Scores pairs of rows; those below the cutoff are left out unless they are kin. Gives the position in `left` and the score. O(pairs).
 ///
 /// # Errors
 /// `Input` for columns of different lengths and rows outside the batch.
@@ -190,13 +260,16 @@ pub fn score_pairs(
     right: &[i64],
     model: &Model,
     cutoff: Option<i64>,
-) -> CoreResult<Vec<(usize, PairScore)>> {
+) -> CoreResult<Vec<(usize, WeighedPair)>> {
     same_length("right", right.len(), left.len())?;
     let (left, right) = (checked_rows("left", left, records)?, checked_rows("right", right, records)?);
     let bounded = cutoff.unwrap_or(i64::MIN).clamp(i64::from(i32::MIN), i64::from(i32::MAX));
     let cutoff = i32::try_from(bounded).unwrap_or(i32::MIN);
     let scorer = Scorer::new(records, records.slots(), model);
-    let one = |index: usize| scorer.score_at_least(left[index], right[index], cutoff).map(|pair| (index, pair));
+    let one = |index: usize| {
+        let pair = scorer.score_at_least(left[index], right[index], cutoff)?;
+        Some((index, scorer.weighed(left[index], right[index], pair)))
+    };
     Ok(if left.len() > PARALLEL_PAIRS {
         (0..left.len()).into_par_iter().with_min_len(1024).filter_map(one).collect()
     } else {

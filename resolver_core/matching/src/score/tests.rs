@@ -1,19 +1,19 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::level_names;
-use crate::model::tests::shipped;
-use crate::record::tests::{Sample, batch, named};
+use crate::model::tests::{PLAIN, plain};
+use crate::record::tests::{Sample, batch, batch_with, named};
+use crate::words::COMPARISONS;
 
 fn pair(a: Sample<'_>, b: Sample<'_>) -> PairScore {
     let records = batch(&["a", "b"], &[a, b]);
-    let model = shipped();
+    let model = plain();
     Scorer::new(&records, records.slots(), &model).score(0, 1)
 }
 
 fn level(comparison: &str, a: Sample<'_>, b: Sample<'_>) -> &'static str {
     let index = COMPARISONS.iter().position(|name| *name == comparison).expect("a comparison");
-    level_names(comparison).expect("a comparison")[usize::from(pair(a, b).levels[index])]
+    plain().level_names(comparison).expect("a comparison")[usize::from(pair(a, b).levels[index])]
 }
 
 fn at(column: usize, value: &str) -> Sample<'_> {
@@ -36,7 +36,12 @@ fn given_name_levels() {
         ("zebulon", "zebulan", "near"),
         ("zeb", "zeb-otto", "compound"),
         ("z", "zebulon", "initial"),
-        ("xyla", "ksyla", "different"),
+        ("xyla", "ksyla", "loose"),
+        ("phil", "fyl", "phonetic"),
+        ("c", "k", "different"),
+        ("j", "aj", "different"),
+        ("otto", "ottokar", "close"),
+        ("jones", "johnson", "close"),
         ("zebulon", "otto", "different"),
     ] {
         assert_eq!(level("given_name", at(0, a), at(0, b)), expected, "{a} {b}");
@@ -52,7 +57,8 @@ fn family_name_levels() {
     for (a, b, expected) in [
         ("van dyke", "dyke", "exact"),
         ("smith", "smiht", "near"),
-        ("ng", "ny", "different"),
+        ("ng", "ny", "loose"),
+        ("z", "zimmer", "initial"),
         ("miller-otto", "otto", "compound"),
         ("meyer", "maier", "phonetic"),
         ("jones", "johnson", "close"),
@@ -68,38 +74,95 @@ fn other_levels() {
     assert_eq!(level("name_suffix", at(3, "jr"), at(3, "sr")), "different");
     for (a, b, expected) in [
         ("1980-05-12", "1980-05-12", "exact"),
+        ("1980-01-01", "1980-01-01", "exact_january"),
+        ("1980-00-00", "1980-00-00", "exact_january"),
         ("1980-05-12", "1980-12-05", "near"),
         ("1980-05-12", "1980-05-21", "near"),
+        ("1980-13-40", "1980-13-41", "near"),
         ("1980-05-12", "1962-05-12", "part"),
+        ("1980-05-12", "1980-05-30", "part"),
+        ("1980-05-12", "1980-07-13", "near2"),
+        ("1980-01-01", "1962-01-01", "near2"),
+        ("1980-01-01", "1762-01-01", "different"),
         ("1980-05-12", "1980-11-30", "year"),
         ("1980-05-12", "1951-11-30", "different"),
     ] {
         assert_eq!(level("birth_date", at(4, a), at(4, b)), expected, "{a} {b}");
+        assert_eq!(level("birth_date", at(4, b), at(4, a)), expected, "{b} {a}");
     }
 }
 
 #[test]
-fn address_levels() {
-    let home = place("12 main st apt 4", "boston", "02134");
-    for (other, expected) in [
-        (place("12 main st apt 4", "cambridge", "02134"), "street_postcode"),
-        (place("12 main st", "boston", "02134"), "near_street_postcode"),
-        (place("12 main st", "boston", "99501"), "street_city"),
-        (place("12 main st apt 4", "salem", "02143"), "street_city"),
-        (place("12 main st apt 4", "", ""), "street"),
-        (place("14 main st", "boston", "02134"), "postcode"),
-        (place("9 elm st", "salem", "02199"), "postcode_near"),
-        (place("9 elm st", "bosten", "99501"), "city"),
-        (place("9 elm st", "salem", "99501"), "different"),
-        (place("", "", ""), "missing"),
+fn street_levels() {
+    for (a, b, expected) in [
+        ("12 main st", "12 main st", "equal_equal"),
+        ("12 main st", "112 main st", "equal_near"),
+        ("12 main st", "main st", "equal_none"),
+        ("12 main st", "77", "none_different"),
+        ("1 main st", "2 main st", "equal_different"),
+        ("12 main st", "21 maine st", "near_near"),
+        ("12 main st", "12 martin st", "near_equal"),
+        ("12 washington st", "12 wellington st", "close_equal"),
+        ("12 main st", "9 elm ave", "different_different"),
+        ("5th ave", "5th ave", "equal_none"),
+        ("12", "12", "none_equal"),
+        ("main st", "12", "missing"),
     ] {
-        assert_eq!(level("address", home, other), expected);
-        assert_eq!(level("address", other, home), expected);
+        assert_eq!(level("street", at(5, a), at(5, b)), expected, "{a} {b}");
+        assert_eq!(level("street", at(5, b), at(5, a)), expected, "{b} {a}");
     }
 }
 
 #[test]
-fn identifier_levels_and_correlation() {
+fn place_levels() {
+    for ((city, code), (other_city, other_code), expected) in [
+        (("new york", "02134"), ("newyork", "02134"), "equal_equal"),
+        (("boston", "02134"), ("bostn", "02135"), "near_near"),
+        (("boston", "02134"), ("salem", "02199"), "area_different"),
+        (("boston", "02134"), ("", "99501"), "different_none"),
+        (("boston", ""), ("boston", "99501"), "none_equal"),
+        (("springfield", ""), ("springfld", ""), "none_near"),
+        (("boston", "21"), ("salem", "21x"), "near_different"),
+        (("boston", "2134"), ("salem", "21"), "different_different"),
+        (("boston", ""), ("", "02134"), "missing"),
+    ] {
+        assert_eq!(level("place", place("", city, code), place("", other_city, other_code)), expected);
+        assert_eq!(level("place", place("", other_city, other_code), place("", city, code)), expected);
+    }
+}
+
+#[test]
+fn a_joint_level_is_four_times_the_first_part_and_the_second() {
+    let model = plain();
+    for comparison in ["street", "place"] {
+        let names = model.level_names(comparison).expect("a comparison");
+        let first: Vec<&str> = (1..5).map(|part| names[4 * part].split_once('_').expect("two parts").0).collect();
+        let second: Vec<&str> = (1..4).map(|part| names[part].split_once('_').expect("two parts").1).collect();
+        for level in 1..20 {
+            let part = |names: &[&str], part: usize| if part == 0 { "none".to_owned() } else { names[part - 1].to_owned() };
+            assert_eq!(names[level], format!("{}_{}", part(&first, level / 4), part(&second, level % 4)));
+        }
+    }
+}
+
+#[test]
+fn extra_levels() {
+    let sex = |left: Option<&str>, right: Option<&str>| {
+        let column = [left, right];
+        let records = batch_with(&["a", "b"], &[named("otto", "zimmer"); 2], &[("sex", &column), ("hat", &[None, None])]);
+        let model = plain();
+        Scorer::new(&records, records.slots(), &model).score(0, 1).levels[EXTRA::INDEX]
+    };
+    assert_eq!(sex(Some("new born"), Some("newborn")), EXTRA::EXACT);
+    assert_eq!(sex(Some("male"), Some("mael")), EXTRA::NEAR);
+    assert_eq!(sex(Some("shopkeeper"), Some("shopkeepers wife")), EXTRA::NEAR);
+    assert_eq!(sex(Some("m"), Some("f")), EXTRA::DIFFERENT);
+    assert_eq!((sex(Some("m"), None), sex(None, None)), (0, 0));
+    assert_eq!(pair(named("otto", "zimmer"), named("otto", "zimmer")).levels[EXTRA::INDEX], 0);
+}
+
+#[test]
+fn identifiers_add_up() {
     let one: Sample<'_> = ([None; 8], &[(1, 1, "a@gmail.com"), (1, 2, "a@gmail.com"), (2, 1, "+1"), (3, 1, "c")]);
     let two: Sample<'_> = ([None; 8], &[(1, 1, "a.@gmail.com"), (1, 2, "a@gmail.com"), (2, 1, "+1"), (3, 1, "d")]);
     let anchor: Sample<'_> = ([None; 8], &[(1, 3, "x")]);
@@ -107,91 +170,54 @@ fn identifier_levels_and_correlation() {
     assert_eq!(level("phone", one, two), "agree");
     assert_eq!(level("loyalty_card", one, two), "differ");
     assert_eq!(level("email", one, anchor), "missing");
-    let model = shipped();
     let scored = pair(one, two);
-    assert_eq!(scored.weights[0], model.weight(0, 2));
-    assert_eq!(scored.weights[1], model.corroboration());
-    assert_eq!(scored.score, model.prior() + scored.weights.iter().sum::<i32>());
+    assert_eq!(scored.stranger, -20_000 + 24_500 + 24_200 - 2000);
+    assert_eq!(scored.household, 2000 + (24_500 - 23_000) + (24_200 - 22_000) - 2000);
 }
 
 #[test]
-fn contradictions() {
-    assert!(pair(named("otto", "zimmer"), named("zebulon", "zimmer")).contradicts());
-    assert!(!pair(named("o", "zimmer"), named("otto", "zimmer")).comparable());
-    assert!(pair(at(4, "1980-05-12"), at(4, "1951-11-30")).contradicts());
-}
+fn the_nearest_rival_decides() {
+    const PHONE: &[(i64, i64, &str)] = &[(2, 1, "+1")];
+    let (otto, zebulon) = ((named("otto", "zimmer").0, PHONE), (named("zebulon", "zimmer").0, PHONE));
+    let spouses = pair(otto, zebulon);
+    assert_eq!(spouses.stranger, -20_000 + 24_200 - 6501 + 9000 + 4000);
+    assert_eq!(spouses.household, 2000 + 2200 - 6501 + 200);
+    assert_eq!((spouses.score(), spouses.against_household()), (spouses.household, true));
+    assert!(spouses.is_kin(&plain()));
+    let apart = pair(named("otto", "zimmer"), named("otto", "zimmer"));
+    assert_eq!((apart.score(), apart.against_household(), apart.is_kin(&plain())), (apart.stranger, false, false));
 
-#[test]
-fn something_as_personal_outweighs_a_contradiction() {
-    let born = |given, birth| [Some(given), None, Some("zimmer"), None, Some(birth), None, None, None];
-    let card: &[(i64, i64, &str)] = &[(3, 1, "card")];
-    let otto: Sample<'_> = (born("otto", "1980-05-12"), card);
-    assert!(!pair(otto, (born("zebulon", "1980-05-12"), &[])).contradicts());
-    assert!(pair(otto, (born("zebulon", "1951-11-30"), card)).contradicts());
-    assert!(!pair(otto, (born("otto", "1951-11-30"), card)).contradicts());
-    assert!(pair(otto, (born("otto", "1951-11-30"), &[])).contradicts());
-}
-
-#[test]
-fn held_by_a_line_alone() {
-    type Owned = &'static [(i64, i64, &'static str)];
-    const PHONE: (i64, i64, &str) = (2, 1, "+1");
-    const MAIL: (i64, i64, &str) = (1, 1, "a@gmail.com");
-    let judged = |given: [Option<&'static str>; 2], born: [Option<&'static str>; 2], left: Owned, right: Owned| {
-        let row = |side: usize| [given[side], None, Some("zimmer"), None, born[side], None, None, None];
-        let scored = pair((row(0), left), (row(1), right));
-        (scored.contradicts(), scored.comparable())
+    let records = batch(&["a", "b"], &[otto, zebulon]);
+    let model = plain();
+    let [(0, found)] = score_pairs(&records, &[0], &[1], &model, Some(3000)).expect("valid")[..] else {
+        panic!("kin is kept below the cutoff")
     };
-    let nameless = [None, None];
-    let (left, right): (Owned, Owned) = (&[PHONE, (3, 1, "c")], &[PHONE, (3, 1, "d")]);
-    assert_eq!(judged(nameless, nameless, left, right), (true, true));
-    for (a, b) in [("otto", "o"), ("otto", "zebulon")] {
-        assert_eq!(judged([Some(a), Some(b)], nameless, left, right), (true, true), "{a} {b}");
-    }
-    for (a, b) in [
-        ("otto", "otto"),
-        ("bill", "william"),
-        ("zebulon", "zebulan"),
-        ("zeb", "zeb-otto"),
-        ("meyer", "maier"),
-        ("otto", "ottokar"),
-    ] {
-        assert!(!judged([Some(a), Some(b)], nameless, left, right).0, "{a} {b}");
-    }
-    assert!(!pair((named("otto", "zimmer").0, left), (named("zimmer", "otto").0, right)).contradicts());
-    let date = Some("1980-05-12");
-    assert!(!judged(nameless, [date, date], left, right).0);
-    assert!(!judged(nameless, [date, Some("1980-12-05")], left, right).0);
-    assert!(!judged(nameless, [date, Some("1980-05-30")], left, right).0);
-    assert!(judged(nameless, [date, Some("1980-11-30")], left, right).0);
+    assert_eq!(found.pair, spouses);
+    assert_eq!(found.weights.iter().sum::<i32>() + 2000, spouses.score());
+    assert_eq!(found.weights[GIVEN::INDEX], -6501);
+}
 
-    let nothing: [(Owned, Owned); 7] = [
-        (&[PHONE, (3, 1, "c"), MAIL], &[PHONE, (3, 1, "d"), MAIL]),
-        (&[PHONE, (3, 1, "c"), (1, 2, "a@gmail.com")], &[PHONE, (3, 1, "d"), (1, 2, "a@gmail.com")]),
-        (&[PHONE, (3, 1, "c"), (4, 1, "7")], &[PHONE, (3, 1, "d"), (4, 1, "7")]),
-        (&[PHONE, (3, 1, "c"), (5, 1, "7")], &[PHONE, (3, 1, "d"), (5, 1, "7")]),
-        (&[PHONE, (5, 1, "c")], &[PHONE, (5, 1, "d")]),
-        (&[PHONE, (8, 1, "pos:1")], &[PHONE, (8, 1, "crm:1")]),
-        (&[(2, 1, "+1"), (3, 1, "c")], &[(2, 1, "+2"), (3, 1, "d")]),
-    ];
-    for (left, right) in nothing {
-        assert_eq!(judged(nameless, nameless, left, right), (false, false), "{left:?} {right:?}");
-    }
-    let held: [(Owned, Owned); 4] = [
-        (&[(6, 1, "x"), (4, 1, "c")], &[(6, 1, "x"), (4, 1, "d")]),
-        (&[(7, 1, "x"), (8, 1, "pos:1")], &[(7, 1, "x"), (8, 1, "pos:2")]),
-        (&[PHONE, (3, 1, "c"), MAIL], &[PHONE, (3, 1, "d"), (1, 1, "b@gmail.com")]),
-        (&[PHONE, (3, 3, "c")], &[PHONE, (3, 3, "d")]),
-    ];
-    for (left, right) in held {
-        assert_eq!(judged(nameless, nameless, left, right), (true, true), "{left:?} {right:?}");
-    }
+#[test]
+fn without_households_there_is_one_rival() {
+    let start = PLAIN.find("[comparisons.email]").expect("comparisons");
+    let line = |line: &str| match line.split_once(" = [") {
+        Some((name, pair)) => format!("{name} = {}\n", pair.split(',').next().unwrap_or("0")),
+        None => format!("{line}\n"),
+    };
+    let single: String = PLAIN[start..].lines().map(line).collect();
+    let model = Model::parse(&(PLAIN[..start].replace("household = 2000\n", "") + &single)).expect("valid");
+    const PHONE: &[(i64, i64, &str)] = &[(2, 1, "+1")];
+    let samples = [(named("otto", "zimmer").0, PHONE), (named("zebulon", "zimmer").0, PHONE)];
+    let records = batch(&["a", "b"], &samples);
+    let scored = Scorer::new(&records, records.slots(), &model).score(0, 1);
+    assert_eq!((scored.score(), scored.against_household()), (scored.stranger, false));
+    assert_eq!(scored.stranger, pair(samples[0], samples[1]).stranger);
 }
 
 #[test]
 fn rows_are_checked() {
     let records = batch(&["a"], &[named("otto", "zimmer")]);
-    let refused = |left: &[i64], right: &[i64]| match score_pairs(&records, left, right, &shipped(), None) {
+    let refused = |left: &[i64], right: &[i64]| match score_pairs(&records, left, right, &plain(), None) {
         Err(CoreError::Input { argument, .. }) => argument,
         _ => "",
     };
@@ -217,15 +243,31 @@ proptest! {
             .collect();
         let labels: Vec<String> = (0..samples.len()).map(|row| row.to_string()).collect();
         let records = batch(&labels.iter().map(String::as_str).collect::<Vec<_>>(), &samples);
-        let model = shipped();
+        let model = plain();
         let scorer = Scorer::new(&records, records.slots(), &model);
         for a in 0..records.len() {
             for b in 0..records.len() {
                 let scored = scorer.score(a, b);
                 prop_assert_eq!(scored, scorer.score(b, a));
-                prop_assert_eq!(scored.score, model.prior() + scored.weights.iter().sum::<i32>());
-                prop_assert_eq!(scorer.score_at_least(a, b, cutoff), (scored.score >= cutoff).then_some(scored));
+                let weighed = scorer.weighed(a, b, scored);
+                let prior = if scored.against_household() { 2000 } else { model.stranger_prior() };
+                prop_assert_eq!(scored.score(), prior + weighed.weights.iter().sum::<i32>());
+                let kept = scored.score() >= cutoff || scored.is_kin(&model);
+                prop_assert_eq!(scorer.score_at_least(a, b, cutoff), kept.then_some(scored));
             }
         }
     }
+}
+
+#[test]
+fn pairs_are_counted_by_pattern() {
+    let records = batch(&["a", "b", "c"], &[named("otto", "zimmer"), named("otto", "zimmer"), named("otto", "smith")]);
+    let patterns = count_pairs(&records, &[0, 0, 1, 0], &[1, 2, 2, 1], &plain()).expect("valid");
+    let shown: Vec<(u8, u8, u32, u64)> = patterns
+        .iter()
+        .map(|one| (one.levels[GIVEN::INDEX], one.levels[FAMILY::INDEX], one.free, one.pairs))
+        .collect();
+    let all = 0xffff;
+    assert_eq!(shown, [(GIVEN::EXACT, FAMILY::EXACT, all, 2), (GIVEN::EXACT, FAMILY::DIFFERENT, all, 2)]);
+    assert!(matches!(count_pairs(&records, &[0], &[3], &plain()), Err(CoreError::Input { argument: "right", .. })));
 }

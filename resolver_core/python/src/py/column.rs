@@ -1,7 +1,7 @@
 //! Columns as they cross the boundary: Python texts and bytes are borrowed, not copied.
 
-use goldthread_matching::AttributeColumns;
 use goldthread_matching::words::ATTRIBUTES;
+use goldthread_matching::{AttributeColumns, Column};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{PyBytes, PyMapping};
@@ -50,6 +50,11 @@ impl NamedColumns {
         Ok(Self(columns))
     }
 
+    /// Reads a mapping of columns; none if there is no mapping.
+    pub(crate) fn extract_optional(mapping: Option<&Bound<'_, PyMapping>>) -> PyResult<Self> {
+        mapping.map_or(Ok(Self(Vec::new())), Self::extract)
+    }
+
     /// Names and borrowed columns.
     pub(crate) fn borrowed(&self) -> Vec<(&str, Vec<Option<&str>>)> {
         self.0.iter().map(|(name, column)| (name.as_str(), optional_texts(column))).collect()
@@ -67,4 +72,9 @@ pub(crate) fn by_attribute<'a>(columns: &'a [(&'a str, Vec<Option<&'a str>>)]) -
         placed[position] = Some(column);
     }
     Ok(placed)
+}
+
+/// Columns under their names.
+pub(crate) fn by_name<'a>(columns: &'a [(&'a str, Vec<Option<&'a str>>)]) -> Vec<(&'a str, Column<'a>)> {
+    columns.iter().map(|(name, column)| (*name, column.as_slice())).collect()
 }

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyMapping};
 
-use super::column::{NamedColumns, OptionalTexts, by_attribute, optional_texts, slices, texts, to_bytes};
+use super::column::{NamedColumns, OptionalTexts, by_attribute, by_name, optional_texts, slices, texts, to_bytes};
 use super::detach::detached;
 
 /// Clean columns by attribute name, and `(row, attribute)` of every invalid value.
@@ -100,8 +100,17 @@ pub(crate) fn tokenize(
     Ok(to_bytes(py, &tokens))
 }
 
-/// Record addresses. Record i owns identifiers `offsets[i]:offsets[i + 1]`; form-2 identifiers are passed over.
+/// Clean forms of a column beyond the attributes.
 #[pyfunction]
+#[allow(clippy::needless_pass_by_value)]
+pub(crate) fn normalize_extras(py: Python<'_>, values: OptionalTexts) -> PyResult<Vec<Option<String>>> {
+    let borrowed = optional_texts(&values);
+    detached(py, || Ok(core::normalize_extras(&borrowed)))
+}
+
+/// Record addresses. Record i owns identifiers `offsets[i]:offsets[i + 1]`.
+#[pyfunction]
+#[pyo3(signature = (key, sources, offsets, types, namespaces, forms, digests, attributes, epochs, *, extras = None))]
 #[allow(clippy::needless_pass_by_value, clippy::too_many_arguments)]
 pub(crate) fn address_records<'py>(
     py: Python<'py>,
@@ -114,13 +123,17 @@ pub(crate) fn address_records<'py>(
     digests: Vec<PyBackedBytes>,
     attributes: &Bound<'_, PyMapping>,
     epochs: Vec<i64>,
+    extras: Option<&Bound<'_, PyMapping>>,
 ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
-    let named = NamedColumns::extract(attributes)?;
-    let borrowed = named.borrowed();
+    let (named, more) = (NamedColumns::extract(attributes)?, NamedColumns::extract_optional(extras)?);
+    let (borrowed, more) = (named.borrowed(), more.borrowed());
     let attributes = by_attribute(&borrowed)?;
+    let extras = by_name(&more);
     let (sources, namespaces, digests) = (texts(&sources), texts(&namespaces), slices(&digests));
     let identifiers = Identifiers { types: &types, namespaces: &namespaces, forms: &forms, digests: &digests };
-    let addresses = detached(py, || core::address_records(&key, &sources, &offsets, &identifiers, &attributes, &epochs))?;
+    let addresses = detached(py, || {
+        core::address_records(&key, &sources, &offsets, &identifiers, &attributes, &extras, &epochs)
+    })?;
     Ok(to_bytes(py, &addresses))
 }
 

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyMapping};
 
-use super::column::{NamedColumns, by_attribute, numbers, slices, texts};
+use super::column::{NamedColumns, by_attribute, by_name, numbers, slices, texts};
 use super::detach::detached;
 use super::model::Model;
 
@@ -30,6 +30,7 @@ pub(crate) struct Records {
 #[pymethods]
 impl Records {
     #[new]
+    #[pyo3(signature = (addresses, attributes, offsets, types, namespaces, forms, tokens, *, extras = None))]
     #[allow(clippy::needless_pass_by_value, clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -40,14 +41,16 @@ impl Records {
         namespaces: Vec<PyBackedStr>,
         forms: Vec<i64>,
         tokens: Vec<PyBackedBytes>,
+        extras: Option<&Bound<'_, PyMapping>>,
     ) -> PyResult<Self> {
-        let named = NamedColumns::extract(attributes)?;
-        let borrowed = named.borrowed();
+        let (named, more) = (NamedColumns::extract(attributes)?, NamedColumns::extract_optional(extras)?);
+        let (borrowed, more) = (named.borrowed(), more.borrowed());
         let attributes = by_attribute(&borrowed)?;
+        let extras = by_name(&more);
         let (addresses, namespaces, tokens) = (slices(&addresses), texts(&namespaces), slices(&tokens));
         let owned =
             TokenColumns { offsets: &offsets, types: &types, namespaces: &namespaces, forms: &forms, tokens: &tokens };
-        detached(py, || Batch::new(&addresses, &attributes, &owned)).map(|batch| Self { batch })
+        detached(py, || Batch::new(&addresses, &attributes, &extras, &owned)).map(|batch| Self { batch })
     }
 
     fn __len__(&self) -> usize {
@@ -90,12 +93,74 @@ pub(crate) fn score_pairs<'py>(
 ) -> PyResult<ScoreColumns<'py>> {
     let (index, scores, levels, weights) = detached(py, || {
         let pairs = core::score_pairs(&records.batch, &left, &right, &model.rules, cutoff)?;
-        let levels: Vec<u8> = pairs.iter().flat_map(|(_, pair)| pair.levels).collect();
-        let weights: Vec<i32> = pairs.iter().flat_map(|(_, pair)| pair.weights).collect();
-        let scores: Vec<i32> = pairs.iter().map(|(_, pair)| pair.score).collect();
+        let width = model.rules.width();
+        let levels: Vec<u8> = pairs.iter().flat_map(|(_, weighed)| &weighed.pair.levels[..width]).copied().collect();
+        let weights: Vec<i32> = pairs.iter().flat_map(|(_, weighed)| &weighed.weights[..width]).copied().collect();
+        let scores: Vec<i32> = pairs.iter().map(|(_, weighed)| weighed.pair.score()).collect();
         Ok((numbers(pairs.iter().map(|(index, _)| *index)), scores, levels, weights))
     })?;
     Ok((index, scores, PyBytes::new(py, &levels), weights))
+}
+
+/// Levels, free comparisons and pairs of patterns.
+type PatternColumns<'py> = (Bound<'py, PyBytes>, Vec<u32>, Vec<u64>);
+
+fn pattern_columns<'py>(py: Python<'py>, patterns: &[core::Pattern], model: &Model) -> PatternColumns<'py> {
+    let width = model.rules.width();
+    let levels: Vec<u8> = patterns.iter().flat_map(|pattern| &pattern.levels[..width]).copied().collect();
+    (
+        PyBytes::new(py, &levels),
+        patterns.iter().map(|pattern| pattern.free).collect(),
+        patterns.iter().map(|pattern| pattern.pairs).collect(),
+    )
+}
+
+/// Counts the level patterns of all candidates.
+#[pyfunction]
+#[pyo3(signature = (records, model, *, closed_tokens = Vec::new()))]
+#[allow(clippy::needless_pass_by_value)]
+pub(crate) fn count_candidates<'py>(
+    py: Python<'py>,
+    records: &Records,
+    model: &Model,
+    closed_tokens: Vec<PyBackedBytes>,
+) -> PyResult<PatternColumns<'py>> {
+    let closed = slices(&closed_tokens);
+    let patterns = detached(py, || core::count_candidates(&records.batch, &model.rules, &closed))?;
+    Ok(pattern_columns(py, &patterns, model))
+}
+
+/// Counts the level patterns of pairs of row indices.
+#[pyfunction]
+#[allow(clippy::needless_pass_by_value)]
+pub(crate) fn count_pairs<'py>(
+    py: Python<'py>,
+    records: &Records,
+    left: Vec<i64>,
+    right: Vec<i64>,
+    model: &Model,
+) -> PyResult<PatternColumns<'py>> {
+    let patterns = detached(py, || core::count_pairs(&records.batch, &left, &right, &model.rules))?;
+    Ok(pattern_columns(py, &patterns, model))
+}
+
+/// Candidates at or above a floor, and kin: row indices and score.
+#[pyfunction]
+#[pyo3(signature = (records, model, floor, *, closed_tokens = Vec::new()))]
+#[allow(clippy::needless_pass_by_value)]
+pub(crate) fn candidate_pairs(
+    py: Python<'_>,
+    records: &Records,
+    model: &Model,
+    floor: i64,
+    closed_tokens: Vec<PyBackedBytes>,
+) -> PyResult<(Vec<i64>, Vec<i64>, Vec<i32>)> {
+    let closed = slices(&closed_tokens);
+    detached(py, || {
+        let pairs = core::candidate_pairs(&records.batch, &model.rules, &closed, floor)?;
+        let (left, right) = (numbers(pairs.iter().map(|pair| pair.0)), numbers(pairs.iter().map(|pair| pair.1)));
+        Ok((left, right, pairs.iter().map(|pair| pair.2).collect()))
+    })
 }
 
 fn columns(partition: core::Partition) -> PartitionColumns {
@@ -130,18 +195,17 @@ pub(crate) fn partition(
 
 /// Batch engine: block, score, partition all records, on all cores; result as `partition` plus counts.
 #[pyfunction]
-#[pyo3(signature = (key, records, model, *, closed_tokens = Vec::new()))]
+#[pyo3(signature = (records, model, *, closed_tokens = Vec::new()))]
 #[allow(clippy::needless_pass_by_value)]
 pub(crate) fn match_records<'py>(
     py: Python<'py>,
-    key: PyBackedBytes,
     records: &Records,
     model: &Model,
     closed_tokens: Vec<PyBackedBytes>,
 ) -> PyResult<MatchColumns<'py>> {
     let closed = slices(&closed_tokens);
     let ((clusters, ambiguous, contenders, reviews, households), counts) = detached(py, || {
-        let (partition, counts) = core::match_records(&key, &records.batch, &model.rules, &closed)?;
+        let (partition, counts) = core::match_records(&records.batch, &model.rules, &closed)?;
         Ok((columns(partition), counts))
     })?;
     let counts = [

@@ -27,6 +27,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<model::Model>()?;
     module.add_class::<matching::Records>()?;
     module.add_function(wrap_pyfunction!(digests::normalize_attributes, module)?)?;
+    module.add_function(wrap_pyfunction!(digests::normalize_extras, module)?)?;
     module.add_function(wrap_pyfunction!(digests::normalize_identifiers, module)?)?;
     module.add_function(wrap_pyfunction!(digests::check_digests, module)?)?;
     module.add_function(wrap_pyfunction!(digests::tokenize, module)?)?;
@@ -38,6 +39,9 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(matching::score_pairs, module)?)?;
     module.add_function(wrap_pyfunction!(matching::partition, module)?)?;
     module.add_function(wrap_pyfunction!(matching::match_records, module)?)?;
+    module.add_function(wrap_pyfunction!(matching::count_candidates, module)?)?;
+    module.add_function(wrap_pyfunction!(matching::count_pairs, module)?)?;
+    module.add_function(wrap_pyfunction!(matching::candidate_pairs, module)?)?;
     module.add_function(wrap_pyfunction!(strings::levenshtein, module)?)?;
     module.add_function(wrap_pyfunction!(strings::osa, module)?)?;
     module.add_function(wrap_pyfunction!(strings::jaro_winkler, module)?)?;

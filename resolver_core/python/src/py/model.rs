@@ -1,6 +1,6 @@
 //! The match model as a frozen class.
 
-use goldthread_matching::{Model as Rules, level_names};
+use goldthread_matching::{ExtraKind, Model as Rules};
 use pyo3::prelude::*;
 
 use super::detach::detached;
@@ -35,9 +35,32 @@ impl Model {
         self.rules.population()
     }
 
+    /// Log2 odds of "one person" against "strangers", in millibits.
     #[getter]
-    fn prior(&self) -> i32 {
-        self.rules.prior()
+    fn stranger_prior(&self) -> i32 {
+        self.rules.stranger_prior()
+    }
+
+    /// Log2 odds of "one person" against "two people of one household", in millibits; `None` in a model without households.
+    #[getter]
+    fn household_prior(&self) -> Option<i32> {
+        self.rules.household_prior()
+    }
+
+    /// Names of the comparisons, in their order: `COMPARISONS` and the extras.
+    #[getter]
+    fn comparisons(&self) -> Vec<&str> {
+        self.rules.comparisons().collect()
+    }
+
+    /// Name and kind of the columns beyond the attributes that are compared.
+    #[getter]
+    fn extras(&self) -> Vec<(&str, &'static str)> {
+        let kind = |kind: ExtraKind| match kind {
+            ExtraKind::Person => "person",
+            ExtraKind::Household => "household",
+        };
+        self.rules.extras().iter().map(|extra| (extra.name.as_str(), kind(extra.kind))).collect()
     }
 
     #[getter]
@@ -95,9 +118,8 @@ impl Model {
     }
 
     /// Level names of a comparison; index 0 is `missing`.
-    #[allow(clippy::unused_self)]
     fn level_names(&self, comparison: &str) -> PyResult<Vec<&'static str>> {
-        level_names(comparison).map(<[&str]>::to_vec).map_err(exception)
+        self.rules.level_names(comparison).map(<[&str]>::to_vec).map_err(exception)
     }
 
     /// Posterior probabilities of "same person".

@@ -5,24 +5,27 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::tests::SHIPPED;
+use crate::model::GIVEN;
 use crate::score::PairScore;
-use crate::words::{CUSTOMER_NUMBER, FORM_FOLDED};
+use crate::words::{CUSTOMER_NUMBER, FORM_FOLDED, MOST_COMPARISONS};
 
 /// What lies between two clusters.
 #[allow(clippy::struct_excessive_bools)]
 struct Between {
     best: i64,
+    kinship: i64,
+    field: i64,
+    in_house: bool,
     strength: i64,
     same: bool,
     different: bool,
-    contradicted: bool,
     over: bool,
+    apart: bool,
 }
 
 impl Between {
     fn blocked(&self) -> bool {
-        self.different || self.contradicted || self.over
+        self.different || self.over
     }
 }
 
@@ -75,25 +78,53 @@ impl Reader<'_> {
         let crossing = x.iter().flat_map(|&a| y.iter().map(move |&b| (a, b)));
         let judged: Vec<PairScore> = crossing.map(|(a, b)| self.scorer.score(a, b)).collect();
         let same = said(&self.asserted.same);
-        let best = if same { 1_000_000 } else { judged.iter().map(|pair| i64::from(pair.score)).max().unwrap_or(0) };
-        let opposition: i64 = judged.iter().map(|pair| i64::from((pair.score - model.prior()).min(0))).sum();
-        let count =
-            |keep: fn(&PairScore) -> bool| i64::try_from(judged.iter().filter(|pair| keep(pair)).count()).unwrap_or(0);
-        let exceeded = count(PairScore::contradicts) * 1000 > model.contradiction_limit() * count(PairScore::comparable);
+        let best = judged.iter().map(|pair| i64::from(pair.score())).max().unwrap_or(0);
+        let (mut against_strangers, mut against_household) =
+            (i64::from(model.stranger_prior()), i64::from(model.household_prior().unwrap_or(0)));
+        for comparison in 0..MOST_COMPARISONS.min(model.width()) {
+            let crossing = x.iter().flat_map(|&a| y.iter().map(move |&b| (a, b)));
+            let present: Vec<(i64, i64)> = crossing
+                .filter_map(|(a, b)| {
+                    let level = self.scorer.score(a, b).levels[comparison];
+                    let weight = model.weight(comparison, level);
+                    let joined = |row: usize| self.scorer.records.given(self.scorer.records.row(row)).map(|name| &name.joined);
+                    let correction = match (comparison, level) {
+                        (GIVEN::INDEX, GIVEN::EXACT) => model.given_frequency().correction(joined(a)?),
+                        (FAMILY, FAMILY_EXACT) => {
+                            let row = self.scorer.records.row(a);
+                            model.family_frequency().correction(&self.scorer.records.family(row)?.joined)
+                        }
+                        _ => 0,
+                    };
+                    let (stranger, household) = (i64::from(weight.stranger), i64::from(weight.household));
+                    (level != 0).then_some((stranger + i64::from(correction), stranger - household))
+                })
+                .collect();
+            let Ok(count @ 1..) = i64::try_from(present.len()) else { continue };
+            against_strangers += present.iter().map(|pair| pair.0).sum::<i64>().div_euclid(count);
+            against_household += present.iter().map(|pair| pair.1).sum::<i64>().div_euclid(count);
+        }
+        let field = against_strangers.min(against_household);
+        let worst = (against_strangers - i64::from(model.stranger_prior()))
+            .min(against_household - i64::from(model.household_prior().unwrap_or(0)));
+        let (different, over) = (said(&self.asserted.different), !same && self.over_limit(x, y));
         Between {
             best,
-            strength: best + opposition.div_euclid(i64::try_from(judged.len()).unwrap_or(1)),
+            kinship: judged.iter().map(|pair| i64::from(pair.stranger)).max().unwrap_or(0),
+            field,
+            in_house: against_household < against_strangers,
+            strength: if same { 1_000_000 } else { best.min(field + i64::from(model.link())) },
             same,
-            different: said(&self.asserted.different),
-            contradicted: !same && exceeded,
-            over: !same && self.over_limit(x, y),
+            different,
+            over,
+            apart: different || over || (!same && worst < model.apart()),
         }
     }
 
-    fn relation(&self, x: &[usize], y: &[usize], strength: i64) -> Relation {
+    fn relation(&self, x: &[usize], y: &[usize], strength: i64, measure: fn(&PairScore) -> i32) -> Relation {
         let mut best: Option<(i32, usize, usize)> = None;
         for (a, b) in x.iter().flat_map(|&a| y.iter().map(move |&b| (a, b))) {
-            let score = self.scorer.score(a, b).score;
+            let score = measure(&self.scorer.score(a, b));
             if best.is_none_or(|(other, _, _)| score > other) {
                 best = Some((score, a, b));
             }
@@ -120,15 +151,17 @@ impl Reader<'_> {
                     }
                 }
             }
-            let Some((strength, x, y)) = best else { break };
-            let asserted_same = self.between(&live[x], &live[y]).same;
+            let Some((_, x, y)) = best else { break };
+            let pair = self.between(&live[x], &live[y]);
             let ambiguous = |side: usize, other: usize| {
-                (0..live.len()).filter(|&z| z != side && z != other).any(|z| {
-                    let rival = self.between(&live[side], &live[z]);
-                    let apart = self.between(&live[other], &live[z]).blocked();
-                    let near = rival.strength >= link && rival.strength >= strength - model.ambiguity_margin();
-                    !asserted_same && !rival.blocked() && apart && near
-                })
+                let rivals = (0..live.len()).filter(|&z| z != side && z != other);
+                !pair.same
+                    && live[side].len() == 1
+                    && rivals.into_iter().any(|z| {
+                        let rival = self.between(&live[side], &live[z]);
+                        let near = rival.strength >= link && rival.field >= pair.field - model.ambiguity_margin();
+                        !rival.blocked() && near && self.between(&live[other], &live[z]).apart
+                    })
             };
             let (first, second) = (ambiguous(x, y), ambiguous(y, x));
             let right = live.remove(y);
@@ -146,19 +179,25 @@ impl Reader<'_> {
             for y in x + 1..live.len() {
                 let (a, b) = (&live[x], &live[y]);
                 let found = self.between(a, b);
-                let banded = !found.blocked() && review <= found.strength && found.strength < link;
-                let only_limited = found.over && !found.different && !found.contradicted && found.strength >= review;
-                if banded || only_limited {
-                    read.reviews.push(self.relation(a, b, found.strength));
-                }
-                if !found.same && !found.different && found.contradicted && found.best >= link {
-                    read.households.push(self.relation(a, b, found.best));
+                let doubt = found.best.min(found.field);
+                let reviewed = match (found.different, found.over) {
+                    (true, _) => None,
+                    (false, true) if found.strength >= link => Some(found.strength),
+                    (false, _) => (review <= doubt).then_some(doubt),
+                };
+                if let Some(strength) = reviewed {
+                    read.reviews.push(self.relation(a, b, strength, PairScore::score));
+                } else if !found.same && !found.different && found.kinship >= link && found.in_house {
+                    read.households.push(self.relation(a, b, found.kinship, |pair| pair.stranger));
                 }
             }
         }
         read.clusters.extend(live);
     }
 }
+
+const FAMILY: usize = crate::model::FAMILY::INDEX;
+const FAMILY_EXACT: u8 = crate::model::FAMILY::EXACT;
 
 type Drawn = (Option<usize>, Option<usize>, Option<usize>, Option<usize>, Vec<usize>);
 type Said = Vec<(usize, usize, bool)>;
@@ -172,14 +211,14 @@ fn said() -> impl Strategy<Value = Said> {
     prop::collection::vec((0_usize..14, 0_usize..14, any::<bool>()), 0..4)
 }
 
-/// The shipped model, with limits from none that bites to one of each.
+/// The model of the tests, with limits from none that bites to one of each.
 fn models() -> impl Strategy<Value = Model> {
     (1_usize..4).prop_map(|limit| {
-        let (before, rest) = SHIPPED.split_once("[limits]").expect("the model has limits");
-        let (_, after) = rest.split_once("[identifiers]").expect("identifiers follow");
+        let (before, rest) = PLAIN.split_once("[limits]").expect("the model has limits");
+        let (_, after) = rest.split_once("[comparisons.email]").expect("comparisons follow");
         let limits: Vec<String> =
             crate::words::IDENTIFIER_TYPES.iter().map(|name| format!("{name} = {}", limit * limit)).collect();
-        Model::parse(&format!("{before}[limits]\n{}\n[identifiers]{after}", limits.join("\n"))).expect("valid")
+        Model::parse(&format!("{before}[limits]\n{}\n[comparisons.email]{after}", limits.join("\n"))).expect("valid")
     })
 }
 
@@ -246,7 +285,7 @@ proptest! {
         let reader = Reader { scorer: Scorer::new(&records, records.slots(), &model), asserted: &asserted };
         let mut read = Read::default();
         let mut homes = order.clone();
-        for component in components(&model, &records, &all_edges(&records, &model), &asserted) {
+        for component in components(&model, &records, &kept_edges(&records, &model), &asserted) {
             reader.read(&component.members, &mut read);
         }
         for cluster in &read.clusters {

@@ -66,7 +66,7 @@ impl Fields {
         let mut weights = [Weight::default(); MOST_COMPARISONS];
         for (x, y) in crossings(count) {
             let pair = &pairs[x * count + y];
-            scorer.sums(members[x], members[y], pair, &mut weights);
+            scorer.sums(members[x], pair, &mut weights);
             sums.extend(present.iter().map(|&comparison| Sum {
                 pairs: i64::from(pair.levels[comparison] != 0),
                 stranger: i64::from(weights[comparison].stranger),

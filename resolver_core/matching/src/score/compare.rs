@@ -14,28 +14,14 @@ const NEAR_EXTRA: u32 = 8800;
 const PART_EQUAL: u8 = 1;
 const PART_NEAR: u8 = 2;
 
-/// The names of a pair, where both sides have them.
-pub(super) struct Names<'a> {
-    pub(super) given: Option<(&'a NameForm, &'a NameForm)>,
-    pub(super) family: Option<(&'a NameForm, &'a NameForm)>,
-    swapped: bool,
-}
-
-pub(super) fn names<'a>(records: &'a Records, a: &Row, b: &Row) -> Names<'a> {
-    let given = records.given(a).zip(records.given(b));
-    let family = records.family(a).zip(records.family(b));
-    let swapped = given.zip(family).is_some_and(|((given_a, given_b), (family_a, family_b))| {
-        given_a.id == family_b.id && given_b.id == family_a.id && given_a.id != family_a.id
-    });
-    Names { given, family, swapped }
-}
-
 fn share<T: PartialEq>(left: &[T], right: &[T]) -> bool {
     left.iter().any(|item| right.contains(item))
 }
 
-/// How two names that are not equal fit, apart from nicknames and swaps.
+/// How two names of one kind or of two fit, apart from nicknames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fit {
+    Equal,
     Near,
     Compound,
     Initial,
@@ -46,6 +32,9 @@ enum Fit {
 }
 
 fn fit(a: &NameForm, b: &NameForm) -> Fit {
+    if a.id == b.id {
+        return Fit::Equal;
+    }
     let (left, right) = (a.joined.as_bytes(), b.joined.as_bytes());
     if left.len() == 1 || right.len() == 1 {
         return if left[0] == right[0] { Fit::Initial } else { Fit::Different };
@@ -66,19 +55,13 @@ fn fit(a: &NameForm, b: &NameForm) -> Fit {
     }
 }
 
-/// Level of `given_name`.
-pub(super) fn given(names: &Names<'_>) -> u8 {
-    let Some((a, b)) = names.given else { return 0 };
-    if a.id == b.id {
-        return GIVEN::EXACT;
-    }
-    if share(&a.classes, &b.classes) {
+/// Level of two given names.
+fn given(a: &NameForm, b: &NameForm) -> u8 {
+    if a.id != b.id && share(&a.classes, &b.classes) {
         return GIVEN::NICKNAME;
     }
-    if names.swapped {
-        return GIVEN::SWAPPED;
-    }
     match fit(a, b) {
+        Fit::Equal => GIVEN::EXACT,
         Fit::Near => GIVEN::NEAR,
         Fit::Compound => GIVEN::COMPOUND,
         Fit::Initial => GIVEN::INITIAL,
@@ -89,16 +72,10 @@ pub(super) fn given(names: &Names<'_>) -> u8 {
     }
 }
 
-/// Level of `family_name`.
-pub(super) fn family(names: &Names<'_>) -> u8 {
-    let Some((a, b)) = names.family else { return 0 };
-    if a.id == b.id {
-        return FAMILY::EXACT;
-    }
-    if names.swapped {
-        return FAMILY::SWAPPED;
-    }
+/// Level of two family names.
+fn family(a: &NameForm, b: &NameForm) -> u8 {
     match fit(a, b) {
+        Fit::Equal => FAMILY::EXACT,
         Fit::Near => FAMILY::NEAR,
         Fit::Compound => FAMILY::COMPOUND,
         Fit::Initial => FAMILY::INITIAL,
@@ -107,6 +84,35 @@ pub(super) fn family(names: &Names<'_>) -> u8 {
         Fit::Loose => FAMILY::LOOSE,
         Fit::Different => FAMILY::DIFFERENT,
     }
+}
+
+/// Levels of names compared crosswise, given before family; `None` if they do not fit that way either.
+fn crossed(cross: [Option<(&NameForm, &NameForm)>; 2]) -> Option<(u8, u8)> {
+    let fits = |(a, b): (&NameForm, &NameForm)| {
+        let found = fit(a, b);
+        (!matches!(found, Fit::Loose | Fit::Different)).then_some(found)
+    };
+    match cross {
+        [Some(one), Some(other)] => {
+            let whole = fits(one)? == Fit::Equal;
+            let swapped = fits(other)? == Fit::Equal && whole;
+            Some((if swapped { GIVEN::SWAPPED } else { GIVEN::CROSSED }, 0))
+        }
+        [Some(only), None] | [None, Some(only)] => fits(only).map(|_| (0, FAMILY::CROSSED)),
+        [None, None] => None,
+    }
+}
+
+/// Levels of `given_name` and `family_name`.
+pub(super) fn names(records: &Records, a: &Row, b: &Row) -> (u8, u8) {
+    let ([given_a, given_b], [family_a, family_b]) =
+        ([a, b].map(|row| records.given(row)), [a, b].map(|row| records.family(row)));
+    let given = given_a.zip(given_b).map_or(0, |(left, right)| given(left, right));
+    let family = family_a.zip(family_b).map_or(0, |(left, right)| family(left, right));
+    if matches!(given, 0 | GIVEN::LOOSE | GIVEN::DIFFERENT) && matches!(family, 0 | FAMILY::LOOSE | FAMILY::DIFFERENT) {
+        return crossed([given_a.zip(family_b), given_b.zip(family_a)]).unwrap_or((given, family));
+    }
+    (given, family)
 }
 
 /// Level of `middle_name`.

@@ -67,8 +67,10 @@ struct Rest {
     household: i32,
 }
 
-/// The comparisons that cost most, in the order in which they are made.
+/// The comparisons that cost most, in the order in which they are made; the names are compared together.
 const DEAR: [usize; 4] = [GIVEN::INDEX, FAMILY::INDEX, PLACE::INDEX, STREET::INDEX];
+/// Where names, place and street stand in [`DEAR`].
+const STEPS: [usize; 3] = [0, 2, 3];
 
 /// Scores pairs of one batch under one model.
 pub(crate) struct Scorer<'a> {
@@ -177,19 +179,20 @@ impl<'a> Scorer<'a> {
         self.set(&mut pair, BIRTH_DATE::INDEX, compare::birth_date(a.birth_date, b.birth_date));
         self.set(&mut pair, SUFFIX::INDEX, compare::suffix(a.suffix, b.suffix));
         self.set(&mut pair, MIDDLE::INDEX, compare::middle(self.records, a.middle, b.middle));
-        let names = compare::names(self.records, a, b);
-        for (comparison, rest) in DEAR.into_iter().zip(self.rest) {
-            if !self.hopeful(&pair, rest, cutoff) {
+        for step in STEPS {
+            if !self.hopeful(&pair, self.rest[step], cutoff) {
                 return None;
             }
-            let level = match comparison {
-                GIVEN::INDEX => compare::given(&names),
-                FAMILY::INDEX => compare::family(&names),
-                PLACE::INDEX => compare::place(self.records, a, b),
-                _ => compare::street(self.records, a, b),
-            };
-            self.set(&mut pair, comparison, level);
-            pair.stranger += self.correction(&names, comparison, level);
+            match DEAR[step] {
+                GIVEN::INDEX => {
+                    let (given, family) = compare::names(self.records, a, b);
+                    self.set(&mut pair, GIVEN::INDEX, given);
+                    self.set(&mut pair, FAMILY::INDEX, family);
+                    pair.stranger += self.corrections(left, &pair).iter().sum::<i32>();
+                }
+                PLACE::INDEX => self.set(&mut pair, PLACE::INDEX, compare::place(self.records, a, b)),
+                _ => self.set(&mut pair, STREET::INDEX, compare::street(self.records, a, b)),
+            }
         }
         for (position, column) in self.extras.iter().enumerate() {
             if let Some(column) = column {
@@ -202,35 +205,36 @@ impl<'a> Scorer<'a> {
         (pair.score() >= cutoff || pair.is_kin(self.model)).then_some(pair)
     }
 
-    /// Term-frequency correction of a level.
-    fn correction(&self, names: &compare::Names<'_>, comparison: usize, level: u8) -> i32 {
-        let (weights, pair) = match (comparison, level) {
-            (GIVEN::INDEX, GIVEN::EXACT) => (&self.given_exact, names.given),
-            (FAMILY::INDEX, FAMILY::EXACT) => (&self.family_exact, names.family),
-            _ => return 0,
+    /// Term-frequency corrections of the given and the family name of a pair, of which `record` is one.
+    fn corrections(&self, record: usize, pair: &PairScore) -> [i32; 2] {
+        let row = self.records.row(record);
+        let correction = |comparison: usize, exact: u8, weights: &[i32], name: Option<&NameForm>| match name {
+            Some(name) if pair.levels[comparison] == exact => {
+                weights[name.id as usize] - self.model.weight(comparison, exact).stranger
+            }
+            _ => 0,
         };
-        pair.map_or(0, |(name, _)| weights[name.id as usize] - self.model.weight(comparison, level).stranger)
+        [
+            correction(GIVEN::INDEX, GIVEN::EXACT, &self.given_exact, self.records.given(row)),
+            correction(FAMILY::INDEX, FAMILY::EXACT, &self.family_exact, self.records.family(row)),
+        ]
     }
 
-    /// Weights of a scored pair, by comparison, with their term-frequency corrections: against strangers in `stranger`, and what the
-    /// household sum adds, `stranger − household` without a correction, in `household`.
-    pub(crate) fn sums(&self, left: usize, right: usize, pair: &PairScore, into: &mut [Weight; MOST_COMPARISONS]) {
+    /// Weights by comparison of a scored pair, of which `record` is one, with their term-frequency corrections: against strangers in
+    /// `stranger`, and what the household sum adds, `stranger − household` without a correction, in `household`.
+    pub(crate) fn sums(&self, record: usize, pair: &PairScore, into: &mut [Weight; MOST_COMPARISONS]) {
         for (comparison, (slot, &level)) in into.iter_mut().zip(&pair.levels).enumerate().take(self.model.width()) {
             let weight = self.model.weight(comparison, level);
             *slot = Weight { stranger: weight.stranger, household: weight.stranger - weight.household };
         }
-        let exact = |comparison: usize, level: u8| pair.levels[comparison] == level;
-        if exact(GIVEN::INDEX, GIVEN::EXACT) || exact(FAMILY::INDEX, FAMILY::EXACT) {
-            let names = compare::names(self.records, self.records.row(left), self.records.row(right));
-            for comparison in [GIVEN::INDEX, FAMILY::INDEX] {
-                into[comparison].stranger += self.correction(&names, comparison, pair.levels[comparison]);
-            }
-        }
+        let [given, family] = self.corrections(record, pair);
+        into[GIVEN::INDEX].stranger += given;
+        into[FAMILY::INDEX].stranger += family;
     }
 
-    fn weighed(&self, left: usize, right: usize, pair: PairScore) -> WeighedPair {
+    fn weighed(&self, record: usize, pair: PairScore) -> WeighedPair {
         let mut sums = [Weight::default(); MOST_COMPARISONS];
-        self.sums(left, right, &pair, &mut sums);
+        self.sums(record, &pair, &mut sums);
         let household = pair.against_household();
         WeighedPair { pair, weights: sums.map(|sum| if household { sum.household } else { sum.stranger }) }
     }
@@ -268,7 +272,7 @@ pub fn score_pairs(
     let scorer = Scorer::new(records, records.slots(), model);
     let one = |index: usize| {
         let pair = scorer.score_at_least(left[index], right[index], cutoff)?;
-        Some((index, scorer.weighed(left[index], right[index], pair)))
+        Some((index, scorer.weighed(left[index], pair)))
     };
     Ok(if left.len() > PARALLEL_PAIRS {
         (0..left.len()).into_par_iter().with_min_len(1024).filter_map(one).collect()

@@ -246,7 +246,7 @@ impl Model {
         self.ambiguity_margin
     }
 
-    /// Evidence without priors, in millibits, below which two clusters count as two people.
+    /// Sum of what speaks against one person, in millibits, below which two clusters count as two people.
     #[must_use]
     pub fn apart(&self) -> i64 {
         self.apart

@@ -146,7 +146,10 @@ impl<'a> Clusters<'a> {
     /// Whether two clusters count as two people.
     fn apart(&self, x: usize, y: usize) -> bool {
         let between = self.at(x, y);
-        (!between.same && between.field.worst(self.model) < self.model.apart()) || self.blocked(x, y)
+        self.blocked(x, y)
+            || (!between.same
+                && between.strength(self.link) < self.link
+                && self.fields.against(x, y) < self.model.apart())
     }
 
     /// Strength of a pair that could be merged. It depends on the two clusters alone, so it changes only when one of them does.

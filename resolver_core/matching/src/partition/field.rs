@@ -31,12 +31,6 @@ impl Evidence {
     pub(super) fn least(self) -> i64 {
         self.stranger.min(self.household)
     }
-
-    /// What the comparisons alone say at worst: evidence without the priors.
-    pub(super) fn worst(self, model: &Model) -> i64 {
-        let stranger = self.stranger - i64::from(model.stranger_prior());
-        model.household_prior().map_or(stranger, |prior| stranger.min(self.household - i64::from(prior)))
-    }
 }
 
 /// Sums of the cross pairs of every two clusters of one component, one row to a pair of numbers x < y. They are additive: a merge adds one
@@ -109,6 +103,17 @@ impl Fields {
             household += sum.household.div_euclid(sum.pairs);
         }
         Evidence { stranger, household: if self.household_prior.is_some() { household } else { i64::MAX } }
+    }
+
+    /// What speaks against the nearest kind of other person alone: the sum of the negative means, against a household where the model
+    /// knows one. Zero or less. O(comparisons present).
+    pub(super) fn against(&self, x: usize, y: usize) -> i64 {
+        let row = self.row(x, y);
+        let mean = |sum: &Sum| {
+            let total = if self.household_prior.is_some() { sum.household } else { sum.stranger };
+            total.div_euclid(sum.pairs).min(0)
+        };
+        self.sums[row..row + self.present.len()].iter().filter(|sum| sum.pairs > 0).map(mean).sum()
     }
 }
 

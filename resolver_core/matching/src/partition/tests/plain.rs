@@ -81,6 +81,7 @@ impl Reader<'_> {
         let best = judged.iter().map(|pair| i64::from(pair.score())).max().unwrap_or(0);
         let (mut against_strangers, mut against_household) =
             (i64::from(model.stranger_prior()), i64::from(model.household_prior().unwrap_or(0)));
+        let mut against = 0;
         for comparison in 0..MOST_COMPARISONS.min(model.width()) {
             let crossing = x.iter().flat_map(|&a| y.iter().map(move |&b| (a, b)));
             let present: Vec<(i64, i64)> = crossing
@@ -101,23 +102,23 @@ impl Reader<'_> {
                 })
                 .collect();
             let Ok(count @ 1..) = i64::try_from(present.len()) else { continue };
+            against += present.iter().map(|pair| pair.1).sum::<i64>().div_euclid(count).min(0);
             against_strangers += present.iter().map(|pair| pair.0).sum::<i64>().div_euclid(count);
             against_household += present.iter().map(|pair| pair.1).sum::<i64>().div_euclid(count);
         }
         let field = against_strangers.min(against_household);
-        let worst = (against_strangers - i64::from(model.stranger_prior()))
-            .min(against_household - i64::from(model.household_prior().unwrap_or(0)));
         let (different, over) = (said(&self.asserted.different), !same && self.over_limit(x, y));
+        let strength = if same { 1_000_000 } else { best.min(field + i64::from(model.link())) };
         Between {
             best,
             kinship: judged.iter().map(|pair| i64::from(pair.stranger)).max().unwrap_or(0),
             field,
             in_house: against_household < against_strangers,
-            strength: if same { 1_000_000 } else { best.min(field + i64::from(model.link())) },
+            strength,
             same,
             different,
             over,
-            apart: different || over || (!same && worst < model.apart()),
+            apart: different || over || (!same && strength < i64::from(model.link()) && against < model.apart()),
         }
     }
 

@@ -198,7 +198,8 @@ impl Candidates {
         for &group in &self.own[self.offsets[record]..self.offsets[record + 1]] {
             let members = self.groups.of(group as usize);
             let free = !self.groups.built_on[group as usize];
-            found.extend(members[members.partition_point(|member| *member <= number)..].iter().map(|member| (*member, free)));
+            found
+                .extend(members[members.partition_point(|member| *member <= number)..].iter().map(|member| (*member, free)));
         }
         found.sort_unstable_by_key(|(partner, _)| *partner);
         found.dedup_by(|next, kept| {

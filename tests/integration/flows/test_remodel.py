@@ -18,7 +18,7 @@ from oracle.models import shipped
 
 _OTHER = (
     shipped()
-    .replace('version = "retail-persons-0"', 'version = "other"')
+    .replace('version = "retail-persons-1"', 'version = "other"')
     .replace("max_block = 100", "max_block = 6")
     .replace("link = 3970", "link = 9000")
     .replace("\nphone = 8\n", "\nphone = 2\n", 1)

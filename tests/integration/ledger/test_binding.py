@@ -23,7 +23,7 @@ from goldthread.telemetry.metrics import Metrics
 from oracle.models import shipped
 
 OTHER_MASTER = bytes(range(1, 33))
-OTHER_MODEL = shipped().replace('version = "retail-persons-0"', 'version = "other-1"')
+OTHER_MODEL = shipped().replace('version = "retail-persons-1"', 'version = "other-1"')
 
 
 def claim(ledger: Ledger, keys: Keys) -> None:

@@ -65,7 +65,7 @@ def test_summary_counts_and_names_no_values(people: Path, tmp_path: Path) -> Non
     assert result.stdout == ""
     for line in (
         "rows        5 (1 without a usable claim)",
-        "records     3 distinct claims",
+        "records     4 distinct claims",
         "profiles    2 (largest: 2 records)",
         "invalid     birth_date 1",
         "placeholder phone 1",

@@ -140,7 +140,7 @@ def test_exactly_one_master_key_is_wanted(tmp_path: Path) -> None:
 
 
 def test_the_shipped_model_is_the_default(tmp_path: Path) -> None:
-    assert 'version = "retail-persons-0"' in Settings().model_text()
+    assert 'version = "retail-persons-1"' in Settings().model_text()
     own = tmp_path / "own.toml"
     own.write_text('version = "own"\n', encoding="utf-8")
     assert Settings(model=own).model_text() == 'version = "own"\n'

@@ -15,7 +15,7 @@ from goldthread import _core
 
 ROOT = Path(__file__).resolve().parents[3]
 VECTORS = json.loads((ROOT / "tests/vectors/identifiers.json").read_text(encoding="utf-8"))["vectors"]
-MODEL_TEXT = (ROOT / "server/goldthread/models/retail-persons-0.toml").read_text(encoding="utf-8")
+MODEL_TEXT = (ROOT / "server/goldthread/models/retail-persons-1.toml").read_text(encoding="utf-8")
 KEY = b"k" * 32
 
 
@@ -80,8 +80,7 @@ def test_classes_are_frozen(value: object) -> None:
         (lambda: _core.partition(records(("a", "b")), [], [], [], [(0, 7)], [], model()), "same"),
         (lambda: _core.partition(records(("a", "b")), [0], [0], [], [], [], model()), "scores"),
         (lambda: _core.blocking_keys(b"short", records(("a", "b")), model()), "key"),
-        (lambda: _core.match_records(b"short", records(("a", "b")), model()), "key"),
-        (lambda: _core.match_records(KEY, records(("a", "b")), model(), closed_tokens=[b"short"]), "closed_tokens"),
+        (lambda: _core.match_records(records(("a", "b")), model(), closed_tokens=[b"short"]), "closed_tokens"),
         (lambda: _core.seal(b"short", [], [], []), "key"),
         (lambda: _core.levenshtein(["a"], []), "right"),
         (lambda: model().generic_limit(0), "identifier_type"),
@@ -159,8 +158,39 @@ def test_name_keys_and_counts() -> None:
     batch = records(("bill", "smith"), ("bill", "smyth"), ("william", "smith"), (None, "smith"))
     assert len(batch) == 4
     assert batch.name_keys() == ["SM0|w", "SM0|w", "SM0|w", None]
-    clusters, ambiguous, contenders, reviews, households, counts = _core.match_records(KEY, batch, model())
+    clusters, ambiguous, contenders, reviews, households, counts = _core.match_records(batch, model())
     assert clusters == [0, 1, 2, 3]
     assert (ambiguous, contenders, reviews, households) == ([], [], [], [])
     assert list(counts) == ["candidates", "pairs", "components", "largest_component", "generic_tokens", "crowded_keys"]
     assert counts["candidates"] == 1
+
+
+def test_patterns_and_candidates() -> None:
+    batch, rules = records(("bill", "smith"), ("bill", "smyth"), ("otto", "zimmer")), model()
+    width = len(rules.comparisons)
+    levels, free, pairs = _core.count_candidates(batch, rules)
+    given, family = (rules.comparisons.index(name) for name in ("given_name", "family_name"))
+    names = [rules.level_names("given_name")[levels[given]], rules.level_names("family_name")[levels[family]]]
+    assert (len(levels), names, pairs) == (width, ["exact", "near"], [1])
+    [bits] = free
+    assert (bits >> given & 1, bits >> family & 1, bits >> rules.comparisons.index("place") & 1) == (0, 0, 1)
+    assert _core.count_pairs(batch, [0], [1], rules) == (levels, [(1 << width) - 1], [1])
+    left, right, [score] = _core.candidate_pairs(batch, rules, -(10**9))
+    assert (left, right) == ([0], [1])
+    assert score == _core.score_pairs(batch, [0], [1], rules)[1][0]
+    assert _core.candidate_pairs(batch, rules, score + 1) == ([], [], [])
+
+
+def test_extras_enter_address_and_comparison() -> None:
+    extra = '\n[[extra]]\nname = "sex"\nkind = "person"\nlevels = { exact = 900, near = 0, different = -4000 }\n'
+    rules = _core.Model.parse(MODEL_TEXT + extra)
+    assert (rules.extras, rules.comparisons[-1]) == ([("sex", "person")], "sex")
+    column = _core.normalize_extras(["F", "f.", "m", "n/a"])
+    assert column == ["f", "f", "m", None]
+    addresses = _core.address_records(KEY, ["crm"] * 4, [0] * 5, [], [], [], [], {}, [0] * 4, extras={"sex": column})
+    assert addresses[0] == addresses[1] != addresses[2] != addresses[3]
+    batch = _core.Records(addresses[1:], {}, [0] * 4, [], [], [], [], extras={"sex": column[1:]})
+    _, _, levels, weights = _core.score_pairs(batch, [0, 0], [1, 2], rules)
+    width = len(rules.comparisons)
+    assert (levels[width - 1], levels[-1]) == (3, 0)
+    assert (weights[width - 1], weights[-1]) == (-4000, 0)

@@ -20,7 +20,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def matcher() -> Matcher:
-    text = (resources.files("goldthread") / "models" / "retail-persons-0.toml").read_text(encoding="utf-8")
+    text = (resources.files("goldthread") / "models" / "retail-persons-1.toml").read_text(encoding="utf-8")
     return Matcher(model_text=text, keys=Keys.derive(b"\x07" * 32), region="US")
 
 

@@ -19,7 +19,7 @@ from goldthread.flows.match import (
 from goldthread.matching.batch import BatchResult
 from goldthread.matching.keys import Keys
 
-MODEL = files("goldthread").joinpath("models/retail-persons-0.toml").read_text(encoding="utf-8")
+MODEL = files("goldthread").joinpath("models/retail-persons-1.toml").read_text(encoding="utf-8")
 
 ROWS = [
     {

@@ -54,4 +54,21 @@ def test_spouses_with_one_phone_are_a_household() -> None:
     assert {household.record, household.other_record} == {0, 1}
     assert result.record_clusters[household.record] == household.cluster
     assert household.strength >= 3970
-    assert result.reviews == ()
+    assert all({review.cluster, review.other_cluster} != ends for review in result.reviews)
+
+
+def test_extras_are_compared_and_keep_claims_apart() -> None:
+    extra = '\n[[extra]]\nname = "sex"\nkind = "person"\nlevels = { exact = 900, near = 0, different = -9000 }\n'
+    engine = BatchEngine(model_text=MODEL + extra, keys=KEYS, region="US")
+    engine.add(
+        ClaimColumns(
+            sources=["crm", "crm", "crm", "crm"],
+            identifiers={IdentifierType.EMAIL: ["otto@zimmer.de"] * 4},
+            attributes={"family_name": ["Zimmer"] * 4},
+            extras={"sex": ["M", "m.", "f", "n/a"]},
+        )
+    )
+    result = engine.resolve()
+    assert list(result.row_records) == [0, 0, 1, 2]
+    assert result.record_clusters[0] != result.record_clusters[1]
+    assert result.ambiguous == {result.record_clusters[2]}

@@ -234,7 +234,8 @@ def test_scores_below_the_floor_are_left_out_and_contributions_add_up() -> None:
         ("given_name", "nickname"),
         ("family_name", "exact"),
     ]
-    assert pair.score == -20_000 + sum(weight for _, _, weight in parts)
+    assert pair.score == 1000 + sum(weight for _, _, weight in parts)
+    assert MATCHER.against_household(pair.score, pair.weights)
     low, high = MATCHER.probabilities([0, pair.score])
     assert (low, high > 0.999) == (0.5, True)
 
@@ -260,10 +261,13 @@ def test_spouses_with_one_phone_are_a_household_and_no_review() -> None:
         matchable(2, phone, given_name="zebulon", family_name="zimmer"),
     ]
     [pair] = MATCHER.score(records, [(0, 1)])
+    assert MATCHER.against_household(pair.score, pair.weights)
     kept = [(0, 1, pair.score)]
     found = MATCHER.partition(records, kept, same=[], different=[])
     assert (found.clusters, found.reviews) == ([0, 1], [])
-    assert found.households == [ClusterHousehold(low=0, high=1, strength=pair.score, low_row=0, high_row=1)]
+    [household] = found.households
+    assert household == ClusterHousehold(low=0, high=1, strength=household.strength, low_row=0, high_row=1)
+    assert household.strength >= MATCHER.link > pair.score
     assert MATCHER.partition(records, kept, same=[], different=[(0, 1)]).households == []
     assert MATCHER.partition(records, kept, same=[(0, 1)], different=[]).households == []
 

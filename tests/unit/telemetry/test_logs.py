@@ -53,7 +53,7 @@ def test_what_looks_personal_is_replaced(value: str) -> None:
         "events",
         "GP-0198c0de-1234-7abc-8def-0123456789ab",
         "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-        "retail-persons-0",
+        "retail-persons-1",
         "127.0.0.1",
         12_345_678,
         0.5,

@@ -61,14 +61,14 @@ pub(crate) fn within_two(left: &[u8], right: &[u8]) -> bool {
 }
 
 /// Optimal string alignment distance of two lists of eight decimal digits, bit by bit (Hyyrö 2003). No more than some eighty operations.
-pub(crate) fn osa_digits(left: &[u8; 8], right: &[u8; 8]) -> u32 {
+pub(crate) fn osa_digits(left: [u8; 8], right: [u8; 8]) -> u32 {
     let mut places = [0_u32; 16];
-    for (place, digit) in left.iter().enumerate() {
-        places[usize::from(*digit & 15)] |= 1 << place;
+    for (place, digit) in left.into_iter().enumerate() {
+        places[usize::from(digit & 15)] |= 1 << place;
     }
     let (mut up, mut down, mut zero, mut before, mut distance) = (0xff_u32, 0_u32, 0_u32, 0_u32, 8);
     for digit in right {
-        let here = places[usize::from(*digit & 15)];
+        let here = places[usize::from(digit & 15)];
         let exchanged = ((!zero & here) << 1) & before;
         zero = (((here & up) + up) ^ up) | here | down | exchanged;
         let (risen, fallen) = (down | !(zero | up), zero & up);
@@ -132,7 +132,7 @@ mod tests {
         #[test]
         fn the_distance_of_digits_is_osa(a in "[0-3]{8}", b in "[0-3]{8}") {
             let digits = |text: &str| <[u8; 8]>::try_from(text.as_bytes()).expect("eight");
-            prop_assert_eq!(osa_digits(&digits(&a), &digits(&b)) as usize, plain(&a, &b, true));
+            prop_assert_eq!(osa_digits(digits(&a), digits(&b)) as usize, plain(&a, &b, true));
         }
 
         #[test]

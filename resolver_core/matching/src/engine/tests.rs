@@ -123,8 +123,7 @@ fn patterns_know_what_is_free_in_them() {
         names.iter().enumerate().filter(|(number, _)| bits >> number & 1 == 1).map(|(_, name)| *name).collect()
     };
     let bound = |bits: u32| -> Vec<&str> { names.iter().copied().filter(|name| !free(bits).contains(name)).collect() };
-    let shown: Vec<(u8, u64, Vec<&str>)> =
-        patterns.iter().map(|one| (one.levels[1], one.pairs, bound(one.free))).collect();
+    let shown: Vec<(u8, u64, Vec<&str>)> = patterns.iter().map(|one| (one.levels[1], one.pairs, bound(one.free))).collect();
     // Otto's two share a phone, which is built on nothing but itself; Marta only meets them by family name and postcode.
     assert_eq!(shown, [(0, 2, vec!["family_name", "place"]), (1, 1, vec![])]);
     let pairs = candidate_pairs(&prepared(&samples), &model, &[], i64::MIN).expect("valid");

@@ -56,17 +56,7 @@ comparison!(
 );
 comparison!(middle, 10, EXACT = 1, INITIAL = 2, DIFFERENT = 3);
 comparison!(suffix, 11, EXACT = 1, DIFFERENT = 2);
-comparison!(
-    birth_date,
-    12,
-    EXACT = 1,
-    EXACT_JANUARY = 2,
-    NEAR = 3,
-    PART = 4,
-    NEAR2 = 5,
-    YEAR = 6,
-    DIFFERENT = 7
-);
+comparison!(birth_date, 12, EXACT = 1, EXACT_JANUARY = 2, NEAR = 3, PART = 4, NEAR2 = 5, YEAR = 6, DIFFERENT = 7);
 comparison!(street, 13,);
 comparison!(place, 14,);
 comparison!(extra, 15, EXACT = 1, NEAR = 2, DIFFERENT = 3);

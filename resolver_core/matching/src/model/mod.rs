@@ -385,7 +385,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_calibration_is_applied_when_the_model_is_read() {
-        let text = PLAIN.replace("calibrated = false", "calibrated = true") + "\n[calibration]\nslope = 1250\nintercept = -300\n";
+        let text =
+            PLAIN.replace("calibrated = false", "calibrated = true") + "\n[calibration]\nslope = 1250\nintercept = -300\n";
         let model = Model::parse(&text).expect("valid");
         assert!(model.calibrated());
         assert_eq!((model.stranger_prior(), model.household_prior()), (-25_300, Some(2200)));

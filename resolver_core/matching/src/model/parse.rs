@@ -206,11 +206,8 @@ impl Model {
         let calibration = Calibration::read(&mut root, calibrated)?;
         let mut limits = root.section("limits")?;
         let stranger_prior = calibration.prior(prior.integer("stranger", -LIMIT, LIMIT)?);
-        let household_prior = if prior.has("household") {
-            Some(calibration.prior(prior.integer("household", -LIMIT, LIMIT)?))
-        } else {
-            None
-        };
+        let household_prior =
+            if prior.has("household") { Some(calibration.prior(prior.integer("household", -LIMIT, LIMIT)?)) } else { None };
         let (weights, extras) = weights(&mut root, household_prior.is_some(), calibration)?;
 
         let model = Self {
@@ -305,7 +302,9 @@ mod tests {
             other => format!("{:?}", other.map(|model| model.version)),
         };
         let extra = |number: usize| {
-            format!("\n[[extra]]\nname = \"x{number}\"\nkind = \"household\"\nlevels = {{ exact = 1, near = 1, different = 1 }}\n")
+            format!(
+                "\n[[extra]]\nname = \"x{number}\"\nkind = \"household\"\nlevels = {{ exact = 1, near = 1, different = 1 }}\n"
+            )
         };
         let many = |count: usize| PLAIN.to_owned() + &(0..count).map(extra).collect::<String>();
         assert!(Model::parse(&many(15)).is_ok_and(|model| model.width() == 31));

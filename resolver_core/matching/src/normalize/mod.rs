@@ -131,7 +131,7 @@ pub fn normalize_attributes(columns: &[(&str, Column<'_>)], region: &str) -> Cor
 /// Clean forms of a column beyond the attributes. O(total bytes).
 #[must_use]
 pub fn normalize_extras(column: Column<'_>) -> Vec<Option<String>> {
-    let clean = |value: &Option<&str>| {
+    let clean = |value: Option<&str>| {
         let value = value.filter(|value| value.len() <= MAX_VALUE_BYTES)?;
         let folded = fold(value);
         let told = [text::squash(value), text::squash(&folded)];
@@ -139,9 +139,9 @@ pub fn normalize_extras(column: Column<'_>) -> Vec<Option<String>> {
         (!nothing).then_some(folded)
     };
     if column.len() > PARALLEL_ROWS {
-        column.par_iter().with_min_len(256).map(clean).collect()
+        column.par_iter().with_min_len(256).map(|value| clean(*value)).collect()
     } else {
-        column.iter().map(clean).collect()
+        column.iter().map(|value| clean(*value)).collect()
     }
 }
 

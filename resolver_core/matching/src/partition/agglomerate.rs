@@ -147,9 +147,7 @@ impl<'a> Clusters<'a> {
     fn apart(&self, x: usize, y: usize) -> bool {
         let between = self.at(x, y);
         self.blocked(x, y)
-            || (!between.same
-                && between.strength(self.link) < self.link
-                && self.fields.against(x, y) < self.model.apart())
+            || (!between.same && between.strength(self.link) < self.link && self.fields.against(x, y) < self.model.apart())
     }
 
     /// Strength of a pair that could be merged. It depends on the two clusters alone, so it changes only when one of them does.

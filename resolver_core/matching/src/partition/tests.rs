@@ -94,7 +94,9 @@ fn assertions_win() {
 fn kin_below_the_floor_connects_a_component_that_fits() {
     let records = batch(&["a", "b", "c"], &[named("otto", "zimmer"); 3]);
     let edges = [(0, 1, 9000), (1, 2, -9000)].map(|(left, right, score)| Edge { left, right, score });
-    let [one] = &components(&plain_model(), &records, &edges, &AssertedPairs::default())[..] else { panic!("one component") };
+    let [one] = &components(&plain_model(), &records, &edges, &AssertedPairs::default())[..] else {
+        panic!("one component")
+    };
     assert_eq!(one.members.len(), 3);
 }
 

@@ -1,19 +1,17 @@
 //! Prepared records: columns are dictionary-encoded, and every distinct value is folded, joined and coded once.
 
+mod encode;
 mod forms;
 mod slots;
 
-use rayon::prelude::*;
-use rustc_hash::FxHashMap;
-
+pub use self::encode::ExtraColumn;
+use self::encode::{Texts, extra_columns, number_names, number_places, prepare, small, texts_of};
 pub(crate) use self::forms::{CityForm, Day, MISSING, NameForm, StreetForm, TextId, code_text};
 pub(crate) use self::slots::{Slot, Slots};
 use crate::error::{CoreError, CoreResult, same_length};
-use crate::normalize::{Column, Digest32, PARALLEL_ROWS};
+use crate::normalize::Digest32;
 use crate::token::AttributeColumns;
-use crate::words::{
-    BIRTH_DATE, CITY, FAMILY_NAME, GIVEN_NAME, MIDDLE_NAME, MOST_EXTRAS, NAME_SUFFIX, POSTCODE, STREET, is_extra_name,
-};
+use crate::words::{BIRTH_DATE, CITY, FAMILY_NAME, GIVEN_NAME, MIDDLE_NAME, NAME_SUFFIX, POSTCODE, STREET};
 
 /// One record as numbers of prepared values; [`MISSING`] where there is none.
 #[derive(Debug, Clone, Copy)]
@@ -58,153 +56,6 @@ pub struct TokenColumns<'a> {
     pub forms: &'a [i64],
     /// Tokens of 32 bytes.
     pub tokens: &'a [&'a [u8]],
-}
-
-/// Gives equal texts equal numbers.
-#[derive(Default)]
-struct Texts {
-    numbers: FxHashMap<Box<str>, TextId>,
-}
-
-impl Texts {
-    fn number(&mut self, text: &str) -> CoreResult<TextId> {
-        if let Some(number) = self.numbers.get(text) {
-            return Ok(*number);
-        }
-        let number = small(self.numbers.len())?;
-        self.numbers.insert(text.into(), number);
-        Ok(number)
-    }
-
-    fn into_list(self) -> Vec<Box<str>> {
-        let mut list = vec![Box::<str>::default(); self.numbers.len()];
-        for (text, number) in self.numbers {
-            list[number as usize] = text;
-        }
-        list
-    }
-}
-
-/// A row number; batches end below [`MISSING`].
-fn small(number: usize) -> CoreResult<u32> {
-    u32::try_from(number)
-        .ok()
-        .filter(|small| *small < MISSING)
-        .ok_or_else(|| CoreError::input("addresses", "too many records"))
-}
-
-/// Numbers of the distinct values of a column, and those values.
-fn distinct(column: Option<Column<'_>>, rows: usize) -> CoreResult<(Vec<u32>, Vec<&str>)> {
-    let Some(column) = column else { return Ok((vec![MISSING; rows], Vec::new())) };
-    let mut seen: FxHashMap<&str, u32> = FxHashMap::default();
-    let mut values = Vec::new();
-    let mut numbers = Vec::with_capacity(rows);
-    for value in column {
-        let Some(value) = value else {
-            numbers.push(MISSING);
-            continue;
-        };
-        let next = small(values.len())?;
-        numbers.push(*seen.entry(value).or_insert_with(|| {
-            values.push(*value);
-            next
-        }));
-    }
-    Ok((numbers, values))
-}
-
-/// Prepares each distinct value; those without a form become missing.
-fn prepare<T: Send>(
-    column: Option<Column<'_>>,
-    rows: usize,
-    form: impl Fn(&str) -> Option<T> + Sync,
-) -> CoreResult<(Vec<u32>, Vec<T>)> {
-    let (mut numbers, values) = distinct(column, rows)?;
-    let made: Vec<Option<T>> = if values.len() > PARALLEL_ROWS {
-        values.par_iter().with_min_len(128).map(|value| form(value)).collect()
-    } else {
-        values.iter().map(|value| form(value)).collect()
-    };
-    let mut forms = Vec::with_capacity(made.len());
-    let mut renumbered = vec![MISSING; made.len()];
-    for (slot, form) in renumbered.iter_mut().zip(made) {
-        if let Some(form) = form {
-            *slot = small(forms.len())?;
-            forms.push(form);
-        }
-    }
-    for number in numbers.iter_mut().filter(|number| **number != MISSING) {
-        *number = renumbered[*number as usize];
-    }
-    Ok((numbers, forms))
-}
-
-/// Prepares a column whose form is a text.
-fn texts_of(
-    column: Option<Column<'_>>,
-    rows: usize,
-    texts: &mut Texts,
-    form: impl Fn(&str) -> Option<String> + Sync,
-) -> CoreResult<Vec<TextId>> {
-    let (mut numbers, forms) = prepare(column, rows, form)?;
-    let ids = forms.iter().map(|text| texts.number(text)).collect::<CoreResult<Vec<_>>>()?;
-    for number in numbers.iter_mut().filter(|number| **number != MISSING) {
-        *number = ids[*number as usize];
-    }
-    Ok(numbers)
-}
-
-/// A column that only some models compare, under its name.
-pub type ExtraColumn<'a> = (&'a str, Column<'a>);
-
-fn extra_columns(
-    columns: &[ExtraColumn<'_>],
-    rows: usize,
-    texts: &mut Texts,
-) -> CoreResult<Vec<(Box<str>, Vec<TextId>)>> {
-    let mut extras = Vec::with_capacity(columns.len());
-    for (name, column) in columns {
-        same_length("extras", column.len(), rows)?;
-        if !is_extra_name(name) {
-            return Err(CoreError::input("extras", "holds a name that is not usable"));
-        }
-        let joined = |clean: &str| {
-            let text = clean.replace(' ', "");
-            (!text.is_empty()).then_some(text)
-        };
-        extras.push((Box::from(*name), texts_of(Some(column), rows, texts, joined)?));
-    }
-    extras.sort();
-    if extras.len() > MOST_EXTRAS || extras.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-        return Err(CoreError::input("extras", "more than 16, or one twice"));
-    }
-    Ok(extras)
-}
-
-fn number_names(names: &mut [NameForm], texts: &mut Texts) -> CoreResult<()> {
-    for name in names {
-        name.id = texts.number(&name.joined)?;
-        name.long_ids = name.long_words.iter().map(|word| texts.number(word)).collect::<CoreResult<_>>()?;
-        name.long_ids.sort_unstable();
-        name.long_words = Vec::new();
-        if !name.canonical.is_empty() {
-            name.canonical_id = texts.number(&name.canonical)?;
-        }
-    }
-    Ok(())
-}
-
-fn number_places(streets: &mut [StreetForm], cities: &mut [CityForm], texts: &mut Texts) -> CoreResult<()> {
-    for street in streets {
-        let mut number = |text: &str| if text.is_empty() { Ok(MISSING) } else { texts.number(text) };
-        street.ids.number = number(&street.number)?;
-        street.ids.name = number(&street.name)?;
-        street.ids.key = number(&street.key)?;
-    }
-    for city in cities {
-        city.id = texts.number(&city.joined)?;
-    }
-    Ok(())
 }
 
 fn suffix_number(clean: Option<&str>) -> CoreResult<u8> {

@@ -146,7 +146,7 @@ pub(super) fn birth_date(a: Day, b: Day) -> u8 {
     }
     let (same_year, same_month, same_day) = (a.year() == b.year(), a.month() == b.month(), a.day() == b.day());
     let exchanged = same_year && a.month() == b.day() && a.day() == b.month();
-    let distance = osa_digits(&a.digits(), &b.digits());
+    let distance = osa_digits(a.digits(), b.digits());
     if exchanged || distance <= 1 {
         return BIRTH_DATE::NEAR;
     }
@@ -163,7 +163,7 @@ pub(super) fn birth_date(a: Day, b: Day) -> u8 {
 }
 
 /// Both texts, where neither is missing.
-fn both<'a>(records: &'a Records, a: TextId, b: TextId) -> Option<(&'a [u8], &'a [u8])> {
+fn both(records: &Records, a: TextId, b: TextId) -> Option<(&[u8], &[u8])> {
     records.text(a).zip(records.text(b)).map(|(left, right)| (left.as_bytes(), right.as_bytes()))
 }
 
@@ -225,9 +225,7 @@ pub(super) fn extra(records: &Records, a: TextId, b: TextId) -> u8 {
     let shorter = left.len().min(right.len());
     if a == b {
         EXTRA::EXACT
-    } else if (shorter >= 4 && within_one(left, right))
-        || (shorter >= 5 && jaro_winkler_units(left, right) >= NEAR_EXTRA)
-    {
+    } else if (shorter >= 4 && within_one(left, right)) || (shorter >= 5 && jaro_winkler_units(left, right) >= NEAR_EXTRA) {
         EXTRA::NEAR
     } else {
         EXTRA::DIFFERENT

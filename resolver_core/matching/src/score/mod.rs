@@ -9,9 +9,7 @@ use rayon::prelude::*;
 pub use self::patterns::{Pattern, count_pairs};
 pub(crate) use self::patterns::{PatternCounts, sorted_patterns};
 use crate::error::{CoreError, CoreResult, same_length};
-use crate::model::{
-    BIRTH_DATE, EXTRA, FAMILY, Frequencies, GIVEN, MIDDLE, Model, PLACE, STREET, SUFFIX, Weight,
-};
+use crate::model::{BIRTH_DATE, EXTRA, FAMILY, Frequencies, GIVEN, MIDDLE, Model, PLACE, STREET, SUFFIX, Weight};
 use crate::record::{MISSING, NameForm, Records, Slots, TextId};
 use crate::words::MOST_COMPARISONS;
 

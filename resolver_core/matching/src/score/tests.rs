@@ -11,6 +11,9 @@ fn pair(a: Sample<'_>, b: Sample<'_>) -> PairScore {
     Scorer::new(&records, records.slots(), &model).score(0, 1)
 }
 
+/// A phone that two records share.
+const PHONE: &[(i64, i64, &str)] = &[(2, 1, "+1")];
+
 fn level(comparison: &str, a: Sample<'_>, b: Sample<'_>) -> &'static str {
     let index = COMPARISONS.iter().position(|name| *name == comparison).expect("a comparison");
     plain().level_names(comparison).expect("a comparison")[usize::from(pair(a, b).levels[index])]
@@ -196,7 +199,6 @@ fn identifiers_add_up() {
 
 #[test]
 fn the_nearest_rival_decides() {
-    const PHONE: &[(i64, i64, &str)] = &[(2, 1, "+1")];
     let (otto, zebulon) = ((named("otto", "zimmer").0, PHONE), (named("zebulon", "zimmer").0, PHONE));
     let spouses = pair(otto, zebulon);
     assert_eq!(spouses.stranger, -20_000 + 24_200 - 6501 + 9000 + 4000);
@@ -225,7 +227,6 @@ fn without_households_there_is_one_rival() {
     };
     let single: String = PLAIN[start..].lines().map(line).collect();
     let model = Model::parse(&(PLAIN[..start].replace("household = 2000\n", "") + &single)).expect("valid");
-    const PHONE: &[(i64, i64, &str)] = &[(2, 1, "+1")];
     let samples = [(named("otto", "zimmer").0, PHONE), (named("zebulon", "zimmer").0, PHONE)];
     let records = batch(&["a", "b"], &samples);
     let scored = Scorer::new(&records, records.slots(), &model).score(0, 1);
@@ -282,10 +283,8 @@ proptest! {
 fn pairs_are_counted_by_pattern() {
     let records = batch(&["a", "b", "c"], &[named("otto", "zimmer"), named("otto", "zimmer"), named("otto", "smith")]);
     let patterns = count_pairs(&records, &[0, 0, 1, 0], &[1, 2, 2, 1], &plain()).expect("valid");
-    let shown: Vec<(u8, u8, u32, u64)> = patterns
-        .iter()
-        .map(|one| (one.levels[GIVEN::INDEX], one.levels[FAMILY::INDEX], one.free, one.pairs))
-        .collect();
+    let shown: Vec<(u8, u8, u32, u64)> =
+        patterns.iter().map(|one| (one.levels[GIVEN::INDEX], one.levels[FAMILY::INDEX], one.free, one.pairs)).collect();
     let all = 0xffff;
     assert_eq!(shown, [(GIVEN::EXACT, FAMILY::EXACT, all, 2), (GIVEN::EXACT, FAMILY::DIFFERENT, all, 2)]);
     assert!(matches!(count_pairs(&records, &[0], &[3], &plain()), Err(CoreError::Input { argument: "right", .. })));

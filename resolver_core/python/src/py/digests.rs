@@ -131,9 +131,8 @@ pub(crate) fn address_records<'py>(
     let extras = by_name(&more);
     let (sources, namespaces, digests) = (texts(&sources), texts(&namespaces), slices(&digests));
     let identifiers = Identifiers { types: &types, namespaces: &namespaces, forms: &forms, digests: &digests };
-    let addresses = detached(py, || {
-        core::address_records(&key, &sources, &offsets, &identifiers, &attributes, &extras, &epochs)
-    })?;
+    let addresses =
+        detached(py, || core::address_records(&key, &sources, &offsets, &identifiers, &attributes, &extras, &epochs))?;
     Ok(to_bytes(py, &addresses))
 }
 

@@ -88,7 +88,8 @@ impl Reader<'_> {
                 .filter_map(|(a, b)| {
                     let level = self.scorer.score(a, b).levels[comparison];
                     let weight = model.weight(comparison, level);
-                    let joined = |row: usize| self.scorer.records.given(self.scorer.records.row(row)).map(|name| &name.joined);
+                    let joined =
+                        |row: usize| self.scorer.records.given(self.scorer.records.row(row)).map(|name| &name.joined);
                     let correction = match (comparison, level) {
                         (GIVEN::INDEX, GIVEN::EXACT) => model.given_frequency().correction(joined(a)?),
                         (FAMILY, FAMILY_EXACT) => {

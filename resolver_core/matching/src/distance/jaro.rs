@@ -3,6 +3,9 @@
 /// Similarity one, in units.
 const ONE: u128 = 10_000;
 
+/// Up to this length the fraction fits into 64 bits.
+const SMALL: usize = 10_000;
+
 /// Flags of at most this many characters live on the stack.
 const SHORT: usize = 64;
 
@@ -40,12 +43,62 @@ fn units(left: usize, right: usize, matches: usize, transposed: usize, prefix: u
     if matches == 0 {
         return 0;
     }
-    let [left, right, matches, half, prefix] = [left, right, matches, transposed / 2, prefix].map(|count| count as u128);
+    let half = transposed / 2;
+    if left.max(right) <= SMALL {
+        let [left, right, matches, half, prefix] = [left, right, matches, half, prefix].map(|count| count as u64);
+        let whole = 3 * left * right * matches;
+        let jaro = matches * matches * (left + right) + (matches - half) * left * right;
+        let numerator = 10 * jaro + prefix * (whole - jaro);
+        return u32::try_from((20_000 * numerator + 10 * whole) / (20 * whole)).unwrap_or(10_000);
+    }
+    let [left, right, matches, half, prefix] = [left, right, matches, half, prefix].map(|count| count as u128);
     let denominator = 3 * left * right * matches;
     let jaro = matches * matches * (left + right) + (matches - half) * left * right;
     let numerator = 10 * jaro + prefix * (denominator - jaro);
     let denominator = 10 * denominator;
     u32::try_from((2 * ONE * numerator + denominator) / (2 * denominator)).unwrap_or(10_000)
+}
+
+/// How often each letter or digit occurs in a text: once, twice, and how many more there are. Two of them bound what Jaro-Winkler can match.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Letters {
+    once: u64,
+    twice: u64,
+    more: u32,
+}
+
+impl Letters {
+    /// Letters of a text. O(n).
+    pub(crate) fn of(text: &[u8]) -> Self {
+        let mut letters = Self::default();
+        for byte in text {
+            let bit = match byte {
+                b'a'..=b'z' => 1 << (byte - b'a'),
+                b'0'..=b'9' => 1 << (byte - b'0' + 26),
+                _ => 1_u64 << (36 + byte % 28),
+            };
+            if letters.once & bit == 0 {
+                letters.once |= bit;
+            } else if letters.twice & bit == 0 {
+                letters.twice |= bit;
+            } else {
+                letters.more += 1;
+            }
+        }
+        letters
+    }
+
+    /// No fewer letters than the two have in common, each counted as often as both have it. O(1).
+    pub(crate) fn shared(self, other: Self) -> usize {
+        let pairs = (self.once & other.once).count_ones() + (self.twice & other.twice).count_ones();
+        (pairs + self.more.min(other.more)) as usize
+    }
+}
+
+/// No less than the Jaro-Winkler of two texts that share at most so many letters, in its units. O(1).
+pub(crate) fn jaro_winkler_bound(left: &[u8], right: &[u8], shared: usize) -> u32 {
+    let prefix = left.iter().zip(right).take(4).take_while(|(a, b)| a == b).count();
+    units(left.len(), right.len(), shared.min(left.len()).min(right.len()), 0, prefix)
 }
 
 fn window(left: usize, right: usize) -> usize {
@@ -119,6 +172,16 @@ mod tests {
             prop_assert_eq!(jaro_winkler(&a, &b), jaro_winkler(&b, &a));
             prop_assert!(jaro_winkler(&a, &b) <= 10_000);
             prop_assert_eq!(jaro_winkler(&a, &a), 10_000);
+        }
+
+        #[test]
+        fn shared_letters_bound_the_similarity(a in "[a-dxé0-2]{0,12}", b in "[a-dxé0-2]{0,12}") {
+            let (left, right) = (a.as_bytes(), b.as_bytes());
+            let shared = Letters::of(left).shared(Letters::of(right));
+            prop_assert!(jaro_winkler_units(left, right) <= jaro_winkler_bound(left, right, shared) || left == right);
+            let (near, longer) = (super::super::within_one(left, right), left.len().max(right.len()));
+            prop_assert!(!near || shared + 1 >= longer);
+            prop_assert!(!super::super::within_two(left, right) || shared + 2 >= longer);
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! Compared forms of attribute values, made once per distinct value.
 
-use crate::distance::{Code, metaphone, metaphone_of};
+use crate::distance::{Code, Letters, metaphone, metaphone_of};
 use crate::normalize::fold;
 use crate::tables::{NICKNAMES, PARTICLES};
 
@@ -15,6 +15,8 @@ pub(crate) const MISSING: u32 = u32::MAX;
 pub(crate) struct NameForm {
     /// Words without spaces; never empty.
     pub(crate) joined: String,
+    /// Letters of `joined`.
+    pub(crate) letters: Letters,
     /// Number of `joined`.
     pub(crate) id: TextId,
     /// Words of three letters or more.
@@ -43,6 +45,7 @@ impl NameForm {
         long_words.dedup();
         let code = metaphone(&joined);
         Some(Self {
+            letters: Letters::of(joined.as_bytes()),
             joined,
             id: MISSING,
             long_words,
@@ -90,6 +93,8 @@ pub(crate) struct StreetForm {
     pub(crate) name: String,
     /// First all-digit word and Metaphone of the first alphabetic word of two or more letters; empty if either is absent.
     pub(crate) key: String,
+    /// Letters of `name`.
+    pub(crate) letters: Letters,
     /// Metaphone of `name`.
     pub(crate) code: [u8; 8],
     /// Numbers of `number`, `name` and `key`; [`MISSING`] for an empty one.
@@ -123,7 +128,8 @@ impl StreetForm {
         let number = position.map(|index| words.remove(index)).unwrap_or_default().to_owned();
         let name = words.concat();
         let code = metaphone_of(&name);
-        Self { number, name, key, code, ids: StreetIds { number: MISSING, name: MISSING, key: MISSING } }
+        let letters = Letters::of(name.as_bytes());
+        Self { number, name, key, letters, code, ids: StreetIds { number: MISSING, name: MISSING, key: MISSING } }
     }
 }
 
@@ -132,6 +138,8 @@ impl StreetForm {
 pub(crate) struct CityForm {
     /// Words without spaces; never empty.
     pub(crate) joined: String,
+    /// Letters of `joined`.
+    pub(crate) letters: Letters,
     /// Metaphone of `joined`.
     pub(crate) code: [u8; 6],
     /// Number of `joined`.
@@ -142,7 +150,12 @@ impl CityForm {
     /// Form of a clean city; `None` if nothing can be compared.
     pub(crate) fn of(clean: &str) -> Option<Self> {
         let joined = clean.replace(' ', "");
-        (!joined.is_empty()).then(|| Self { code: metaphone_of(&joined), joined, id: MISSING })
+        (!joined.is_empty()).then(|| Self {
+            letters: Letters::of(joined.as_bytes()),
+            code: metaphone_of(&joined),
+            joined,
+            id: MISSING,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Levels of the attribute comparisons; the first true level wins, and a side that is missing gives level 0.
 
-use crate::distance::{jaro_winkler_units, osa_digits, within_one, within_two};
+use crate::distance::{jaro_winkler_bound, jaro_winkler_units, osa_digits, within_one, within_two};
 use crate::model::{BIRTH_DATE, EXTRA, FAMILY, GIVEN, MIDDLE, SUFFIX};
 use crate::record::{Day, NameForm, Records, Row, TextId};
 
@@ -39,8 +39,10 @@ fn fit(a: &NameForm, b: &NameForm) -> Fit {
     if left.len() == 1 || right.len() == 1 {
         return if left[0] == right[0] { Fit::Initial } else { Fit::Different };
     }
-    let similarity = jaro_winkler_units(left, right);
-    if similarity >= NEAR || (left.len() >= 4 && right.len() >= 4 && within_one(left, right)) {
+    // Too few letters in common for anything between near and loose: whoever is one edit away shares all letters but one.
+    let bound = jaro_winkler_bound(left, right, a.letters.shared(b.letters));
+    let similarity = if bound < LOOSE { 0 } else { jaro_winkler_units(left, right) };
+    if similarity >= NEAR || (similarity > 0 && left.len() >= 4 && right.len() >= 4 && within_one(left, right)) {
         Fit::Near
     } else if share(&a.long_ids, &b.long_ids) {
         Fit::Compound
@@ -174,6 +176,11 @@ pub(super) fn street(records: &Records, a: &Row, b: &Row) -> u8 {
         if left.ids.name == right.ids.name {
             return PART_EQUAL;
         }
+        let shared = left.letters.shared(right.letters);
+        let possible = jaro_winkler_bound(s, t, shared) >= CLOSE;
+        if !possible && shared + 2 < s.len().max(t.len()) {
+            return 4;
+        }
         match jaro_winkler_units(s, t) {
             NEAR.. => PART_NEAR,
             _ if within_two(s, t) => PART_NEAR,
@@ -210,7 +217,10 @@ pub(super) fn place(records: &Records, a: &Row, b: &Row) -> u8 {
         let (left, right) = (c.joined.as_bytes(), d.joined.as_bytes());
         if c.id == d.id {
             PART_EQUAL
-        } else if within_one(left, right) || jaro_winkler_units(left, right) >= NEAR_CITY {
+        } else if within_one(left, right)
+            || (jaro_winkler_bound(left, right, c.letters.shared(d.letters)) >= NEAR_CITY
+                && jaro_winkler_units(left, right) >= NEAR_CITY)
+        {
             PART_NEAR
         } else {
             3

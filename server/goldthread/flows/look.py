@@ -15,7 +15,7 @@ worker died, lost too many races, or would have held up intake, are redone by an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from math import inf
@@ -29,12 +29,15 @@ from goldthread.domain.errors import (
     SettingsError,
     TransientError,
 )
+from goldthread.domain.ids import BirthIds
 from goldthread.domain.policy import tier_of
 from goldthread.domain.ports import ProfileChange
 from goldthread.domain.words import ChangeCause, profile_public_id
 from goldthread.flows.components import Settlement, place, settle
+from goldthread.flows.epochs import HandOver, hang_anew, outdated
 from goldthread.flows.keys import KeyChanges, close_overused
 from goldthread.flows.retry import Retry
+from goldthread.flows.take import EvidenceOwnershipError
 from goldthread.flows.verdict import judge
 from goldthread.ledger import Ledger, LedgerTransaction, NewMark, ProfileRow, Step
 from goldthread.matching import Matcher
@@ -50,13 +53,21 @@ INLINE_RECORDS = 20_000
 """Looks whose components together hold more records than this are left to redo, so that intake goes on."""
 
 _MARKS = 1_000  # in one transaction: bounds how long it runs and what a lost race costs
-_CLOSINGS = 5  # once is enough unless others use further identifiers too much at the same moment
+_CLOSINGS = 5  # keys closed and phones hung anew for one look: twice is enough unless others bring about more of it at the same moment
 _FATAL = (ModelFileError, SchemaVersionError, SettingsError)  # this worker must not go on
 _REDO_SECONDS = (1.0, 300.0)  # first wait of a mark whose look failed, and the longest
 
 
 class _OversizedError(Exception):
     """A look would reach too many records."""
+
+
+class _HandOverError(Exception):
+    """Phones changed hands at other moments than the ledger says: their events must be hung anew before the look goes on."""
+
+    def __init__(self, token_ids: Collection[int]) -> None:
+        super().__init__()
+        self.token_ids = token_ids
 
 
 class _OverusedError(Exception):
@@ -85,9 +96,8 @@ class Look:
         known.update({row.profile_id: row for row in settlement.changed})
         self.changed = list(known.values())
         self.successors.update(settlement.successors)
-        for row in settlement.changed:
-            if row.live:
-                self.successors.pop(row.profile_id, None)
+        for row in (row for row in settlement.changed if row.live):
+            self.successors.pop(row.profile_id, None)
         self.reviews_opened += settlement.reviews_opened
         self.reviews_closed += settlement.reviews_closed
         self.marks += marks
@@ -96,7 +106,7 @@ class Look:
 @dataclass(frozen=True, slots=True)
 class _Done:
     settlement: Settlement
-    marks: int
+    marks: frozenset[int]
     compared: int
     kept: int
 
@@ -109,6 +119,7 @@ class Looker:
         *,
         ledger: Ledger,
         matcher: Matcher,
+        birth_ids: BirthIds,
         retry: Retry,
         metrics: Metrics,
         uniform: Callable[[], float],
@@ -116,6 +127,7 @@ class Looker:
     ) -> None:
         self._ledger = ledger
         self._matcher = matcher
+        self._birth_ids = birth_ids
         self._retry = retry
         self._metrics = metrics
         self._uniform = uniform
@@ -142,33 +154,38 @@ class Looker:
                 self._failed(error, marks=len(part), outcome="deferred")
                 report.deferred += len(part)
                 continue
-            if done is None or done.marks < len(part):
-                # Somebody else holds or held the rest.
-                report.deferred += len(part) - (0 if done is None else done.marks)
             if done is not None:
-                report.add(done.settlement, done.marks)
+                report.add(done.settlement, len(done.marks))
+            # Somebody else holds or held the rest.
+            report.deferred += len(part) if done is None else len(set(part) - done.marks)
         return report
 
-    def attempt(self, tx: LedgerTransaction, mark_ids: Sequence[int]) -> Look:
+    def attempt(self, tx: LedgerTransaction, mark_ids: Sequence[int], *, own: bool = False) -> Look:
         """Does the same inside an open look, for previews: all of it or an error that a retry may cure.
 
-        What a look would leave to redo for its size is left here as well, and counted as deferred.
+        `own` says that the transaction has the evidence for itself; `EvidenceOwnershipError` that it needs it. What a look would leave to
+        redo for its size is left here as well, and counted as deferred.
         """
-        report, most = Look(), self._inline_records
-        try:
+        report, asked = Look(), list(mark_ids)
+        for _ in range(_CLOSINGS):
             try:
-                done = self._attempt(tx, mark_ids, most=most)
+                done = self._attempt(tx, asked, most=self._inline_records)
             except _OverusedError as error:
                 changes = close_overused(tx, error.token_ids)
                 marks = [NewMark(record_id, Step.JUDGE) for record_id in changes.carriers]
-                more = tx.insert_marks(marks, cause=ChangeCause.REDO, actor="preview")
-                done = self._attempt(tx, [*mark_ids, *more], most=most)
-        except _OversizedError:
-            report.deferred += len(mark_ids)
-            return report
-        if done is not None:
-            report.add(done.settlement, done.marks)
-        return report
+            except _HandOverError as error:
+                if not own:
+                    raise EvidenceOwnershipError from None
+                marks = hang_anew(tx, self._matcher, self._birth_ids, error.token_ids).marks
+            except _OversizedError:
+                report.deferred += len(mark_ids)
+                return report
+            else:
+                if done is not None:
+                    report.add(done.settlement, len(done.marks))
+                return report
+            asked += tx.insert_marks(marks, cause=ChangeCause.REDO, actor="preview")
+        raise LedgerUnavailableError("keys change faster than they can be looked at")
 
     def redo(self, limit: int) -> int:
         """Works off up to `limit` marks that are due and returns how many; marks whose look fails are put behind the others.
@@ -196,8 +213,7 @@ class Looker:
         except _FATAL:
             raise
         except _OversizedError:
-            if len(mark_ids) > 1:
-                # Halves would meet the same component again and again.
+            if len(mark_ids) > 1:  # halves would meet the same component again and again
                 return sum(self._redo([mark_id]) for mark_id in mark_ids)
             return self._redo_whole(mark_ids[0])
         except LedgerUnavailableError as error:
@@ -207,7 +223,7 @@ class Looker:
             return self._redo_halves(mark_ids, error)
         except Exception as error:  # noqa: BLE001 (whatever it is, it must not come back first after a restart)
             return self._redo_halves(mark_ids, error)
-        return 0 if done is None else done.marks
+        return 0 if done is None else len(done.marks)
 
     def _redo_halves(self, mark_ids: Sequence[int], error: Exception) -> int:
         if len(mark_ids) == 1:
@@ -226,7 +242,7 @@ class Looker:
             raise
         except Exception as error:  # noqa: BLE001 (as above)
             return self._push_back(mark_ids, error)
-        return 0 if done is None else done.marks
+        return 0 if done is None else len(done.marks)
 
     def _push_back(self, mark_ids: Sequence[int], error: Exception) -> int:
         base, most = _REDO_SECONDS
@@ -252,12 +268,13 @@ class Looker:
         seconds_left: Callable[[], float] = lambda: inf,
     ) -> _Done | None:
         """One look, tried again on a fresh snapshot where it lost a race; None if none of the marks was to be had."""
+        asked = list(mark_ids)
 
         def work() -> _Done | None:
             seconds = seconds_left()
             with self._metrics.stage("look"), self._ledger.look(seconds=seconds) as tx:
                 tx.limit_statements(seconds)
-                return self._attempt(tx, mark_ids, most=most)
+                return self._attempt(tx, asked, most=most)
 
         for _ in range(_CLOSINGS):
             try:
@@ -265,8 +282,10 @@ class Looker:
                 break
             except _OverusedError as error:
                 self._close(error.uses)
+            except _HandOverError as error:
+                asked += self._hand_over(error.token_ids, seconds_left)
         else:
-            raise LedgerUnavailableError("identifiers are closed faster than they can be looked at")
+            raise LedgerUnavailableError("keys change faster than they can be looked at")
         if done is not None:
             done.settlement.count(self._metrics)
             self._metrics.pairs.labels("kept").inc(done.kept)
@@ -290,8 +309,26 @@ class Looker:
                 changes.publish(tx)
                 return changes
 
-        for kind, closed in self._retry.call("overused", work).closed.items():
-            self._metrics.keys_closed.labels(kind).inc(closed)
+        self._retry.call("overused", work).count(self._metrics)
+
+    def _hand_over(self, token_ids: Collection[int], seconds_left: Callable[[], float]) -> list[int]:
+        """Hangs the events of phones anew that changed hands at other moments than before, as evidence of its own, and gives its marks."""
+
+        def work() -> tuple[HandOver, list[int]]:
+            seconds = seconds_left()
+            with self._ledger.transaction(seconds=seconds) as tx:
+                tx.limit_statements(seconds)
+                tx.own_evidence()
+                self._model_id(tx)
+                done = hang_anew(tx, self._matcher, self._birth_ids, token_ids)
+                marks = tx.insert_marks(done.marks, cause=ChangeCause.REDO, actor="handed over")
+                done.keys.publish(tx)
+                return done, marks
+
+        done, marks = self._retry.call("hand_over", work, seconds_left=seconds_left)
+        self._metrics.hand_overs.inc(done.phones)
+        done.keys.count(self._metrics)
+        return marks
 
     def _model_id(self, tx: LedgerTransaction) -> int:
         matcher = self._matcher
@@ -310,10 +347,11 @@ class Looker:
             return None
         model_id = self._model_id(tx)
         uses = frozenset((mark.record_id, mark.used_on) for mark in marks if mark.used_on is not None)
-        overused = self._overused(tx, uses)
-        if overused:
+        if overused := self._overused(tx, uses):
             raise _OverusedError(uses, overused)
         marked = {mark.record_id for mark in marks}
+        if handed_over := outdated(matcher, tx.phones(record_ids=marked)):
+            raise _HandOverError(handed_over.keys())
         deep = {mark.record_id for mark in marks if mark.step > Step.SUM}
         with metrics.stage("evidence"):
             judged = {mark.record_id for mark in marks if mark.step is Step.JUDGE}
@@ -334,7 +372,7 @@ class Looker:
             settlement = settle(tx, placement, marks=marks, operations=operations, summed=summed, model_id=model_id)
             tx.drop_marks([mark.mark_id for mark in marks])
             self._publish(tx, settlement)
-        return _Done(settlement, len(marks), verdict.compared, verdict.kept)
+        return _Done(settlement, frozenset(mark.mark_id for mark in marks), verdict.compared, verdict.kept)
 
     def _publish(self, tx: LedgerTransaction, settlement: Settlement) -> None:
         """Queues what changed for the relay."""

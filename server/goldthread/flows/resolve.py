@@ -78,7 +78,7 @@ class ResolveFlow:
         def answer() -> ResolveResult:
             with self._ledger.look(seconds=left()) as tx:
                 tx.limit_statements(left())
-                return self._answer(tx, taken.records[key], duplicate=key in taken.repeated, new=None)
+                return self._answer(tx, valid, duplicate=key in taken.repeated, new=None)
 
         return self._retry.call("resolve", answer, seconds_left=left)
 
@@ -117,13 +117,16 @@ class ResolveFlow:
                 key = (event.source, event.event_id)
                 if taken.conflicts:
                     raise EventIdConflictError(source=event.source, event_id=event.event_id)
-                self._looker.attempt(tx, taken.marks)
-                return self._answer(tx, taken.records[key], duplicate=key in taken.repeated, new=taken.new_records > 0)
+                self._looker.attempt(tx, taken.marks, own=own)
+                return self._answer(tx, event, duplicate=key in taken.repeated, new=taken.new_records > 0)
 
         return owning_if_needed(attempt)
 
-    def _answer(self, tx: LedgerTransaction, record_id: int, *, duplicate: bool, new: bool | None) -> ResolveResult:
-        """Where the record stands; `new` is None outside previews, else whether the claim was not known before."""
+    def _answer(self, tx: LedgerTransaction, event: Event, *, duplicate: bool, new: bool | None) -> ResolveResult:
+        """Where the event's record stands; `new` is None outside previews, else whether the claim was not known before."""
+        # Asked for again: a look may have found that the event belongs to another epoch, and so to another record.
+        [seen] = tx.seen_events([event]).values()
+        record_id = seen.record_id
         standing = tx.standing(record_id)
         pairs = sorted(tx.pairs_with(record_id), key=lambda pair: (-pair.score, pair.low, pair.high))
         others = {pair.high if pair.low == record_id else pair.low for pair in pairs}

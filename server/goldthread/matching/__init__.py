@@ -1,5 +1,6 @@
 """Matching: the only importer of the Rust core. Everything is batch-shaped; normalisation happens in Rust alone."""
 
+from goldthread.matching.epochs import NamedSpan, epoch_at, epoch_token, hand_overs
 from goldthread.matching.identifiers import DigestedIdentifier, LookupKey, check_region, digest_identifiers
 from goldthread.matching.keys import MASTER_KEY_BYTES, Keys
 from goldthread.matching.matcher import (
@@ -24,8 +25,12 @@ __all__ = [
     "LookupKey",
     "Matchable",
     "Matcher",
+    "NamedSpan",
     "Refusal",
     "ScoredPair",
     "check_region",
     "digest_identifiers",
+    "epoch_at",
+    "epoch_token",
+    "hand_overs",
 ]

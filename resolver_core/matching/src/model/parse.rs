@@ -11,6 +11,7 @@ use crate::words::{COMPARISONS, IDENTIFIER_TYPES};
 
 const LIMIT: i64 = WEIGHT_LIMIT;
 const ANY_COUNT: i64 = 1_000_000_000_000;
+const CENTURY_DAYS: i64 = 36_525;
 
 fn part(name: &str) -> Option<Part> {
     Some(match name {
@@ -149,6 +150,7 @@ impl Model {
         let mut identifiers = root.section("identifiers")?;
         let mut frequency = root.section("frequency")?;
         let (slope, intercept) = calibration(&mut root, calibrated)?;
+        let mut epochs = root.section("epochs")?;
         let mut limits = root.section("limits")?;
 
         let model = Self {
@@ -165,6 +167,7 @@ impl Model {
             max_block: blocking.number("max_block", 2, 1_000_000)?,
             rules: blocking_rules(&mut blocking)?,
             generic: generic(root.section("generic")?)?,
+            phone_gap_days: epochs.integer("phone_gap_days", 1, CENTURY_DAYS)?,
             limits: by_type(&mut limits)?,
             corroboration: identifiers.number("corroboration", 0, LIMIT)?,
             weights: weights(&mut root)?,
@@ -179,7 +182,7 @@ impl Model {
         if model.edge_floor > model.review {
             return thresholds.refuse("edge_floor", "above review");
         }
-        for section in [prior, thresholds, partition, blocking, limits, identifiers, frequency, root] {
+        for section in [prior, thresholds, partition, blocking, epochs, limits, identifiers, frequency, root] {
             section.close()?;
         }
         Ok(model)
@@ -208,6 +211,11 @@ mod tests {
         assert_eq!(complaint("purchases_per_day = 30\n", ""), "generic.purchases_per_day");
         assert_eq!(complaint("stores_per_day = 5\n", ""), "generic.stores_per_day");
         assert_eq!(complaint("stores_per_day = 5", "stores_per_day = 0"), "generic.stores_per_day");
+        assert_eq!(complaint("[epochs]", "[ages]"), "epochs");
+        assert_eq!(complaint("[epochs]", "[epochs]\nemail_gap_days = 1"), "epochs.email_gap_days");
+        assert_eq!(complaint("phone_gap_days = 90\n", ""), "epochs.phone_gap_days");
+        assert_eq!(complaint("phone_gap_days = 90", "phone_gap_days = 0"), "epochs.phone_gap_days");
+        assert_eq!(complaint("phone_gap_days = 90", "phone_gap_days = 36526"), "epochs.phone_gap_days");
         assert_eq!(complaint("[limits]", "[caps]"), "limits");
         assert_eq!(complaint("[limits]", "[limits]\nshoe = 1"), "limits.shoe");
         assert_eq!(complaint("loyalty_card = 3\n", ""), "limits.loyalty_card");

@@ -93,9 +93,9 @@ def _records(view: View, expectation: Expectation) -> Iterator[str]:
 def _keys(view: View, expectation: Expectation) -> Iterator[str]:
     yield from differences("generic token", expectation.generic, set(view.generic))
     wanted = {
-        (phone, epoch, at)
-        for phone, moments in expectation.hand_overs.items()
-        for epoch, at in enumerate(moments, start=1)
+        (phone, epoch, *one)
+        for phone, found in expectation.hand_overs.items()
+        for epoch, one in enumerate(found, start=1)
     }
     yield from differences("hand-over", wanted, set(view.hand_overs))
 

@@ -22,6 +22,7 @@ from gate.plan import Said
 from gate.towns import Claim
 from goldthread.matching import Keys
 from oracle.engine import keys_of
+from oracle.epochs import HandOver
 from oracle.evidence import Event, EventId, Golden, Purchase, expected
 from oracle.forms import prepare
 from oracle.identity import Digest, address_of, token_of
@@ -56,7 +57,7 @@ class ExpectedRecord:
 class Expectation:
     """The whole ledger by addresses: events that count (with payload digest and record), payloads put aside, records, partition.
 
-    `hand_overs` are the moments at which phones changed hands, and `owners` the records of those who have them now.
+    `hand_overs` are when phones changed hands and who opened what began then, and `owners` the records of those who have them now.
     """
 
     events: dict[EventId, tuple[bytes, bytes]] = field(default_factory=dict)
@@ -65,7 +66,7 @@ class Expectation:
     records: dict[bytes, ExpectedRecord] = field(default_factory=dict)
     tokens: set[bytes] = field(default_factory=set)
     generic: set[bytes] = field(default_factory=set)
-    hand_overs: dict[bytes, tuple[datetime, ...]] = field(default_factory=dict)
+    hand_overs: dict[bytes, tuple[HandOver, ...]] = field(default_factory=dict)
     owners: dict[bytes, frozenset[bytes]] = field(default_factory=dict)
     rehung: set[bytes] = field(default_factory=set)
     clusters: dict[Cluster, Golden] = field(default_factory=dict)
@@ -236,9 +237,9 @@ def _expected_of(said: Sequence[Said], *, master_key: bytes, model_text: str) ->
         },
         tokens={one.token for event in held.events.values() for one in event.record.identifiers},
         generic=set(found.generic),
-        hand_overs={phone: tuple(moments) for phone, moments in held.hand_overs.items()},
+        hand_overs={phone: tuple(found) for phone, found in held.hand_overs.items()},
         owners={phone: held.owners(phone) for phone in held.hand_overs},
-        rehung=set(held.epochs),
+        rehung=set(held.bases),
         clusters=dict(found.profiles),
         ambiguous=dict(found.outcome.ambiguous),
         reviews=set(found.outcome.reviews),

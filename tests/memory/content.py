@@ -118,13 +118,13 @@ def content_of(at: Tables) -> Content:
         ),
         model=None if used is None else (model[used.model_id], used.next_record is None and used.next_token is None),
         bases={
-            row.address: (row.base_address, row.epoch) for row in at.record.values() if row.base_address is not None
+            row.address: (row.base_address, row.opener) for row in at.record.values() if row.base_address is not None
         },
         epochs=frozenset((token[key], address[record], epoch) for (record, key), epoch in at.epoch.items() if epoch),
         latest={row.token: row.epochs for row in at.token.values() if row.epochs},
         hand_overs=frozenset(
-            (token[key], epoch, moment)
-            for key, moments in at.began.items()
-            for epoch, moment in enumerate(moments, start=1)
+            (token[key], epoch, moment, opener)
+            for key, began in at.began.items()
+            for epoch, (moment, opener) in enumerate(began, start=1)
         ),
     )

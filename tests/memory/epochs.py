@@ -1,17 +1,17 @@
 """Twins of queries/epochs.sql: phones that change hands, and records that events are hung on anew.
 
-`Tables.began` has the moments of each phone, `Tables.epoch` the epoch at which a record carries a token, 0 left out.
+`Tables.began` has when each phone changed hands and who opened that epoch, `Tables.epoch` the epoch at which a record carries a token, 0 left out.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from memory.intake import add_record, columns_of
 from memory.rows import Record, Token
-from memory.tables import EventKey, Index, Tables
+from memory.tables import EventKey, Index, Tables, require
 
 __all__ = [
     "clone_records",
@@ -42,9 +42,18 @@ def _asked(row: Token) -> bool:
     return row.type == _PHONE and (row.epochs > 0 or (row.name_keys > 1 and not row.generic))
 
 
+def _come(at: Tables, token_id: int, moment: datetime) -> list[tuple[datetime, bytes]]:
+    return [one for one in at.began.get(token_id, ()) if one[0] <= moment]
+
+
+def _arrays(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any] | None]:
+    """Columns as array_agg gives them: NULL for no rows."""
+    return [[row[place] for row in rows] or None for place in range(width)]
+
+
 def hand_overs_of(at: Tables, given: Given) -> Rows:
     ids = ((token, at.token_by_value.get(token)) for token in given["tokens"])
-    return [(token, moment) for token, token_id in ids if token_id is not None for moment in at.began.get(token_id, ())]
+    return [(token, *one) for token, token_id in ids if token_id is not None for one in at.began.get(token_id, ())]
 
 
 def hung_claims(at: Tables, given: Given) -> Rows:
@@ -63,9 +72,12 @@ def phones(at: Tables, given: Given) -> Rows:
         row = at.token[token_id]
         if _asked(row):
             carriers = [] if row.generic else [at.record[record_id] for record_id in at.carriers.get(token_id, ())]
-            named = [(one.name_key, one.first_seen, one.last_seen) for one in carriers if one.name_key is not None]
-            columns = zip(*named, strict=True) if named else (None, None, None)
-            found.append((token_id, row.generic, at.began.get(token_id, ()), *columns))
+            named = [
+                (one.name_key, one.first_seen, one.last_seen, one.address)
+                for one in carriers
+                if one.name_key is not None
+            ]
+            found.append((token_id, row.generic, *_arrays(at.began.get(token_id, ()), 2), *_arrays(named, 4)))
     return found
 
 
@@ -81,8 +93,9 @@ def forget_hand_overs(at: Tables, given: Given) -> Rows:
 
 
 def insert_hand_overs(at: Tables, given: Given) -> Rows:
-    for token_id, _, moment in sorted(columns_of(given, "token_ids", "epochs", "moments")):
-        at.put(at.began, token_id, (*at.began.get(token_id, ()), moment))
+    for token_id, _, *one in sorted(columns_of(given, "token_ids", "epochs", "moments", "openers")):
+        require(len(one[1]) == 32, "token_epoch_opener_length")
+        at.put(at.began, token_id, (*at.began.get(token_id, ()), tuple(one)))
     return []
 
 
@@ -98,10 +111,12 @@ def misplaced_events(at: Tables, given: Given) -> Rows:
         row = at.record[record_id]
         for key in at.events_of.get(record_id, ()) if row.name_key is None else ():
             occurred_at = at.inbox[key].occurred_at
-            epoch = sum(bisect_right(at.began.get(token_id, ()), occurred_at) for token_id in at.tokens_of[record_id])
-            if epoch != row.epoch:
-                found.append((*key, record_id, row.base, epoch))
-    return sorted(found)
+            come = [one for token_id in at.tokens_of[record_id] for one in _come(at, token_id, occurred_at)]
+            last = max((moment for moment, _ in come), default=None)
+            opener = min((opener for moment, opener in come if moment == last), default=None)
+            if opener != row.opener:
+                found.append((*key, record_id, row.base, opener))
+    return sorted(found, key=lambda row: row[:2])
 
 
 def records_at(at: Tables, given: Given) -> Rows:
@@ -111,11 +126,11 @@ def records_at(at: Tables, given: Given) -> Rows:
 
 def clone_records(at: Tables, given: Given) -> Rows:
     found: Rows = []
-    columns = columns_of(given, "addresses", "birth_ids", "epochs", "base_addresses", "origins")
-    for address, birth_id, epoch, base_address, origin in sorted(columns):
+    columns = columns_of(given, "addresses", "birth_ids", "openers", "base_addresses", "origins")
+    for address, birth_id, opener, base_address, origin in sorted(columns, key=lambda row: row[0]):
         kept = at.record[origin]
         said = kept.source, kept.attributes, None, kept.first_seen, kept.last_seen
-        row = Record(at.next("record"), address, birth_id, *said, 0, 0, 0, None, "", epoch, base_address)
+        row = Record(at.next("record"), address, birth_id, *said, 0, 0, 0, None, "", opener, base_address)
         add_record(at, row)
         found.append((address, row.record_id))
     return found
@@ -157,7 +172,7 @@ def renew_epochs(at: Tables, given: Given) -> Rows:
     carried |= {(record_id, key) for key in given["token_ids"] for record_id in at.carriers.get(key, ())}
     found: Rows = []
     for record_id, token_id in carried:
-        epoch = bisect_right(at.began.get(token_id, ()), at.record[record_id].first_seen)
+        epoch = len(_come(at, token_id, at.record[record_id].first_seen))
         if at.epoch.get((record_id, token_id), 0) != epoch:
             at.put(at.epoch, (record_id, token_id), epoch)
             found.append((record_id, token_id))

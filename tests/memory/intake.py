@@ -162,7 +162,7 @@ def upsert_records(at: Tables, given: Given) -> Rows:
     columns = columns_of(
         given,
         *("addresses", "birth_ids", "sources", "name_keys", "first_seen", "last_seen", "sightings"),
-        *("purchase_counts", "purchase_totals", "last_purchases", "last_stores", "epochs", "base_addresses"),
+        *("purchase_counts", "purchase_totals", "last_purchases", "last_stores", "openers", "base_addresses"),
     )
     found: Rows = []
     for said, (address, birth_id, source, *rest) in zip(attributes, columns, strict=True):
@@ -181,7 +181,7 @@ def upsert_records(at: Tables, given: Given) -> Rows:
 
 def add_record(at: Tables, row: Record) -> None:
     """Writes a new record, with what finds it."""
-    require((row.epoch == 0) == (row.base_address is None), "record_base_address_of_later_epoch")
+    require((row.opener is None) == (row.base_address is None), "record_base_address_of_later_epoch")
     at.put(at.record, row.record_id, row)
     at.put(at.record_by_address, row.address, row.record_id)
     at.put(at.record_by_birth, row.birth_id, row.record_id)

@@ -46,7 +46,7 @@ class Record(NamedTuple):
     purchase_total_minor: int
     last_purchase_at: datetime | None
     last_purchase_store: str
-    epoch: int = 0
+    opener: bytes | None = None
     base_address: bytes | None = None
 
     @property

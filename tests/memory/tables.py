@@ -72,7 +72,7 @@ class Tables:
         self.tokens_of: Index = {}
         self.carriers: Index = {}
         self.names: Index = {}
-        self.began: dict[int, tuple[datetime, ...]] = {}
+        self.began: dict[int, tuple[tuple[datetime, bytes], ...]] = {}
         self.epoch: dict[tuple[int, int], int] = {}
         self.epochs_of: Index = {}
         self.block: dict[int, Block] = {}

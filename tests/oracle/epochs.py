@@ -11,26 +11,46 @@ from typing import NamedTuple
 
 from oracle.records import IDENTIFIER_TYPES, Record
 
-__all__ = ["HandOvers", "Named", "carried_at", "epoch_address", "epoch_at", "epoch_token", "hand_overs", "phones_of"]
+__all__ = [
+    "HandOver",
+    "HandOvers",
+    "Named",
+    "carried_at",
+    "epoch_address",
+    "epoch_at",
+    "epoch_token",
+    "hand_overs",
+    "opener_at",
+    "phones_of",
+]
 
 _PHONE = IDENTIFIER_TYPES.index("phone") + 1
 
-HandOvers = Mapping[bytes, Sequence[datetime]]
-"""Moments at which phones changed hands, ascending, by token; phones that never did are left out."""
+
+class HandOver(NamedTuple):
+    """A moment at which a phone changed hands, and the address of the named record that opened an epoch then."""
+
+    at: datetime
+    opener: bytes
+
+
+HandOvers = Mapping[bytes, Sequence[HandOver]]
+"""When phones changed hands, ascending, by token; phones that never did are left out."""
 
 
 class Named(NamedTuple):
-    """A named base record that carries a phone: its name key, first and last time."""
+    """A named base record that carries a phone: its address, name key, first and last time."""
 
+    address: bytes
     name_key: str
     first: datetime
     last: datetime
 
 
-def hand_overs(carriers: Collection[Named], *, gap_days: int) -> tuple[datetime, ...]:
-    """Moments at which a phone that is not generic changed hands, ascending."""
+def hand_overs(carriers: Collection[Named], *, gap_days: int) -> tuple[HandOver, ...]:
+    """When a phone that is not generic changed hands, ascending."""
     return tuple(
-        moment
+        HandOver(moment, min(one.address for one in carriers if one.first == moment))
         for moment in sorted({one.first for one in carriers})
         if _changes_hands(
             [one for one in carriers if one.first < moment], [one for one in carriers if one.first >= moment], gap_days
@@ -59,22 +79,25 @@ def phones_of(record: Record) -> set[bytes]:
 
 
 def epoch_at(moment: datetime, phones: Iterable[bytes], known: HandOvers) -> int:
-    """Hand-overs of these phones up to a moment, itself included."""
-    return sum(at <= moment for phone in phones for at in known.get(phone, ()))
+    """How many hand-overs of these phones there were up to a moment, itself included."""
+    return sum(one.at <= moment for phone in phones for one in known.get(phone, ()))
 
 
-def epoch_address(key: bytes, base: bytes, epoch: int) -> bytes:
+def opener_at(moment: datetime, phones: Iterable[bytes], known: HandOvers) -> bytes | None:
+    """Who opened the epoch that a claim with these phones is in: of the latest hand-over by then; None in the first one."""
+    so_far = [one for phone in phones for one in known.get(phone, ()) if one.at <= moment]
+    latest = max((one.at for one in so_far), default=None)
+    return min((one.opener for one in so_far if one.at == latest), default=None)
+
+
+def epoch_address(key: bytes, base: bytes, opener: bytes | None) -> bytes:
     """Address, under the address key, of the record on which the events of one epoch of a claim hang."""
-    return hmac.new(key, _with_epoch(base, epoch), hashlib.sha256).digest() if epoch else base
+    return base if opener is None else hmac.new(key, base + b"\0" + opener, hashlib.sha256).digest()
 
 
 def epoch_token(token: bytes, epoch: int) -> bytes:
     """What a record carries that had a phone in one epoch of it."""
-    return hashlib.sha256(_with_epoch(token, epoch)).digest() if epoch else token
-
-
-def _with_epoch(digest: bytes, epoch: int) -> bytes:
-    return digest + b"\0" + str(epoch).encode()
+    return hashlib.sha256(token + b"\0" + str(epoch).encode()).digest() if epoch else token
 
 
 def carried_at(record: Record, address: bytes, moment: datetime, known: HandOvers) -> Record:

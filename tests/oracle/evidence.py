@@ -19,7 +19,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from oracle.engine import generic_tokens, match
-from oracle.epochs import HandOvers, Named, carried_at, epoch_address, epoch_at, hand_overs, phones_of
+from oracle.epochs import HandOvers, Named, carried_at, epoch_address, epoch_at, hand_overs, opener_at, phones_of
 from oracle.forms import prepare
 from oracle.model import Model
 from oracle.partition import Cluster, Outcome
@@ -145,18 +145,24 @@ class Holdings:
     """Evidence in the ledger: counting events and the record on which each hangs, payloads put aside, records by address, use of tokens.
 
     `closed` are the tokens closed by their use, `generic` all generic ones; of tokens as claims have them, like `hand_overs`.
-    `epochs` are those of records whose address is not their base address.
+    `bases` are base address and opener of the records whose address is not their base address.
     """
 
     events: Mapping[EventId, Event]
     homes: Mapping[EventId, bytes]
     quarantined: frozenset[tuple[EventId, bytes]]
     records: Mapping[bytes, HeldRecord]
-    epochs: Mapping[bytes, tuple[bytes, int]]
+    bases: Mapping[bytes, tuple[bytes, bytes]]
     use: Mapping[tuple[bytes, date], Use]
     closed: frozenset[bytes]
     generic: frozenset[bytes]
     hand_overs: HandOvers
+
+    def numbered(self) -> frozenset[tuple[bytes, int, datetime, bytes]]:
+        """Every hand-over: phone, the epoch that begins, when, and its opener."""
+        return frozenset(
+            (phone, epoch, *one) for phone, found in self.hand_overs.items() for epoch, one in enumerate(found, start=1)
+        )
 
     def phone_epochs(self) -> frozenset[tuple[bytes, bytes, int]]:
         """Phone, record that carries it, and the epoch in which it does; those of the first epoch left out."""
@@ -258,26 +264,26 @@ def holdings(events: Iterable[Event], model: Model, *, address_key: bytes) -> Ho
     hanging: dict[bytes, list[Event]] = defaultdict(list)
     for event in chosen.values():
         hanging[event.record.address].append(event)
-    bases = [HeldRecord(_claim(ones), tuple(sorted(ones, key=lambda one: one.key))) for ones in hanging.values()]
+    undivided = [HeldRecord(_claim(ones), tuple(sorted(ones, key=lambda one: one.key))) for ones in hanging.values()]
     use = use_by_day(chosen.values())
     closed = closed_by_use(use, model)
-    generic = frozenset(generic_tokens([base.record for base in bases], model) | closed)
-    handed = _hand_overs(bases, generic, model)
+    generic = frozenset(generic_tokens([one.record for one in undivided], model) | closed)
+    handed = _hand_overs(undivided, generic, model)
     records: dict[bytes, HeldRecord] = {}
-    epochs: dict[bytes, tuple[bytes, int]] = {}
-    for base in bases:
-        for epoch, ones in _by_epoch(base, handed).items():
-            address = epoch_address(address_key, base.record.address, epoch)
+    bases: dict[bytes, tuple[bytes, bytes]] = {}
+    for base in undivided:
+        for opener, ones in _by_epoch(base, handed).items():
+            address = epoch_address(address_key, base.record.address, opener)
             first = min(one.occurred_at for one in ones)
             records[address] = HeldRecord(carried_at(base.record, address, first, handed), tuple(ones))
-            if epoch:
-                epochs[address] = base.record.address, epoch
+            if opener is not None:
+                bases[address] = base.record.address, opener
     return Holdings(
         events=chosen,
         homes={event.key: address for address, held in records.items() for event in held.events},
         quarantined=frozenset((event.key, event.digest) for event in sent if event.digest != chosen[event.key].digest),
         records=records,
-        epochs=epochs,
+        bases=bases,
         use=use,
         closed=closed,
         generic=generic,
@@ -285,24 +291,24 @@ def holdings(events: Iterable[Event], model: Model, *, address_key: bytes) -> Ho
     )
 
 
-def _hand_overs(bases: Iterable[HeldRecord], generic: frozenset[bytes], model: Model) -> HandOvers:
+def _hand_overs(undivided: Iterable[HeldRecord], generic: frozenset[bytes], model: Model) -> HandOvers:
     """When each phone that is not generic changed hands."""
     carriers: dict[bytes, list[Named]] = defaultdict(list)
-    for base in bases:
+    for base in undivided:
         name_key = prepare(base.record).name_key
         for phone in phones_of(base.record) - generic if name_key is not None else ():
-            carriers[phone].append(Named(str(name_key), base.first_seen, base.last_seen))
+            carriers[phone].append(Named(base.record.address, str(name_key), base.first_seen, base.last_seen))
     found = {phone: hand_overs(ones, gap_days=model.phone_gap_days) for phone, ones in carriers.items()}
     return {phone: moments for phone, moments in found.items() if moments}
 
 
-def _by_epoch(base: HeldRecord, handed: HandOvers) -> dict[int, list[Event]]:
-    """The events of a base record by their epoch: all in the first if it has a name, else by what its phones were at their time."""
+def _by_epoch(base: HeldRecord, handed: HandOvers) -> dict[bytes | None, list[Event]]:
+    """The events of a base record by who opened their epoch: all in the first if it has a name, else by what its phones were at their time."""
     if prepare(base.record).name_key is not None:
-        return {0: list(base.events)}
-    found: dict[int, list[Event]] = defaultdict(list)
+        return {None: list(base.events)}
+    found: dict[bytes | None, list[Event]] = defaultdict(list)
     for event in base.events:
-        found[epoch_at(event.occurred_at, phones_of(base.record), handed)].append(event)
+        found[opener_at(event.occurred_at, phones_of(base.record), handed)].append(event)
     return found
 
 

@@ -12,22 +12,35 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
-from goldthread.domain.words import IdentifierType
-from goldthread.ledger import LedgerTransaction, RecordRow, TokenRow
+from goldthread.domain.words import ChangeCause, IdentifierType
+from goldthread.ledger import Ledger, LedgerTransaction, NewMark, RecordRow, Step, TokenRow
 from goldthread.matching import BlockingKey, Matchable, Matcher, epoch_token
 from goldthread.telemetry.metrics import Metrics
 
 __all__ = [
     "KeyChanges",
     "NewRecord",
+    "OverusedError",
+    "close_by_use",
     "close_overused",
     "hang_again",
     "hang_keys",
     "matchable",
+    "overused_by",
     "recount_tokens",
     "unhang_keys",
 ]
+
+
+class OverusedError(Exception):
+    """Tokens must be closed before a look goes on: those of `uses`, `(record, UTC day)`."""
+
+    def __init__(self, uses: frozenset[tuple[int, date]], token_ids: Sequence[int]) -> None:
+        super().__init__()
+        self.uses = uses
+        self.token_ids = token_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +176,26 @@ def close_overused(tx: LedgerTransaction, token_ids: Collection[int]) -> KeyChan
     closed = tx.close_overused(token_ids)
     changes.add_token(tx, {token_id for token_id, _ in closed})
     changes.closed.update(_label(type_) for _, type_ in closed)
+    return changes
+
+
+def overused_by(tx: LedgerTransaction, matcher: Matcher, uses: frozenset[tuple[int, date]]) -> list[int]:
+    """Tokens, not generic yet, that were used too much on one of these days, with what these records carry: `(record, UTC day)`."""
+    return tx.overused_tokens(uses, purchases_per_day=matcher.purchases_per_day, stores_per_day=matcher.stores_per_day)
+
+
+def close_by_use(ledger: Ledger, matcher: Matcher, uses: frozenset[tuple[int, date]]) -> KeyChanges:
+    """Closes tokens that were used too much in a transaction of its own, as evidence: with marks on all their carriers.
+
+    Looks again first: since the snapshot that told, purchases may have been taken back.
+    """
+    with ledger.transaction() as tx:
+        tx.share_evidence()
+        tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
+        changes = close_overused(tx, overused_by(tx, matcher, uses))
+        marks = [NewMark(record_id, Step.JUDGE) for record_id in changes.carriers]
+        tx.insert_marks(marks, cause=ChangeCause.REDO, actor="overused")
+        changes.publish(tx)
     return changes
 
 

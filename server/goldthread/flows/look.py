@@ -34,10 +34,9 @@ from goldthread.domain.policy import tier_of
 from goldthread.domain.ports import ProfileChange
 from goldthread.domain.words import ChangeCause, profile_public_id
 from goldthread.flows.components import Settlement, place, settle
-from goldthread.flows.epochs import HandOver, hang_anew, outdated
-from goldthread.flows.keys import KeyChanges, close_overused
+from goldthread.flows.epochs import HandOverError, HungAnew, hand_over, hang_anew, outdated
+from goldthread.flows.keys import OverusedError, close_by_use, close_overused, overused_by
 from goldthread.flows.retry import Retry
-from goldthread.flows.take import EvidenceOwnershipError
 from goldthread.flows.verdict import judge
 from goldthread.ledger import Ledger, LedgerTransaction, NewMark, ProfileRow, Step
 from goldthread.matching import Matcher
@@ -53,7 +52,10 @@ INLINE_RECORDS = 20_000
 """Looks whose components together hold more records than this are left to redo, so that intake goes on."""
 
 _MARKS = 1_000  # in one transaction: bounds how long it runs and what a lost race costs
-_CLOSINGS = 5  # keys closed and phones hung anew for one look: twice is enough unless others bring about more of it at the same moment
+_IDLE_ROUNDS = 5  # of one look, in which keys were to be closed or phones hung anew and others had done it: enough unless they go on at it
+_ROUNDS = 100  # of one look, whatever they did: a hand-over concerns other phones of its carriers, of which more may have changed hands
+_HAND_OVER_SECONDS = 1.0  # a caller with less time leaves to redo what keeps all others from the evidence
+_RESTLESS = "keys change faster than they can be looked at"
 _FATAL = (ModelFileError, SchemaVersionError, SettingsError)  # this worker must not go on
 _REDO_SECONDS = (1.0, 300.0)  # first wait of a mark whose look failed, and the longest
 
@@ -62,26 +64,16 @@ class _OversizedError(Exception):
     """A look would reach too many records."""
 
 
-class _HandOverError(Exception):
-    """Phones changed hands at other moments than the ledger says: their events must be hung anew before the look goes on."""
-
-    def __init__(self, token_ids: Collection[int]) -> None:
-        super().__init__()
-        self.token_ids = token_ids
-
-
-class _OverusedError(Exception):
-    """Tokens must be closed before the look goes on: those of `uses`, `(record, UTC day)`."""
-
-    def __init__(self, uses: frozenset[tuple[int, date]], token_ids: Sequence[int]) -> None:
-        super().__init__()
-        self.uses = uses
-        self.token_ids = token_ids
+class _RestlessError(LedgerUnavailableError):
+    """Others change keys faster than one look can follow."""
 
 
 @dataclass(slots=True)
 class Look:
-    """What looks wrote: changed profiles at their new versions, where the records of ended ones went, reviews, marks done and left to redo."""
+    """What looks wrote: changed profiles at their new versions, where the records of ended ones went, reviews, marks done and left to redo.
+
+    `made` are records that a preview had to make because phones changed hands.
+    """
 
     changed: list[ProfileRow] = field(default_factory=list)
     successors: dict[UUID, tuple[UUID, ...]] = field(default_factory=dict)
@@ -89,6 +81,7 @@ class Look:
     reviews_closed: int = 0
     marks: int = 0
     deferred: int = 0
+    made: set[int] = field(default_factory=set)
 
     def add(self, settlement: Settlement, marks: int) -> None:
         """Adds one transaction's work; of a profile that changed twice the last state counts."""
@@ -112,7 +105,10 @@ class _Done:
 
 
 class Looker:
-    """Looks at marked records with one matcher. Safe to call from several threads. `uniform` draws from [0, 1)."""
+    """Looks at marked records with one matcher. Safe to call from several threads. `uniform` draws from [0, 1).
+
+    `grace_seconds`: how long the marks of a hand-over are left to the look that found it.
+    """
 
     def __init__(
         self,
@@ -124,6 +120,7 @@ class Looker:
         metrics: Metrics,
         uniform: Callable[[], float],
         inline_records: int = INLINE_RECORDS,
+        grace_seconds: float = 5.0,
     ) -> None:
         self._ledger = ledger
         self._matcher = matcher
@@ -132,6 +129,7 @@ class Looker:
         self._metrics = metrics
         self._uniform = uniform
         self._inline_records = inline_records
+        self._grace_seconds = grace_seconds
 
     @property
     def inline_records(self) -> int:
@@ -160,23 +158,26 @@ class Looker:
             report.deferred += len(part) if done is None else len(set(part) - done.marks)
         return report
 
-    def attempt(self, tx: LedgerTransaction, mark_ids: Sequence[int], *, own: bool = False) -> Look:
+    def attempt(self, tx: LedgerTransaction, mark_ids: Sequence[int], *, hang: bool = False) -> Look:
         """Does the same inside an open look, for previews: all of it or an error that a retry may cure.
 
-        `own` says that the transaction has the evidence for itself; `EvidenceOwnershipError` that it needs it. What a look would leave to
-        redo for its size is left here as well, and counted as deferred.
+        What a look would leave to redo for its size is left here as well, and counted as deferred; so is everything where phones turn out to
+        have changed hands, unless `hang` says that their events are to be hung anew, by a transaction that shares the evidence.
         """
         report, asked = Look(), list(mark_ids)
-        for _ in range(_CLOSINGS):
+        for _ in range(_ROUNDS):
             try:
                 done = self._attempt(tx, asked, most=self._inline_records)
-            except _OverusedError as error:
+            except OverusedError as error:
                 changes = close_overused(tx, error.token_ids)
                 marks = [NewMark(record_id, Step.JUDGE) for record_id in changes.carriers]
-            except _HandOverError as error:
-                if not own:
-                    raise EvidenceOwnershipError from None
-                marks = hang_anew(tx, self._matcher, self._birth_ids, error.token_ids).marks
+            except HandOverError as error:
+                if not hang:
+                    report.deferred += len(mark_ids)
+                    return report
+                hung = hang_anew(tx, self._matcher, self._birth_ids, error.token_ids)
+                report.made |= hung.made
+                marks = hung.marks
             except _OversizedError:
                 report.deferred += len(mark_ids)
                 return report
@@ -185,7 +186,7 @@ class Looker:
                     report.add(done.settlement, len(done.marks))
                 return report
             asked += tx.insert_marks(marks, cause=ChangeCause.REDO, actor="preview")
-        raise LedgerUnavailableError("keys change faster than they can be looked at")
+        raise _RestlessError(_RESTLESS)
 
     def redo(self, limit: int) -> int:
         """Works off up to `limit` marks that are due and returns how many; marks whose look fails are put behind the others.
@@ -216,6 +217,8 @@ class Looker:
             if len(mark_ids) > 1:  # halves would meet the same component again and again
                 return sum(self._redo([mark_id]) for mark_id in mark_ids)
             return self._redo_whole(mark_ids[0])
+        except _RestlessError as error:
+            return self._push_back(mark_ids, error)
         except LedgerUnavailableError as error:
             if not error.metadata.get("sqlstate"):
                 # Nobody answers: no mark is to blame, and to ask for each alone would take the worker's time and change nothing.
@@ -276,16 +279,21 @@ class Looker:
                 tx.limit_statements(seconds)
                 return self._attempt(tx, asked, most=most)
 
-        for _ in range(_CLOSINGS):
+        idle = 0
+        for _ in range(_ROUNDS):
             try:
                 done = self._retry.call(operation, work, seconds_left=seconds_left)
                 break
-            except _OverusedError as error:
-                self._close(error.uses)
-            except _HandOverError as error:
-                asked += self._hand_over(error.token_ids, seconds_left)
+            except OverusedError as error:
+                idle += not self._close(error.uses)
+            except HandOverError as error:
+                phones, marks = self._hand_over(error.token_ids, seconds_left)
+                asked += marks
+                idle += not phones
+            if idle >= _IDLE_ROUNDS:
+                raise _RestlessError(_RESTLESS)
         else:
-            raise LedgerUnavailableError("keys change faster than they can be looked at")
+            raise _RestlessError(_RESTLESS)
         if done is not None:
             done.settlement.count(self._metrics)
             self._metrics.pairs.labels("kept").inc(done.kept)
@@ -293,65 +301,44 @@ class Looker:
             self._metrics.looks.labels("done").inc()
         return done
 
-    def _close(self, uses: frozenset[tuple[int, date]]) -> None:
-        """Closes identifiers that were used too much, as evidence of its own: with marks on all their carriers.
+    def _close(self, uses: frozenset[tuple[int, date]]) -> int:
+        """Closes identifiers that were used too much, as evidence of its own; gives how many."""
+        changes = self._retry.call("overused", lambda: close_by_use(self._ledger, self._matcher, uses))
+        changes.count(self._metrics)
+        return changes.closed.total()
 
-        Looks again first: since the snapshot that told, purchases may have been taken back.
-        """
+    def _hand_over(self, token_ids: Collection[int], seconds_left: Callable[[], float]) -> tuple[int, list[int]]:
+        """Hangs the events of phones anew that changed hands; gives how many phones that were, and the marks left."""
 
-        def work() -> KeyChanges:
-            with self._ledger.transaction() as tx:
-                tx.share_evidence()
-                self._model_id(tx)
-                changes = close_overused(tx, self._overused(tx, uses))
-                marks = [NewMark(record_id, Step.JUDGE) for record_id in changes.carriers]
-                tx.insert_marks(marks, cause=ChangeCause.REDO, actor="overused")
-                changes.publish(tx)
-                return changes
-
-        self._retry.call("overused", work).count(self._metrics)
-
-    def _hand_over(self, token_ids: Collection[int], seconds_left: Callable[[], float]) -> list[int]:
-        """Hangs the events of phones anew that changed hands at other moments than before, as evidence of its own, and gives its marks."""
-
-        def work() -> tuple[HandOver, list[int]]:
-            seconds = seconds_left()
-            with self._ledger.transaction(seconds=seconds) as tx:
-                tx.limit_statements(seconds)
-                tx.own_evidence()
-                self._model_id(tx)
-                done = hang_anew(tx, self._matcher, self._birth_ids, token_ids)
-                marks = tx.insert_marks(done.marks, cause=ChangeCause.REDO, actor="handed over")
-                done.keys.publish(tx)
-                return done, marks
+        def work() -> tuple[HungAnew, list[int]]:
+            if (seconds := seconds_left()) < _HAND_OVER_SECONDS:
+                raise LedgerUnavailableError("too little time is left to hang events anew")
+            return hand_over(
+                self._ledger,
+                self._matcher,
+                self._birth_ids,
+                token_ids,
+                seconds=seconds,
+                grace=self._grace_seconds,
+            )
 
         done, marks = self._retry.call("hand_over", work, seconds_left=seconds_left)
         self._metrics.hand_overs.inc(done.phones)
         done.keys.count(self._metrics)
-        return marks
-
-    def _model_id(self, tx: LedgerTransaction) -> int:
-        matcher = self._matcher
-        return tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
-
-    def _overused(self, tx: LedgerTransaction, uses: frozenset[tuple[int, date]]) -> list[int]:
-        matcher = self._matcher
-        return tx.overused_tokens(
-            uses, purchases_per_day=matcher.purchases_per_day, stores_per_day=matcher.stores_per_day
-        )
+        return done.phones, marks
 
     def _attempt(self, tx: LedgerTransaction, mark_ids: Sequence[int], *, most: int | None) -> _Done | None:
         matcher, metrics = self._matcher, self._metrics
         marks = tx.take_marks(mark_ids)
         if not marks:
             return None
-        model_id = self._model_id(tx)
+        model_id = tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
         uses = frozenset((mark.record_id, mark.used_on) for mark in marks if mark.used_on is not None)
-        if overused := self._overused(tx, uses):
-            raise _OverusedError(uses, overused)
+        if overused := overused_by(tx, matcher, uses):
+            raise OverusedError(uses, overused)
         marked = {mark.record_id for mark in marks}
         if handed_over := outdated(matcher, tx.phones(record_ids=marked)):
-            raise _HandOverError(handed_over.keys())
+            raise HandOverError(handed_over.keys())
         deep = {mark.record_id for mark in marks if mark.step > Step.SUM}
         with metrics.stage("evidence"):
             judged = {mark.record_id for mark in marks if mark.step is Step.JUDGE}

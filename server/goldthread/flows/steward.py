@@ -8,7 +8,8 @@ each caller is told that it is provisional.
 
 Marks lie on both records of every assertion, so that a look at either side's component that does not know of it yet cannot be the last one there.
 
-A preview does both steps in one transaction and rolls it back, so that it differs from the real thing in nothing but versions and ids. It locks
+A preview does both steps in one transaction and rolls it back, so that it differs from the real thing in nothing but versions and ids, or
+says that it is provisional: where a phone turns out to have changed hands, it leaves that to a look that may own the evidence. It locks
 what it looks at once, in record order and before it writes, so that it never waits for a record while it holds a higher one.
 """
 
@@ -54,7 +55,6 @@ from goldthread.flows.retry import Retry
 from goldthread.flows.reverting import revert_entry, revert_operation
 from goldthread.flows.statements import Statement, assert_records, decide_review, merge_profiles, split_profile
 from goldthread.flows.steward_pages import journal_page, review_page
-from goldthread.flows.take import owning_if_needed
 from goldthread.ledger import (
     Ledger,
     LedgerTransaction,
@@ -151,9 +151,7 @@ class StewardFlow:
             return self._retry.call("steward", work, seconds_left=left)
 
         if action.preview:
-            return attempt(
-                lambda: owning_if_needed(lambda own: self._preview(action, request, left(), own=own))
-            ), "preview"
+            return attempt(lambda: self._preview(action, request, left())), "preview"
         begun = attempt(lambda: self._begin(action, request, left()))
         if begun.answer is not None:
             return operation_from_bytes(begun.answer), "repeated"
@@ -178,13 +176,10 @@ class StewardFlow:
             gone = isinstance(request, RevertEntry | RevertOperation) and not tx.has_said(done.operation_id)
             return _Begun(done.operation_id, tx.operation_marks(done.operation_id), gone, done.answer)
 
-    def _preview(self, action: StewardAction, request: StewardRequest, seconds: float, *, own: bool) -> OperationResult:
+    def _preview(self, action: StewardAction, request: StewardRequest, seconds: float) -> OperationResult:
         with self._ledger.look(preview=True, seconds=seconds) as tx:
             tx.limit_statements(seconds)
-            if own:
-                tx.own_evidence()
-            else:
-                tx.share_evidence()
+            tx.share_evidence()
             operation = self._operation(action, request, request_id=None)
             tx.begin_operation(operation)
             self._check_model(tx)
@@ -195,7 +190,7 @@ class StewardFlow:
             if whole:
                 tx.lock_members(concerned)
             begun = self._say(tx, operation, action, statement)
-            look = self._looker.attempt(tx, begun.marks, own=own) if whole else Look(deferred=len(begun.marks))
+            look = self._looker.attempt(tx, begun.marks) if whole else Look(deferred=len(begun.marks))
             result = _result(tx, begun, look, provisional=look.deferred > 0, ledger_version=0)
         return replace(
             result, operation_id=None, changed=tuple(replace(profile, version=0) for profile in result.changed)

@@ -22,10 +22,10 @@ from typing import TypeVar
 from goldthread.domain.ids import BirthIds
 from goldthread.domain.policy import Totals
 from goldthread.domain.words import Click, ConsentChange, CustomerChange, Event, Payload, Purchase
-from goldthread.flows.epochs import moments_of
+from goldthread.flows.epochs import come_of
 from goldthread.flows.keys import KeyChanges, NewRecord, hang_keys, unhang_keys
 from goldthread.ledger import InboxRow, LedgerTransaction, NewMark, PurchaseRow, RecordSighting, Step
-from goldthread.matching import Matchable, Matcher, epoch_at
+from goldthread.matching import Matchable, Matcher, opener_at
 from goldthread.telemetry.metrics import Metrics
 
 __all__ = ["EvidenceOwnershipError", "Taken", "Taker", "owning_if_needed"]
@@ -49,11 +49,12 @@ def owning_if_needed(attempt: Callable[[bool], T]) -> T:
 class Taken:
     """What one call did.
 
-    `records` gives the record of every event that counts, taken or repeated; `conflicts` are events whose content lost against another under
-    the same id; `replaced` counts contents that lost after they had counted. `marks` are the marks left.
+    `records` gives the record of every event that counts, taken or repeated, `digests` that of its content. `conflicts` are events whose content
+    lost against another under the same id; `replaced` counts contents that lost after they had counted. `marks` are the marks left.
     """
 
     records: dict[tuple[str, str], int]
+    digests: dict[tuple[str, str], bytes]
     fresh: int
     repeated: set[tuple[str, str]]
     conflicts: list[Event]
@@ -71,13 +72,17 @@ class Taken:
 
 @dataclass(slots=True)
 class _Sifted:
-    """Events told apart: to take (with base address and digest), repeated, lost, and stored ones that lose against one to take."""
+    """Events told apart: to take (with base address and digest), repeated, lost, and stored ones that lose against one to take.
+
+    `digests` are those of the contents that count.
+    """
 
     fresh: list[tuple[Event, bytes, bytes]]
     repeated: set[tuple[str, str]]
     conflicts: list[tuple[Event, bytes]]
     replaced: dict[tuple[str, str], int]
     records: dict[tuple[str, str], int]
+    digests: dict[tuple[str, str], bytes]
 
 
 class Taker:
@@ -126,6 +131,7 @@ class Taker:
         records.update({(event.source, event.event_id): record_id for event, _, record_id in rows})
         return Taken(
             records=records,
+            digests=sifted.digests,
             fresh=len(sifted.fresh),
             repeated=sifted.repeated,
             conflicts=[event for event, _ in sifted.conflicts],
@@ -152,11 +158,12 @@ class Taker:
             key = (event.source, event.event_id)
             if key not in best or digest < best[key][0]:
                 best[key] = (digest, event, address)
-        sifted = _Sifted([], set(), [], {}, {})
+        sifted = _Sifted([], set(), [], {}, {}, {})
         for key, (digest, event, address) in best.items():
             if key in seen and seen[key][0] <= digest:
-                sifted.records[key] = seen[key][1]
+                sifted.digests[key], sifted.records[key] = seen[key]
                 continue
+            sifted.digests[key] = digest
             sifted.fresh.append((event, address, digest))
             if key in seen:
                 sifted.replaced[key] = seen[key][1]
@@ -180,9 +187,9 @@ class Taker:
         bare = [Matchable(base, claims[base].attributes, ()) for base in bases]
         name_keys = dict(zip(bases, self._matcher.name_keys(bare), strict=True))
         unnamed = {base: claims[base] for base in bases if name_keys[base] is None}
-        moments = moments_of(tx, self._matcher, unnamed)
-        places = [(base, epoch_at(moments.get(base, ()), event.occurred_at)) for event, base, _ in fresh]
-        by_place: dict[tuple[bytes, int], list[Event]] = defaultdict(list)
+        come = come_of(tx, self._matcher, unnamed)
+        places = [(base, opener_at(come.get(base, ()), event.occurred_at)) for event, base, _ in fresh]
+        by_place: dict[tuple[bytes, bytes | None], list[Event]] = defaultdict(list)
         for (event, _, _), place in zip(fresh, places, strict=True):
             by_place[place].append(event)
         addresses = {place: self._matcher.epoch_address(*place) for place in by_place}
@@ -197,7 +204,7 @@ class Taker:
                 record_id=stored[addresses[place]].record_id,
                 matchable=Matchable(addresses[place], claims[place[0]].attributes, carried),
                 name_key=name_keys[place[0]],
-                base_address=place[0] if place[0] in moments else None,
+                base_address=place[0] if place[0] in come else None,
             )
             for place, carried in zip(new_places, tokens, strict=True)
         ]
@@ -205,9 +212,9 @@ class Taker:
         return [stored[addresses[place]].record_id for place in places], new
 
     def _sighting(
-        self, address: bytes, place: tuple[bytes, int], events: Sequence[Event], name_key: str | None
+        self, address: bytes, place: tuple[bytes, bytes | None], events: Sequence[Event], name_key: str | None
     ) -> RecordSighting:
-        base, epoch = place
+        base, opener = place
         times = [event.occurred_at for event in events]
         purchases = [(event.occurred_at, event.payload) for event in events if isinstance(event.payload, Purchase)]
         last_at, last_store = max(((at, purchase.store) for at, purchase in purchases), default=(None, ""))
@@ -221,8 +228,8 @@ class Taker:
             last_seen=max(times),
             sightings=len(events),
             totals=Totals(len(purchases), sum(purchase.amount_minor for _, purchase in purchases), last_at, last_store),
-            epoch=epoch,
-            base_address=base if epoch else None,
+            opener=opener,
+            base_address=None if opener is None else base,
         )
 
 

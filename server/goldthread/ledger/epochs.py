@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from goldthread.ledger.rows import ClonedRecord, MisplacedEvent, PhoneState
 from goldthread.ledger.statements import Statements
@@ -15,12 +16,12 @@ __all__ = ["EpochStatements"]
 class EpochStatements(Statements):
     """The epochs of phones and of records. What writes needs the evidence for itself (`own_evidence`), but for `renew_epochs` of new records."""
 
-    def hand_overs_of(self, tokens: Collection[bytes]) -> dict[bytes, list[datetime]]:
-        """Moments at which phones changed hands, ascending, by token; those that never did are left out."""
-        found: dict[bytes, list[datetime]] = defaultdict(list)
+    def hand_overs_of(self, tokens: Collection[bytes]) -> dict[bytes, list[tuple[datetime, bytes]]]:
+        """When phones changed hands and who opened that epoch, ascending, by token; those that never did are left out."""
+        found: dict[bytes, list[tuple[datetime, bytes]]] = defaultdict(list)
         if tokens:
-            for token, began_at in self._rows("hand_overs_of", tokens=sorted(tokens)):
-                found[bytes(token)].append(began_at)
+            for token, began_at, opener in self._rows("hand_overs_of", tokens=sorted(tokens)):
+                found[bytes(token)].append((began_at, bytes(opener)))
         return found
 
     def hung_claims(self, bases: Collection[bytes]) -> set[bytes]:
@@ -31,18 +32,18 @@ class EpochStatements(Statements):
         """What tells when phones changed hands, of those that did or may have: these, and those of these records."""
         rows = self._rows("phones", record_ids=sorted(record_ids), token_ids=sorted(token_ids))
         return [
-            PhoneState(token_id, generic, tuple(began), tuple(zip(names or (), firsts or (), lasts or (), strict=True)))
-            for token_id, generic, began, names, firsts, lasts in rows
+            PhoneState(token_id, generic, tuple(_columns(began, openers)), tuple(_columns(*named)))
+            for token_id, generic, began, openers, *named in rows
         ]
 
     def witnesses(self, token_ids: Collection[int]) -> set[int]:
         """A carrier of each of the tokens that is a phone that changed hands or may have: whoever looks at it looks at the phone."""
         return {row[0] for row in self._rows("witnesses", token_ids=sorted(token_ids))}
 
-    def write_hand_overs(self, moments: Mapping[int, Sequence[datetime]]) -> None:
-        """Writes when phones changed hands, ascending, by token."""
-        token_ids = sorted(moments)
-        rows = [(token_id, epoch, at) for token_id in token_ids for epoch, at in enumerate(moments[token_id], start=1)]
+    def write_hand_overs(self, found: Mapping[int, Sequence[tuple[datetime, bytes]]]) -> None:
+        """Writes when phones changed hands and who opened that epoch, ascending, by token."""
+        token_ids = sorted(found)
+        rows = [(token_id, epoch, *one) for token_id in token_ids for epoch, one in enumerate(found[token_id], start=1)]
         self._run("forget_hand_overs", token_ids=token_ids)
         if rows:
             self._run(
@@ -50,6 +51,7 @@ class EpochStatements(Statements):
                 token_ids=[row[0] for row in rows],
                 epochs=[row[1] for row in rows],
                 moments=[row[2] for row in rows],
+                openers=[row[3] for row in rows],
             )
         self._run("count_hand_overs", token_ids=token_ids)
 
@@ -57,8 +59,8 @@ class EpochStatements(Statements):
         """Events without a name, among those of the carriers of these phones, that hang on the record of another epoch than they occurred in."""
         rows = self._rows("misplaced_events", token_ids=sorted(token_ids))
         return [
-            MisplacedEvent(source, event_id, record_id, bytes(base), epoch)
-            for source, event_id, record_id, base, epoch in rows
+            MisplacedEvent(source, event_id, record_id, bytes(base), None if opener is None else bytes(opener))
+            for source, event_id, record_id, base, opener in rows
         ]
 
     def records_at(self, addresses: Collection[bytes]) -> dict[bytes, int]:
@@ -73,7 +75,7 @@ class EpochStatements(Statements):
             "clone_records",
             addresses=[row.address for row in rows],
             birth_ids=[row.birth_id for row in rows],
-            epochs=[row.epoch for row in rows],
+            openers=[row.opener for row in rows],
             base_addresses=[row.base_address for row in rows],
             origins=[row.origin for row in rows],
         )
@@ -100,3 +102,8 @@ class EpochStatements(Statements):
         """Writes at which epochs these records, and all carriers of these phones, carry phones; gives the `(record, token)` that changed."""
         rows = self._rows("renew_epochs", record_ids=sorted(record_ids), token_ids=sorted(token_ids))
         return {(record_id, token_id) for record_id, token_id in rows}
+
+
+def _columns(*columns: Sequence[Any] | None) -> list[tuple[Any, ...]]:
+    """Rows of parallel arrays, each NULL if there is none."""
+    return list(zip(*(column or () for column in columns), strict=True))

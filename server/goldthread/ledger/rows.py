@@ -50,7 +50,7 @@ class SeenEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordSighting:
-    """All sightings of one claim in one epoch in one batch, with what its purchases add up to; `base_address` is None at epoch 0."""
+    """All sightings of one claim in one epoch in one batch, with what its purchases add up to; `opener` and `base_address` are None at epoch 0."""
 
     address: bytes
     birth_id: UUID
@@ -61,7 +61,7 @@ class RecordSighting:
     last_seen: datetime
     sightings: int
     totals: Totals
-    epoch: int = 0
+    opener: bytes | None = None
     base_address: bytes | None = None
 
 
@@ -122,32 +122,35 @@ class TokenState:
 
 @dataclass(frozen=True, slots=True)
 class PhoneState:
-    """A phone: when it changed hands, ascending, as stored; and the named records that carry it, unless it is generic: name key, first, last."""
+    """A phone: when it changed hands and who opened that epoch, ascending, as stored; and the named records that carry it, unless it is generic.
+
+    Of each of these: name key, first time, last time, address.
+    """
 
     token_id: int
     generic: bool
-    began: tuple[datetime, ...]
-    named: tuple[tuple[str, datetime, datetime], ...] = field(repr=False)
+    began: tuple[tuple[datetime, bytes], ...]
+    named: tuple[tuple[str, datetime, datetime, bytes], ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class MisplacedEvent:
-    """An event, the record on which it hangs, the base address of its claim, and the epoch in which it occurred."""
+    """An event, the record on which it hangs, the base address of its claim, and the opener of the epoch in which it occurred: None at epoch 0."""
 
     source: str
     event_id: str
     record_id: int
     base_address: bytes
-    epoch: int
+    opener: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class ClonedRecord:
-    """A record to make for another epoch of the claim of `origin`; `base_address` is None at epoch 0."""
+    """A record to make for another epoch of the claim of `origin`; `opener` and `base_address` are None at epoch 0."""
 
     address: bytes
     birth_id: UUID
-    epoch: int
+    opener: bytes | None
     base_address: bytes | None
     origin: int
 

@@ -144,7 +144,7 @@ class LedgerTransaction(
             addresses=[row.address for row in rows],
             birth_ids=[row.birth_id for row in rows],
             sources=[row.source for row in rows],
-            epochs=[row.epoch for row in rows],
+            openers=[row.opener for row in rows],
             base_addresses=[row.base_address for row in rows],
             name_keys=[row.name_key for row in rows],
             first_seen=[row.first_seen for row in rows],

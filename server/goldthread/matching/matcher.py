@@ -211,9 +211,9 @@ class Matcher:
             self._keys.address, sources, offsets, types, namespaces, forms, digests, columns, [0] * len(claims)
         )
 
-    def epoch_address(self, base: bytes, epoch: int) -> bytes:
-        """Address of the record on which the events of one epoch of a claim hang; the base address at epoch 0."""
-        return epoch_address(self._keys.address, base, epoch)
+    def epoch_address(self, base: bytes, opener: bytes | None) -> bytes:
+        """Address of the record on which the events of one epoch of a claim hang; the base address where nobody opened it."""
+        return epoch_address(self._keys.address, base, opener)
 
     def tokens(self, claims: Sequence[Claim]) -> list[list[tuple[int, str, int, bytes]]]:
         """`(type, namespace, form, token)` of every identifier of each claim."""

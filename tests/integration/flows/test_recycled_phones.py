@@ -144,10 +144,12 @@ def test_a_new_owner_sees_none_of_the_old_ones_purchases(story: Story, seed: int
     assert sorted(map(len, expected.holdings.hand_overs.values())) == [1] * REASSIGNED
     assert of_ledger(story) == decided_by(expected.outcome)
     stored = {
-        (bytes(token), at)
-        for token, at in story.rows("SELECT token, began_at FROM token_epoch JOIN token USING (token_id)")
+        (bytes(token), (at, bytes(opener)))
+        for token, at, opener in story.rows(
+            "SELECT token, began_at, opener FROM token_epoch JOIN token USING (token_id)"
+        )
     }
-    assert stored == {(token, at) for token, [at] in expected.holdings.hand_overs.items()}
+    assert stored == {(token, one) for token, [one] in expected.holdings.hand_overs.items()}
     assert untold(story) == []
 
 

@@ -195,7 +195,7 @@ def _fill(admin: Connection[Any]) -> None:
         ),
         "INSERT INTO record_token SELECT n, n FROM generate_series(1, 20000) AS n",
         "INSERT INTO record_token SELECT n, n + 1 FROM generate_series(1, 19999) AS n",
-        "INSERT INTO token_epoch SELECT n, 1, now() FROM generate_series(1, 20000) AS n",
+        "INSERT INTO token_epoch SELECT n, 1, now(), sha256(n::text::bytea) FROM generate_series(1, 20000) AS n",
         "INSERT INTO block SELECT n, 0, 0, 2, false FROM generate_series(1, 20000) AS n",
         "INSERT INTO record_block SELECT n / 2 + 1, n FROM generate_series(1, 20000) AS n",
         "INSERT INTO pair SELECT n, n + 1, 5000, '', '{}', 1 FROM generate_series(1, 19999, 2) AS n",

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from goldthread.matching import epochs
 from oracle import Model, Record, evidence
 from oracle.cases import plain
-from oracle.epochs import Named, epoch_address, epoch_at, epoch_token, hand_overs
+from oracle.epochs import HandOver, Named, epoch_address, epoch_at, epoch_token, hand_overs, opener_at, phones_of
 from oracle.evidence import Event, Purchase
 from oracle.identity import Digest
 from oracle.models import shipped, small_limits
@@ -34,6 +34,14 @@ expected = partial(evidence.expected, address_key=ADDRESS_KEY)
 SPANS = st.lists(
     st.tuples(st.sampled_from(("A|a", "B|b", "C|c", "A|d", "E|b")), st.integers(0, 12), st.integers(0, 12)), max_size=7
 )
+
+
+def named(spans: Sequence[tuple[str, int, int]]) -> list[Named]:
+    """Carriers of one phone; their addresses are in no order that their times are in."""
+    addresses = [sha256(f"{place}".encode()).digest() for place in range(len(spans))]
+    return [
+        Named(address, key, at(min(a, b)), at(max(a, b))) for address, (key, a, b) in zip(addresses, spans, strict=True)
+    ]
 
 
 def digest(kind: int, name: str, *, form: int = 1) -> Digest:
@@ -74,8 +82,8 @@ def said(record: Record, *days: float, amount: int | None = None) -> list[Event]
 
 def handed(events: Sequence[Event], model: Model = MODEL, token: bytes = TOKEN) -> list[float]:
     """Days on which a phone changed hands."""
-    moments = holdings(events, model).hand_overs.get(token, ())
-    return [(moment - START) / timedelta(days=1) for moment in moments]
+    found = holdings(events, model).hand_overs.get(token, ())
+    return [(one.at - START) / timedelta(days=1) for one in found]
 
 
 def test_a_phone_changes_hands_after_a_silence_of_the_models_length() -> None:
@@ -133,14 +141,15 @@ def test_generic_phones_never_change_hands() -> None:
 
 def test_events_without_a_name_go_to_who_had_the_phone_then() -> None:
     found = holdings([*said(OTTO, 0, 10), *said(PRIYA, 200), *said(NOBODY, 5, 199.9, 200, 300, amount=7)], MODEL)
-    later = hmac.new(ADDRESS_KEY, NOBODY.address + b"\x001", hashlib.sha256).digest()
+    later = hmac.new(ADDRESS_KEY, NOBODY.address + b"\0" + PRIYA.address, hashlib.sha256).digest()
     assert {address: sorted(event.occurred_at for event in one.events) for address, one in found.records.items()} == {
         OTTO.address: [at(0), at(10)],
         PRIYA.address: [at(200)],
         NOBODY.address: [at(5), at(199.9)],
         later: [at(200), at(300)],
     }
-    assert found.epochs == {later: (NOBODY.address, 1)}
+    assert found.bases == {later: (NOBODY.address, PRIYA.address)}
+    assert found.numbered() == {(TOKEN, 1, at(200), PRIYA.address)}
     assert found.owners(TOKEN) == {PRIYA.address, later}
     assert found.phone_epochs() == {(TOKEN, PRIYA.address, 1), (TOKEN, later, 1)}
     given_to = hashlib.sha256(TOKEN + b"\x001").digest()
@@ -159,16 +168,47 @@ def test_a_base_record_whose_events_all_went_elsewhere_does_not_exist() -> None:
     assert len(found.records) == 3
 
 
-def test_epochs_of_two_phones_add_up() -> None:
+def test_a_hand_over_found_late_leaves_the_records_of_others_where_they_are() -> None:
+    early = [*said(OTTO, 0), *said(NOBODY, 5), *said(PRIYA, 600), *said(NOBODY, 605)]
+    before = holdings(early, MODEL)
+    found = holdings([*early, *said(WANDA, 300), *said(NOBODY, 305)], MODEL)
+    assert before.homes.items() <= found.homes.items()
+    assert found.bases[found.homes[said(NOBODY, 605)[0].key]] == (NOBODY.address, PRIYA.address)
+    assert found.bases[found.homes[said(NOBODY, 305)[0].key]] == (NOBODY.address, WANDA.address)
+    # One who had it before Priya, and may be she, opens her epoch in her place: her record is withdrawn.
+    other = claim("lena banerjee")
+    sooner = holdings([*early, *said(other, 500)], MODEL)
+    assert sooner.homes[said(NOBODY, 605)[0].key] not in before.records
+    assert set(sooner.bases.values()) == {(NOBODY.address, other.address)}
+    # An opener who is seen earlier stays the opener.
+    assert holdings([*early, *said(PRIYA, 590)], MODEL).bases == before.bases
+
+
+def test_of_several_openers_the_lowest_address_names_the_epoch() -> None:
+    low, high = sorted([PRIYA.address, WANDA.address])
+    found = holdings([*said(OTTO, 0), *said(PRIYA, 200), *said(WANDA, 200), *said(NOBODY, 200)], MODEL)
+    assert set(found.bases.values()) == {(NOBODY.address, low)}
+    known = {b"one": [HandOver(at(1), high)], b"two": [HandOver(at(1), low), HandOver(at(2), high)]}
+    assert opener_at(at(0), known, known) is None
+    assert [opener_at(at(day), phones, known) for day, phones in ((1, [b"one"]), (1, known), (3, known))] == [
+        high,
+        low,
+        high,
+    ]
+
+
+def test_openers_of_two_phones_and_their_order() -> None:
     both = claim("", PHONE, OTHER_PHONE, CARD)
-    other = [*said(claim("lena fischer", OTHER_PHONE), 0), *said(claim("gus hartwell", OTHER_PHONE), 300)]
+    gus = claim("gus hartwell", OTHER_PHONE)
+    other = [*said(claim("lena fischer", OTHER_PHONE), 0), *said(gus, 300)]
     events = [*said(OTTO, 0), *said(PRIYA, 200), *said(WANDA, 400), *other, *said(both, 1, 200, 250, 300, 500)]
     found = holdings(events, MODEL)
     spread = {event.occurred_at: found.homes[event.key] for event in said(both, 1, 200, 250, 300, 500)}
-    assert {found.epochs.get(address, (both.address, 0)) for address in spread.values()} == {
-        (both.address, epoch) for epoch in range(4)
-    }
-    assert [found.epochs.get(spread[at(day)], (b"", 0))[1] for day in (1, 200, 250, 300, 500)] == [0, 1, 1, 2, 3]
+    assert {base for base, _ in found.bases.values()} == {both.address}
+    assert [found.bases.get(spread[at(day)], (b"", None))[1] for day in (1, 200, 250, 300, 500)] == [
+        *(None, PRIYA.address, PRIYA.address),
+        *(gus.address, WANDA.address),
+    ]
     tokens = {one.type: {} for one in both.identifiers}
     for day in (1, 200, 300, 500):
         for before, now in zip(both.identifiers, found.records[spread[at(day)]].record.identifiers, strict=True):
@@ -203,21 +243,23 @@ def test_the_new_owner_sees_nothing_of_the_old_one() -> None:
 def test_an_event_that_closes_the_gap_takes_the_hand_over_back() -> None:
     events = [*said(OTTO, 0, 10), *said(PRIYA, 200), *said(NOBODY, 201)]
     late = said(OTTO, 150)
-    assert holdings(events, MODEL).epochs != {}
+    assert holdings(events, MODEL).bases != {}
     found = holdings([*events, *late], MODEL)
-    assert (found.hand_overs, found.epochs) == ({}, {})
+    assert (found.hand_overs, found.bases) == ({}, {})
     assert NOBODY.address in found.records
 
 
 @settings(max_examples=200, deadline=None)
 @given(SPANS, st.integers(1, 6), st.randoms(use_true_random=False))
 def test_hand_overs_part_people_and_times(spans: list[tuple[str, int, int]], gap: int, random: Random) -> None:
-    carriers = [Named(key, at(min(a, b)), at(max(a, b))) for key, a, b in spans]
-    moments = hand_overs(carriers, gap_days=gap)
-    assert list(moments) == sorted(set(moments))
-    assert hand_overs(random.sample(carriers, len(carriers)), gap_days=gap) == moments
-    assert set(hand_overs(carriers, gap_days=gap + 1)) <= set(moments)
-    for moment in moments:
+    carriers = named(spans)
+    found = hand_overs(carriers, gap_days=gap)
+    assert list(found) == sorted(found)
+    assert len({moment for moment, _ in found}) == len(found)
+    assert hand_overs(random.sample(carriers, len(carriers)), gap_days=gap) == found
+    assert set(hand_overs(carriers, gap_days=gap + 1)) <= set(found)
+    for moment, opener in found:
+        assert opener == min(one.address for one in carriers if one.first == moment)
         # Nobody speaks across it, or within the gap before it, and no name does.
         assert all(one.last <= moment - timedelta(days=gap) or one.first >= moment for one in carriers)
         parts = [
@@ -232,14 +274,29 @@ def test_hand_overs_part_people_and_times(spans: list[tuple[str, int, int]], gap
 @settings(max_examples=300, deadline=None)
 @given(SPANS, st.integers(1, 6))
 def test_the_product_agrees(spans: list[tuple[str, int, int]], gap: int) -> None:
-    named = [Named(key, at(min(a, b)), at(max(a, b))) for key, a, b in spans]
-    theirs = epochs.hand_overs([epochs.NamedSpan(*one) for one in named], timedelta(days=gap))
-    assert theirs == hand_overs(named, gap_days=gap)
+    carriers = named(spans)
+    theirs = epochs.hand_overs([epochs.NamedSpan(**one._asdict()) for one in carriers], timedelta(days=gap))
+    assert theirs == hand_overs(carriers, gap_days=gap)
     for moment in (at(day) for day in range(14)):
-        assert epochs.epoch_at(theirs, moment) == epoch_at(moment, [TOKEN], {TOKEN: theirs})
+        assert epochs.opener_at(theirs, moment) == opener_at(moment, [TOKEN], {TOKEN: theirs})
     for epoch in (0, 1, 12):
         assert epochs.epoch_token(TOKEN, epoch) == epoch_token(TOKEN, epoch)
-        assert epochs.epoch_address(ADDRESS_KEY, TOKEN, epoch) == epoch_address(ADDRESS_KEY, TOKEN, epoch)
+    for opener in (None, sha256(b"").digest()):
+        assert epochs.epoch_address(ADDRESS_KEY, TOKEN, opener) == epoch_address(ADDRESS_KEY, TOKEN, opener)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from("ab"), st.lists(st.tuples(st.integers(0, 4), st.binary(max_size=1)), max_size=4))
+)
+def test_the_product_agrees_on_claims_of_two_phones(drawn: dict[str, list[tuple[int, bytes]]]) -> None:
+    known = {
+        phone.encode(): [HandOver(at(day), opener) for day, opener in sorted(dict(ones).items())]
+        for phone, ones in drawn.items()
+    }
+    theirs = [epochs.HandOver(*one) for ones in known.values() for one in ones]
+    for moment in (at(day) for day in range(5)):
+        assert epochs.opener_at(theirs, moment) == opener_at(moment, known, known)
 
 
 def history(seed: int, events: int) -> list[Event]:
@@ -289,7 +346,7 @@ def test_a_record_lies_in_one_epoch_of_each_of_its_phones(seed: int, events: int
     for held in found.records.values():
         for token in {one.token for event in held.events for one in event.record.identifiers}:
             parts = {
-                sum(moment <= event.occurred_at for moment in found.hand_overs.get(token, ())) for event in held.events
+                sum(one.at <= event.occurred_at for one in found.hand_overs.get(token, ())) for event in held.events
             }
             assert len(parts) == 1
 
@@ -299,10 +356,13 @@ def test_the_generated_histories_reach_every_rule() -> None:
     for seed in range(60):
         found = holdings(history(seed, 40), MODEL)
         reached["hand-overs"] += bool(found.hand_overs)
-        reached["several"] += any(len(moments) > 1 for moments in found.hand_overs.values())
+        reached["several"] += any(len(ones) > 1 for ones in found.hand_overs.values())
         reached["none"] += not found.hand_overs
-        reached["records of later epochs"] += bool(found.epochs)
+        reached["records of later epochs"] += bool(found.bases)
         reached["both phones"] += len(found.hand_overs) > 1
-        reached["sums"] += any(epoch > 2 for _, epoch in found.epochs.values())
+        reached["sums"] += any(
+            epoch_at(held.first_seen, phones_of(held.events[0].record), found.hand_overs) > 2
+            for held in found.records.values()
+        )
         reached["quarantined"] += bool(found.quarantined)
     assert {name: count for name, count in reached.items() if count < 4} == {}, reached

@@ -30,10 +30,7 @@ def test_every_order_ends_alike(length: Length, capsys: pytest.CaptureFixture[st
     expected = expected_of(events, Story.matcher_for(MODEL))
     assert first["partition"] == frozenset(expected.outcome.partition)
     assert {len(cluster) for cluster in expected.outcome.partition} > {1, 2, 3}
-    handed = expected.holdings.hand_overs
-    assert sorted(map(len, handed.values())) == [1, 2]
-    assert first["hand-overs"] == {
-        (phone, epoch, at) for phone, moments in handed.items() for epoch, at in enumerate(moments, start=1)
-    }
+    assert sorted(map(len, expected.holdings.hand_overs.values())) == [1, 2]
+    assert first["hand-overs"] == expected.holdings.numbered()
     with capsys.disabled():
         print(f"\n{count} orders of {len(events)} events, 1 partition, seed {length.seed}")

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from goldthread.matching import NamedSpan, epoch_at, epoch_token, hand_overs
+from goldthread.matching import HandOver, NamedSpan, epoch_token, hand_overs, opener_at
 from goldthread.matching.epochs import epoch_address
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -20,12 +20,16 @@ def day(number: float) -> datetime:
     return START + timedelta(days=number)
 
 
-def span(name_key: str, first: float, last: float) -> NamedSpan:
-    return NamedSpan(name_key, day(first), day(last))
+def address(number: int) -> bytes:
+    return bytes([number]) * 32
+
+
+def span(name_key: str, first: float, last: float, number: int = 1) -> NamedSpan:
+    return NamedSpan(name_key, day(first), day(last), address(number))
 
 
 def found(*spans: NamedSpan) -> list[float]:
-    return [(moment - START) / timedelta(days=1) for moment in hand_overs(spans, GAP)]
+    return [(one.at - START) / timedelta(days=1) for one in hand_overs(spans, GAP)]
 
 
 def test_a_phone_that_one_person_carries_never_changes_hands() -> None:
@@ -62,6 +66,18 @@ def test_those_who_begin_at_one_moment_are_one_side() -> None:
     assert found(span("RL|a", 0, 10), span("KTS|b", 200, 210), span("RL|d", 200, 200)) == []
 
 
+def test_the_opener_is_the_lowest_of_those_who_begin_then() -> None:
+    spans = [span("RL|a", 0, 10, 1), span("KTS|b", 200, 210, 7), span("MLR|d", 200, 200, 4), span("KTS|b", 201, 210, 2)]
+    assert hand_overs(spans, GAP) == (HandOver(day(200), address(4)),)
+
+
+def test_an_owner_found_late_in_between_opens_nobody_elses_epoch() -> None:
+    spans = [span("RL|a", 0, 10, 1), span("KTS|b", 600, 610, 2)]
+    late = span("MLR|d", 300, 310, 3)
+    assert [one.opener for one in hand_overs(spans, GAP)] == [address(2)]
+    assert [one.opener for one in hand_overs([*spans, late], GAP)] == [address(3), address(2)]
+
+
 def test_no_order_matters() -> None:
     spans = [span("RL|a", 0, 10), span("KTS|b", 200, 210), span("KTS|b", 200, 290), span("MLR|d", 400, 400)]
     draw = Random(1)
@@ -69,13 +85,14 @@ def test_no_order_matters() -> None:
 
 
 def test_a_moment_begins_its_epoch() -> None:
-    began = [day(10), day(10), day(20)]
-    assert [epoch_at(began, day(number)) for number in (9, 10, 15, 20, 99)] == [0, 2, 2, 3, 3]
-    assert epoch_at([], day(0)) == 0
+    come = [HandOver(day(10), address(5)), HandOver(day(20), address(9)), HandOver(day(10), address(3))]
+    openers = [opener_at(come, day(number)) for number in (9, 10, 15, 20, 99)]
+    assert openers == [None, address(3), address(3), address(9), address(9)]
+    assert opener_at([], day(0)) is None
 
 
 def test_the_first_epoch_leaves_tokens_and_addresses_as_they_are() -> None:
     base, key = bytes(range(32)), bytes(32)
-    assert epoch_token(base, 0) == epoch_address(key, base, 0) == base
+    assert epoch_token(base, 0) == epoch_address(key, base, None) == base
     assert epoch_token(base, 12) == hashlib.sha256(base + b"\x0012").digest()
-    assert epoch_address(key, base, 12) == hmac.new(key, base + b"\x0012", hashlib.sha256).digest()
+    assert epoch_address(key, base, address(7)) == hmac.new(key, base + b"\x00" + address(7), hashlib.sha256).digest()

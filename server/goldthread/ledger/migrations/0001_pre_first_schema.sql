@@ -66,8 +66,8 @@ CREATE TABLE record (
     address bytea NOT NULL CONSTRAINT record_address_key UNIQUE CONSTRAINT record_address_length CHECK (octet_length(address) = 32),
     birth_id uuid NOT NULL CONSTRAINT record_birth_id_key UNIQUE,
     source text NOT NULL,
-    epoch integer NOT NULL DEFAULT 0,
-    base_address bytea CONSTRAINT record_base_address_of_later_epoch CHECK ((epoch = 0) = (base_address IS NULL)),
+    opener bytea CONSTRAINT record_opener_length CHECK (octet_length(opener) = 32),
+    base_address bytea CONSTRAINT record_base_address_of_later_epoch CHECK ((opener IS NULL) = (base_address IS NULL)),
     given_name text,
     middle_name text,
     family_name text,
@@ -87,10 +87,10 @@ CREATE TABLE record (
 );
 COMMENT ON TABLE record IS 'Distinct claims. One row per address; seeing a claim again adds to its counts.';
 COMMENT ON COLUMN record.record_id IS 'personal: Surrogate.';
-COMMENT ON COLUMN record.address IS 'personal: Keyed digest of source and claim, and of the epoch if it is not 0.';
+COMMENT ON COLUMN record.address IS 'personal: Keyed digest of source and claim, and of who opened its epoch if that is not the first.';
 COMMENT ON COLUMN record.birth_id IS 'personal: UUIDv7 given at first insertion.';
 COMMENT ON COLUMN record.source IS 'not personal: Sending system.';
-COMMENT ON COLUMN record.epoch IS 'personal: How often phones of its claim had changed hands when its events occurred; 0 for a claim with a name.';
+COMMENT ON COLUMN record.opener IS 'personal: Address of whoever was the last to come to a phone of its claim when its events occurred; null: nobody, or the claim has a name.';
 COMMENT ON COLUMN record.base_address IS 'personal: Address of the same claim at epoch 0; null: it is that one.';
 COMMENT ON COLUMN record.given_name IS 'personal: Clean form.';
 COMMENT ON COLUMN record.middle_name IS 'personal: Clean form.';
@@ -151,12 +151,14 @@ CREATE TABLE token_epoch (
     token_id bigint NOT NULL CONSTRAINT token_epoch_token_fkey REFERENCES token,
     epoch smallint NOT NULL CONSTRAINT token_epoch_positive CHECK (epoch >= 1),
     began_at timestamptz NOT NULL,
+    opener bytea NOT NULL CONSTRAINT token_epoch_opener_length CHECK (octet_length(opener) = 32),
     PRIMARY KEY (token_id, epoch)
 );
 COMMENT ON TABLE token_epoch IS 'When phones changed hands, by the names and times of the records that carry them. Written under own_evidence only.';
 COMMENT ON COLUMN token_epoch.token_id IS 'personal: Phone.';
-COMMENT ON COLUMN token_epoch.epoch IS 'not personal: Epoch that began, from 1.';
+COMMENT ON COLUMN token_epoch.epoch IS 'not personal: Epoch that began, from 1; counted anew whenever one is found or taken back.';
 COMMENT ON COLUMN token_epoch.began_at IS 'personal: Time of the first event of its first carrier with a name.';
+COMMENT ON COLUMN token_epoch.opener IS 'personal: Address of that carrier, the lowest of several: names the epoch.';
 
 CREATE TABLE record_token (
     record_id bigint NOT NULL CONSTRAINT record_token_record_fkey REFERENCES record,

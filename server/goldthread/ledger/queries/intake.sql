@@ -52,19 +52,19 @@ ON CONFLICT ON CONSTRAINT dead_letter_position_key DO NOTHING;
 -- name: upsert_records
 -- Inserts new claims and counts repeated ones; one that comes back with no more sightings than proposed is new, or had been withdrawn. In address order.
 INSERT INTO record AS kept (
-    address, birth_id, source, epoch, base_address, given_name, middle_name, family_name, name_suffix, birth_date, street, city, postcode,
+    address, birth_id, source, opener, base_address, given_name, middle_name, family_name, name_suffix, birth_date, street, city, postcode,
     name_key, first_seen, last_seen, sightings, purchase_count, purchase_total_minor, last_purchase_at, last_purchase_store
 )
 SELECT
-    address, birth_id, source, epoch, base_address, given_name, middle_name, family_name, name_suffix, birth_date, street, city, postcode,
+    address, birth_id, source, opener, base_address, given_name, middle_name, family_name, name_suffix, birth_date, street, city, postcode,
     name_key, first_seen, last_seen, sightings, purchase_count, purchase_total_minor, last_purchase_at, last_purchase_store
 FROM unnest(
-    %(addresses)s::bytea[], %(birth_ids)s::uuid[], %(sources)s::text[], %(epochs)s::integer[], %(base_addresses)s::bytea[], %(given_names)s::text[], %(middle_names)s::text[],
+    %(addresses)s::bytea[], %(birth_ids)s::uuid[], %(sources)s::text[], %(openers)s::bytea[], %(base_addresses)s::bytea[], %(given_names)s::text[], %(middle_names)s::text[],
     %(family_names)s::text[], %(name_suffixes)s::text[], %(birth_dates)s::text[], %(streets)s::text[], %(cities)s::text[],
     %(postcodes)s::text[], %(name_keys)s::text[], %(first_seen)s::timestamptz[], %(last_seen)s::timestamptz[], %(sightings)s::bigint[],
     %(purchase_counts)s::bigint[], %(purchase_totals)s::bigint[], %(last_purchases)s::timestamptz[], %(last_stores)s::text[]
 ) AS new (
-    address, birth_id, source, epoch, base_address, given_name, middle_name, family_name, name_suffix, birth_date, street, city, postcode, name_key,
+    address, birth_id, source, opener, base_address, given_name, middle_name, family_name, name_suffix, birth_date, street, city, postcode, name_key,
     first_seen, last_seen, sightings, purchase_count, purchase_total_minor, last_purchase_at, last_purchase_store
 )
 ON CONFLICT ON CONSTRAINT record_address_key DO UPDATE SET

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 
 from oracle.forms import Forms, prepare
@@ -78,10 +78,12 @@ def candidates(records: Mapping[bytes, Prepared], model: Model) -> set[frozenset
 class _Scores:
     """Records as they are compared, each pair scored when it is first asked for."""
 
-    def __init__(self, records: Iterable[Record], model: Model, closed: Iterable[bytes]) -> None:
+    def __init__(
+        self, records: Iterable[Record], model: Model, closed: Iterable[bytes], generic: Collection[bytes] | None
+    ) -> None:
         everyone = list(records)
-        generic = generic_tokens(everyone, model) | set(closed)
-        self.prepared = {record.address: Prepared.of(record.without(generic)) for record in everyone}
+        gone = generic_tokens(everyone, model) | set(closed) if generic is None else generic
+        self.prepared = {record.address: Prepared.of(record.without(gone)) for record in everyone}
         if len(self.prepared) != len(everyone):
             raise ValueError("two records have one address")
         self._model = model
@@ -101,9 +103,15 @@ class _Scores:
         return {pair: score for pair, score in scored.items() if score >= self._model.edge_floor}
 
 
-def kept_pairs(records: Iterable[Record], model: Model, *, closed: Iterable[bytes] = ()) -> dict[Pair, int]:
+def kept_pairs(
+    records: Iterable[Record],
+    model: Model,
+    *,
+    closed: Iterable[bytes] = (),
+    generic: Collection[bytes] | None = None,
+) -> dict[Pair, int]:
     """The pairs that are kept as evidence, by addresses, with their scores. Arguments as for `match`."""
-    return _Scores(records, model, closed).kept()
+    return _Scores(records, model, closed, generic).kept()
 
 
 def match(
@@ -113,13 +121,15 @@ def match(
     same: Iterable[tuple[bytes, bytes]] = (),
     different: Iterable[tuple[bytes, bytes]] = (),
     closed: Iterable[bytes] = (),
+    generic: Collection[bytes] | None = None,
 ) -> Outcome:
     """Partition of the records, ambiguous clusters with their contenders, reviews and households.
 
     Assertions are pairs of addresses; those about addresses of no record say nothing. `closed` are tokens that are generic
-    for a reason the records do not show (`oracle.evidence.closed_by_use`). The order of nothing matters. Quadratic in the
-    size of a component.
+    for a reason the records do not show (`oracle.evidence.closed_by_use`). Where `generic` is given, these tokens are generic and
+    no others: records of epochs do not show which, their base records do. The order of nothing matters. Quadratic in the size
+    of a component.
     """
-    scores = _Scores(records, model, closed)
+    scores = _Scores(records, model, closed, generic)
     evidence = Evidence(scores.kept(), frozenset(map(frozenset, same)), frozenset(map(frozenset, different)))
     return partition(scores.prepared, evidence, scores.between, model)

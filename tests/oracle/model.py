@@ -49,6 +49,7 @@ class Model:
     generic_records: int
     purchases_per_day: int
     stores_per_day: int
+    phone_gap_days: int
     limits: tuple[int, ...]
     corroboration: int
     levels: tuple[tuple[str, ...], ...]
@@ -84,6 +85,7 @@ class Model:
             generic_records=document["generic"]["records"],
             purchases_per_day=document["generic"]["purchases_per_day"],
             stores_per_day=document["generic"]["stores_per_day"],
+            phone_gap_days=document["epochs"]["phone_gap_days"],
             limits=tuple(document["limits"][name] for name in IDENTIFIER_TYPES),
             corroboration=document["identifiers"]["corroboration"],
             levels=tuple(("missing", *_LEVELS[name]) for name in COMPARISONS),

@@ -26,6 +26,7 @@ from goldthread.domain.words import (
     RejectionReason,
     Violation,
 )
+from goldthread.matching.epochs import epoch_address
 from goldthread.matching.identifiers import LookupKey, check_region, digest_values, lookup_keys
 from goldthread.matching.keys import Keys
 
@@ -136,6 +137,7 @@ class Matcher:
         self.generic_records = self._model.generic_records
         self.purchases_per_day = self._model.purchases_per_day
         self.stores_per_day = self._model.stores_per_day
+        self.phone_gap_days = self._model.phone_gap_days
         self.generic_limits = [self._model.generic_limit(kind) for kind in IdentifierType]
         self.normalizer_version = _core.NORMALIZER_VERSION
         self.key_version = keys.version
@@ -208,6 +210,10 @@ class Matcher:
         return _core.address_records(
             self._keys.address, sources, offsets, types, namespaces, forms, digests, columns, [0] * len(claims)
         )
+
+    def epoch_address(self, base: bytes, opener: bytes | None) -> bytes:
+        """Address of the record on which the events of one epoch of a claim hang; the base address where nobody opened it."""
+        return epoch_address(self._keys.address, base, opener)
 
     def tokens(self, claims: Sequence[Claim]) -> list[list[tuple[int, str, int, bytes]]]:
         """`(type, namespace, form, token)` of every identifier of each claim."""

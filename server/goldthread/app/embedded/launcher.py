@@ -69,7 +69,7 @@ class LaunchedServer(ABC):
     port_count: ClassVar[int] = 1
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     stop_seconds: ClassVar[float] = 20.0
-    start_seconds: ClassVar[float] = 60.0
+    start_seconds: ClassVar[float] = 180.0
     home_mode: ClassVar[int] = 0o700
     # What the server logs before it is worth asking; empty where asking alone is enough.
     started_line: ClassVar[str] = ""

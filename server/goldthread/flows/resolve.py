@@ -173,6 +173,7 @@ class ResolveFlow:
                 other_record_id=str(births[pair.high]),
                 score=pair.score,
                 probability=probability,
+                nearest_rival=self._matcher.nearest_rival(pair.score, pair.weights),
                 contributions=tuple(
                     ContributionBits(*part) for part in self._matcher.contributions(pair.levels, pair.weights)
                 ),

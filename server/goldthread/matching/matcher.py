@@ -24,6 +24,7 @@ from goldthread.domain.words import (
     IncomingEvent,
     IncomingIdentifier,
     RejectionReason,
+    Rival,
     Violation,
 )
 from goldthread.matching.epochs import epoch_address
@@ -297,9 +298,10 @@ class Matcher:
             if level
         ]
 
-    def against_household(self, score: int, weights: Sequence[int]) -> bool:
-        """Whether the nearest rival of "one person" was, in a scored pair, "two people of one household" and not "strangers"."""
-        return score - sum(weights) == self._model.household_prior != self._model.stranger_prior
+    def nearest_rival(self, score: int, weights: Sequence[int]) -> Rival:
+        """What a scored pair most probably is if not one person: score and weights are against it."""
+        against_household = score - sum(weights) == self._model.household_prior != self._model.stranger_prior
+        return Rival.HOUSEHOLD if against_household else Rival.STRANGERS
 
     def seal(self, nonces: Sequence[bytes], contexts: Sequence[bytes], values: Sequence[bytes]) -> list[bytes]:
         """Seals dead letters; nonces are 24 random bytes each, used once."""

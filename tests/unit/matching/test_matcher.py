@@ -19,6 +19,7 @@ from goldthread.domain.words import (
     IncomingEvent,
     IncomingIdentifier,
     RejectionReason,
+    Rival,
     Violation,
 )
 from goldthread.matching import (
@@ -235,7 +236,7 @@ def test_scores_below_the_floor_are_left_out_and_contributions_add_up() -> None:
         ("family_name", "exact"),
     ]
     assert pair.score == 1000 + sum(weight for _, _, weight in parts)
-    assert MATCHER.against_household(pair.score, pair.weights)
+    assert MATCHER.nearest_rival(pair.score, pair.weights) is Rival.HOUSEHOLD
     low, high = MATCHER.probabilities([0, pair.score])
     assert (low, high > 0.999) == (0.5, True)
 
@@ -254,6 +255,12 @@ def test_assertions_rule_over_scores() -> None:
     assert MATCHER.partition(records, kept, same=[], different=[(0, 1)]).clusters == [0, 1, 2]
 
 
+def test_what_a_household_does_not_share_is_weighed_against_strangers() -> None:
+    named = {"given_name": "ann", "family_name": "kowalczyk", "birth_date": "1980-02-03"}
+    [pair] = MATCHER.score([matchable(1, **named), matchable(2, **named)], [(0, 1)])
+    assert MATCHER.nearest_rival(pair.score, pair.weights) is Rival.STRANGERS
+
+
 def test_spouses_with_one_phone_are_a_household_and_no_review() -> None:
     phone = (2, "", 1, bytes(32))
     records = [
@@ -261,7 +268,7 @@ def test_spouses_with_one_phone_are_a_household_and_no_review() -> None:
         matchable(2, phone, given_name="zebulon", family_name="zimmer"),
     ]
     [pair] = MATCHER.score(records, [(0, 1)])
-    assert MATCHER.against_household(pair.score, pair.weights)
+    assert MATCHER.nearest_rival(pair.score, pair.weights) is Rival.HOUSEHOLD
     kept = [(0, 1, pair.score)]
     found = MATCHER.partition(records, kept, same=[], different=[])
     assert (found.clusters, found.reviews) == ([0, 1], [])

@@ -27,6 +27,7 @@ from goldthread.domain.words import (
     Rival,
     Violation,
 )
+from goldthread.matching.attributes import clean_attributes
 from goldthread.matching.epochs import epoch_address
 from goldthread.matching.identifiers import LookupKey, check_region, digest_values, lookup_keys
 from goldthread.matching.keys import Keys
@@ -159,7 +160,7 @@ class Matcher:
         """
         flat = [identifier for event in events for identifier in event.identifiers]
         digested = iter(digest_values(flat, region=self._region))
-        clean, invalid = self._attributes(events)
+        clean, invalid = clean_attributes([event.attributes for event in events], region=self._region)
         seen: Counter[tuple[str, str]] = Counter()
         results: list[Claim | Refusal] = []
         for row, event in enumerate(events):
@@ -194,14 +195,6 @@ class Matcher:
                 )
                 results.append(Claim(source=event.source, identifiers=identifiers, attributes=attributes))
         return results, seen
-
-    def _attributes(self, events: Sequence[IncomingEvent]) -> tuple[list[AttributeValues], dict[int, list[str]]]:
-        columns = {name: [event.attributes.get(name) for event in events] for name in (*ATTRIBUTE_NAMES, "full_name")}
-        clean, bad = _core.normalize_attributes(columns, region=self._region)
-        invalid: dict[int, list[str]] = {}
-        for row, name in bad:
-            invalid.setdefault(row, []).append(name)
-        return list(zip(*(clean[name] for name in ATTRIBUTE_NAMES), strict=True)), invalid
 
     def addresses(self, claims: Sequence[Claim]) -> list[bytes]:
         """Record addresses of claims at epoch 0, 32 bytes each."""

@@ -180,7 +180,7 @@ def test_two_orders_and_three_kills_end_as_in_the_batch_engine(
             running.wait_for(total)
             running.finish()
             assert running.kills == kills
-            story = Story(running.ledger, Metrics(), dsn=running.settings.need("postgres_dsn"))
+            story = Story(running.ledger, Metrics(), dsn=running.settings.need("postgres_dsn"), model_text=shipped())
             check_effects(story, rows)
             outcomes.append((of_ledger(story), credited(story)))
     assert outcomes[0][0] == expected
@@ -200,7 +200,7 @@ def test_three_thousand_records_end_as_in_the_plain_oracle(
         running.start()
         running.wait_for(len(distinct(rows)))
         running.finish()
-        story = Story(running.ledger, Metrics(), dsn=running.settings.need("postgres_dsn"))
+        story = Story(running.ledger, Metrics(), dsn=running.settings.need("postgres_dsn"), model_text=shipped())
         check_effects(story, rows)
         decided = of_ledger(story)
         assert sum(map(len, decided.clusters)) == 3_000

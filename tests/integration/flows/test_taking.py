@@ -29,7 +29,7 @@ from goldthread.flows.ingest import seal_context
 from goldthread.ledger import Ledger
 from goldthread.matching import Keys
 from goldthread.telemetry.metrics import Metrics
-from oracle.models import shipped
+from oracle.models import round_weights
 
 MARY: dict[str, Any] = {
     "given_name": "Mary",
@@ -289,7 +289,7 @@ def test_a_dead_letter_names_the_version_of_its_key(ledger: Ledger, ledger_dsn: 
     context = seal_context(letter.position)
     assert story.matcher.unseal([context], [letter.sealed_payload]) == [b"secret event"]
     with pytest.raises(SealError):
-        Story.matcher_for(shipped()).unseal([context], [letter.sealed_payload])
+        Story.matcher_for(round_weights()).unseal([context], [letter.sealed_payload])
 
 
 def test_a_batch_that_was_committed_before_is_fenced(story: Story) -> None:

@@ -37,6 +37,8 @@ _GIVEN = _words(
     """
 )
 _STREETS = _words("oak elm pine maple cedar main church mill river hill")
+_HOUSES = 160
+"""House numbers of a town, with those that a slip of the pen makes of them: a street's name is not a town's own, an address is."""
 _AREAS = (212, 213, 312, 415, 404, 512, 602, 617, 702, 713, 718, 808, 813, 904, 916)
 _FIRST_DAY = date(1940, 1, 1).toordinal()
 _DATES = 24
@@ -163,7 +165,7 @@ class Town:
         while len(people) < count:
             home = {
                 "family_name": random.choice(families),
-                "street": f"{random.randint(1, 140)} {random.choice(_STREETS)} {random.choice(('st', 'ave', 'rd'))}",
+                "street": f"{_HOUSES * self.number + random.randint(1, 140)} {random.choice(_STREETS)} {random.choice(('st', 'ave', 'rd'))}",
                 "city": self._city,
                 "postcode": random.choice(self._postcodes),
             }

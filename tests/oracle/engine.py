@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import combinations
 
 from oracle.forms import Forms, prepare
 from oracle.model import BlockingRule, Model
 from oracle.partition import Evidence, Outcome, Pair, partition
-from oracle.records import Record
+from oracle.records import IDENTIFIER_TYPES, Record
 from oracle.score import Comparison, Prepared, compare
 
-__all__ = ["block_key", "candidates", "generic_tokens", "kept_pairs", "keys_of", "match"]
+__all__ = ["block_key", "candidates", "generic_tokens", "kept_pairs", "keys_of", "match", "passes"]
 
 Key = tuple[str, int, tuple[str, ...]]
 """Rule name, depth, parts."""
+
+Pass = tuple[str, int]
+"""What finds candidates: a blocking rule at one depth, or a token type, whose depth is -1."""
 
 
 def generic_tokens(records: Iterable[Record], model: Model) -> set[bytes]:
@@ -56,13 +59,16 @@ def block_key(secret: bytes, key: Key) -> int:
     return int.from_bytes(hmac.new(secret, message, hashlib.sha256).digest()[:8], "big", signed=True)
 
 
-def candidates(records: Mapping[bytes, Prepared], model: Model) -> set[frozenset[bytes]]:
-    """Pairs that share a token, or an uncrowded blocking key below crowded ones. Generic tokens have been taken out."""
-    by_token: dict[bytes, set[bytes]] = defaultdict(set)
+def passes(records: Mapping[bytes, Prepared], model: Model) -> dict[Pair, set[Pass]]:
+    """Candidates with what found them: a shared token, or an uncrowded blocking key below crowded ones.
+
+    Generic tokens have been taken out.
+    """
+    by_token: dict[tuple[int, bytes], set[bytes]] = defaultdict(set)
     chains = []
     for address, prepared in records.items():
         for one in prepared.record.identifiers:
-            by_token[one.token].add(address)
+            by_token[one.type, one.token].add(address)
         chains += [(address, chain) for rule in model.rules if (chain := keys_of(prepared.forms, rule))]
     sizes = Counter(key for _, chain in chains for key in chain)
     by_key: dict[Key, set[bytes]] = defaultdict(set)
@@ -71,17 +77,30 @@ def candidates(records: Mapping[bytes, Prepared], model: Model) -> set[frozenset
             if sizes[key] <= model.max_block:
                 by_key[key].add(address)
                 break
-    groups = [*by_token.values(), *by_key.values()]
-    return {frozenset(pair) for group in groups for pair in combinations(group, 2)}
+    found: dict[Pair, set[Pass]] = defaultdict(set)
+    for (kind, _), group in by_token.items():
+        for pair in combinations(group, 2):
+            found[frozenset(pair)].add((IDENTIFIER_TYPES[kind - 1], -1))
+    for (rule, depth, _), group in by_key.items():
+        for pair in combinations(group, 2):
+            found[frozenset(pair)].add((rule, depth))
+    return found
+
+
+def candidates(records: Mapping[bytes, Prepared], model: Model) -> set[Pair]:
+    """Pairs that some pass finds. Generic tokens have been taken out."""
+    return set(passes(records, model))
 
 
 class _Scores:
     """Records as they are compared, each pair scored when it is first asked for."""
 
-    def __init__(self, records: Iterable[Record], model: Model, closed: Iterable[bytes]) -> None:
+    def __init__(
+        self, records: Iterable[Record], model: Model, closed: Iterable[bytes], generic: Collection[bytes] | None
+    ) -> None:
         everyone = list(records)
-        generic = generic_tokens(everyone, model) | set(closed)
-        self.prepared = {record.address: Prepared.of(record.without(generic)) for record in everyone}
+        gone = generic_tokens(everyone, model) | set(closed) if generic is None else generic
+        self.prepared = {record.address: Prepared.of(record.without(gone)) for record in everyone}
         if len(self.prepared) != len(everyone):
             raise ValueError("two records have one address")
         self._model = model
@@ -96,14 +115,20 @@ class _Scores:
         return self._known[pair]
 
     def kept(self) -> dict[Pair, int]:
-        """Candidates at or above the floor."""
-        scored = {pair: self.between(*pair).score for pair in candidates(self.prepared, self._model)}
-        return {pair: score for pair, score in scored.items() if score >= self._model.edge_floor}
+        """Candidates at or above the floor, and kin."""
+        scored = {pair: self.between(*pair) for pair in candidates(self.prepared, self._model)}
+        return {pair: one.score for pair, one in scored.items() if one.is_kept(self._model)}
 
 
-def kept_pairs(records: Iterable[Record], model: Model, *, closed: Iterable[bytes] = ()) -> dict[Pair, int]:
+def kept_pairs(
+    records: Iterable[Record],
+    model: Model,
+    *,
+    closed: Iterable[bytes] = (),
+    generic: Collection[bytes] | None = None,
+) -> dict[Pair, int]:
     """The pairs that are kept as evidence, by addresses, with their scores. Arguments as for `match`."""
-    return _Scores(records, model, closed).kept()
+    return _Scores(records, model, closed, generic).kept()
 
 
 def match(
@@ -113,13 +138,15 @@ def match(
     same: Iterable[tuple[bytes, bytes]] = (),
     different: Iterable[tuple[bytes, bytes]] = (),
     closed: Iterable[bytes] = (),
+    generic: Collection[bytes] | None = None,
 ) -> Outcome:
     """Partition of the records, ambiguous clusters with their contenders, reviews and households.
 
     Assertions are pairs of addresses; those about addresses of no record say nothing. `closed` are tokens that are generic
-    for a reason the records do not show (`oracle.evidence.closed_by_use`). The order of nothing matters. Quadratic in the
-    size of a component.
+    for a reason the records do not show (`oracle.evidence.closed_by_use`). Where `generic` is given, these tokens are generic and
+    no others: records of epochs do not show which, their base records do. The order of nothing matters. Quadratic in the size
+    of a component.
     """
-    scores = _Scores(records, model, closed)
+    scores = _Scores(records, model, closed, generic)
     evidence = Evidence(scores.kept(), frozenset(map(frozenset, same)), frozenset(map(frozenset, different)))
     return partition(scores.prepared, evidence, scores.between, model)

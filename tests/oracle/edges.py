@@ -44,7 +44,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
         12+oak+st 12b+oak+st 1+oak+st 2+oak+st 21+oak+st 12+12+oak+st oak+st+12 oak+st oak+st+st 12+oka+st 12+ok+t 12 12a
         12th 5th+ave 12+5th+ave 5+5th+ave 12+6th+ave 1st+st 1st+2nd+st po+box+77 po+box+771 7+e+main+st+apt+4
         7+main+st+apt+5 7+main+st 70+main+st rosewood+cottage rosewod+cotage 3+rosewood+cottage 1st3+st 22nd 120+elm+dr
-        120+elmhurst+dr 120+elmwood+dr 102+elm+dr 1200+elm+dr 9+rue+de+la+paix x
+        120+elmhurst+dr 9+elmwood+dr 4+oakham+st oakley+st 102+elm+dr 1200+elm+dr 9+rue+de+la+paix x
         """
     ),
     "city": _values(

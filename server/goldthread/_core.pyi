@@ -112,6 +112,9 @@ class Model:
     @property
     def stores_per_day(self) -> int:
         """More stores than this, in which the records that carry a token bought on one UTC day, make it generic."""
+    @property
+    def phone_gap_days(self) -> int:
+        """Days without a named carrier after which a phone that somebody else carries has changed hands."""
     def generic_limit(self, identifier_type: int) -> int:
         """More distinct name keys than this make a token of the type generic."""
     def level_names(self, comparison: str) -> list[str]:

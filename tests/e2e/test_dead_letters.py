@@ -69,7 +69,7 @@ def several(event_id: str) -> bytes:
     message = event(event_id)
     message.purchase.amount_minor = -4
     message.purchase.currency = "EUR"
-    message.claim.attributes.birth_date = "1985-02-31"
+    message.claim.attributes.birth_date = "born 1985"
     message.claim.identifiers.add(type=identity_pb2.IDENTIFIER_TYPE_PHONE, raw="12")
     return message.SerializeToString()
 

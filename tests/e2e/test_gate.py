@@ -39,6 +39,8 @@ def test_everything_that_was_acknowledged_is_there_once_and_the_ledger_is_the_or
     counts = dict(re.findall(r"(\w+) (\d+)", re.findall(r"^counts: (.*)$", said, re.MULTILINE)[0]))
     assert int(counts["events"]) >= short(SEED).events
     assert re.search(rf"^kills: {short(SEED).kills};", said, re.MULTILINE), said
+    assert int(counts["handed_over"]) > 10
+    assert int(counts["rehung"]) > 10
     assert "violations: 0" in said
 
 
@@ -75,6 +77,7 @@ def test_the_stream_holds_what_it_should() -> None:
     assert 0.25 < doors.count(Door.RESOLVE) / len(doors) < 0.35
     assert doors.count(Door.PREVIEW) > 0
     assert plan.poisoned > 0
+    assert len(plan.recycled) >= 30, "phones that more than one person has in turn"
     sent = [one.said for one in plan.deliveries if one.said is not None and one.door is not Door.PREVIEW]
     assert len(sent) > len(plan.said), "some are sent more than once"
     previewed = {one.said.key for one in plan.deliveries if one.said is not None and one.door is Door.PREVIEW}

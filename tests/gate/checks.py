@@ -92,6 +92,12 @@ def _records(view: View, expectation: Expectation) -> Iterator[str]:
 
 def _keys(view: View, expectation: Expectation) -> Iterator[str]:
     yield from differences("generic token", expectation.generic, set(view.generic))
+    wanted = {
+        (phone, epoch, *one)
+        for phone, found in expectation.hand_overs.items()
+        for epoch, one in enumerate(found, start=1)
+    }
+    yield from differences("hand-over", wanted, set(view.hand_overs))
 
 
 def _partition(view: View, expectation: Expectation) -> Iterator[str]:
@@ -216,7 +222,7 @@ LEDGER_CHECKS: dict[str, Check] = {
     "(ii) every purchase counts once": _purchases,
     "(ii) payloads that lost are quarantined": _conflicts,
     "(ii) records add up": _records,
-    "(iii) key states are the oracle's": _keys,
+    "(iii) key states and hand-overs are the oracle's": _keys,
     "(iii) the partition is the oracle's": _partition,
     "(iii) ambiguity is the oracle's": _ambiguity,
     "(iii) reviews are the oracle's": _reviews,

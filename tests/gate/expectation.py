@@ -22,6 +22,7 @@ from gate.plan import Said
 from gate.towns import Claim
 from goldthread.matching import Keys
 from oracle.engine import keys_of
+from oracle.epochs import HandOver
 from oracle.evidence import Event, EventId, Golden, Purchase, expected
 from oracle.forms import prepare
 from oracle.identity import Digest, address_of, token_of
@@ -54,7 +55,10 @@ class ExpectedRecord:
 
 @dataclass(slots=True)
 class Expectation:
-    """The whole ledger by addresses: events that count (with payload digest and record), payloads put aside, records, partition."""
+    """The whole ledger by addresses: events that count (with payload digest and record), payloads put aside, records, partition.
+
+    `hand_overs` are when phones changed hands and who opened what began then, and `owners` the records of those who have them now.
+    """
 
     events: dict[EventId, tuple[bytes, bytes]] = field(default_factory=dict)
     purchases: dict[EventId, tuple[bytes, int, str]] = field(default_factory=dict)
@@ -62,6 +66,9 @@ class Expectation:
     records: dict[bytes, ExpectedRecord] = field(default_factory=dict)
     tokens: set[bytes] = field(default_factory=set)
     generic: set[bytes] = field(default_factory=set)
+    hand_overs: dict[bytes, tuple[HandOver, ...]] = field(default_factory=dict)
+    owners: dict[bytes, frozenset[bytes]] = field(default_factory=dict)
+    rehung: set[bytes] = field(default_factory=set)
     clusters: dict[Cluster, Golden] = field(default_factory=dict)
     ambiguous: dict[Cluster, frozenset[Cluster]] = field(default_factory=dict)
     reviews: set[Review] = field(default_factory=set)
@@ -71,9 +78,9 @@ class Expectation:
         """Takes over what is expected of other towns. Raises `ValueError` if both speak of one record."""
         if self.records.keys() & other.records.keys():
             raise ValueError("two towns share a record")
-        for name in ("events", "purchases", "records", "clusters", "ambiguous"):
+        for name in ("events", "purchases", "records", "hand_overs", "owners", "clusters", "ambiguous"):
             getattr(self, name).update(getattr(other, name))
-        for name in ("quarantined", "tokens", "generic", "reviews", "households"):
+        for name in ("quarantined", "tokens", "generic", "rehung", "reviews", "households"):
             getattr(self, name).update(getattr(other, name))
 
 
@@ -205,12 +212,13 @@ def _packed(groups: Iterable[list[Said]]) -> list[list[Said]]:
 
 
 def _expected_of(said: Sequence[Said], *, master_key: bytes, model_text: str) -> Expectation:
-    found = expected(_events(said, Keys.derive(master_key)), Model.parse(model_text))
+    keys = Keys.derive(master_key)
+    found = expected(_events(said, keys), Model.parse(model_text), address_key=keys.address)
     held = found.holdings
     return Expectation(
-        events={key: (event.digest, event.record.address) for key, event in held.events.items()},
+        events={key: (event.digest, held.homes[key]) for key, event in held.events.items()},
         purchases={
-            key: (event.record.address, event.purchase.amount_minor, event.purchase.store)
+            key: (held.homes[key], event.purchase.amount_minor, event.purchase.store)
             for key, event in held.events.items()
             if event.purchase is not None
         },
@@ -227,8 +235,11 @@ def _expected_of(said: Sequence[Said], *, master_key: bytes, model_text: str) ->
             )
             for address, one in held.records.items()
         },
-        tokens={one.token for held_record in held.records.values() for one in held_record.record.identifiers},
+        tokens={one.token for event in held.events.values() for one in event.record.identifiers},
         generic=set(found.generic),
+        hand_overs={phone: tuple(found) for phone, found in held.hand_overs.items()},
+        owners={phone: held.owners(phone) for phone in held.hand_overs},
+        rehung=set(held.bases),
         clusters=dict(found.profiles),
         ambiguous=dict(found.outcome.ambiguous),
         reviews=set(found.outcome.reviews),

@@ -23,11 +23,11 @@ class GateOptions:
     servers: int = 2
     relays: int = 2
     partitions: int = 8
-    resolve_share: float = 0.3
+    resolve_share: float = 0.2
     lookups_per_second: int = 40
     oracle_processes: int = 2
     settle: float = 300.0
-    limit: float = 1_500.0
+    limit: float = 2_100.0
     folder: Path | None = None
     keep: bool = False
 

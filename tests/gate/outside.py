@@ -53,6 +53,7 @@ def check_outside(ground: Ground) -> list[Violation]:
         *collected("(i) what was acknowledged is applied", _acknowledged(ground, events)),
         *collected("(ii) dead letters are the poison and what lost", _dead_letters(ground, events)),
         *collected("(iv) every id ever returned leads to a live profile", _ids(ground)),
+        *collected("(iv) a phone that changed hands leads to who has it now", _recycled(ground)),
         *check_cache(ground.settings),
         *check_changes(ground.settings, ground.view),
     ]
@@ -146,7 +147,11 @@ def _losing(ground: Ground, events: Sequence[Message]) -> set[tuple[int, int]]:
 
 
 def _ids(ground: Ground) -> Iterator[str]:
-    """A profile's id is a record's birth id; one whose only event turned out to count for another payload leads to nobody, as it should."""
+    """A profile's id is a record's birth id; one on which no event hangs any more leads to nobody, as it should.
+
+    Its events turned out to count for another payload, or to hang on the record of another epoch: the oracle does not know it either,
+    which `gate.checks` finds out.
+    """
     shown: set[str] = set()
     for entry in ground.journal.read():
         if isinstance(entry, (Resolved, Seen)) and entry.profile_id:
@@ -163,6 +168,24 @@ def _ids(ground: Ground) -> Iterator[str]:
                 yield f"{public} was given out and is not known any more"
             elif home not in profiles or not profiles[home].live:
                 yield f"{public} leads to {profile_public_id(home)}, which is not live"
+
+
+def _recycled(ground: Ground) -> Iterator[str]:
+    """Answers to phones that changed hands, against those records only that the oracle says carry them now."""
+    homes = {row.address: row.profile_id for row in ground.view.standing() if row.profile_id is not None}
+    sure = {one for one, row in ground.view.profiles.items() if row.live and not row.ambiguous}
+    phones = sorted(ground.expectation.owners)
+    with Ledger(ledger_settings(ground.settings), Metrics()) as ledger:
+        for start in range(0, len(phones), _PAGE):
+            for answer in ledger.answers(phones[start : start + _PAGE]):
+                owners = {homes[one] for one in ground.expectation.owners[answer.token] if one in homes} & sure
+                wanted = profile_public_id(owners.pop()) if len(owners) == 1 else ""
+                shown = "" if answer.card is None else answer.card.profile_id
+                if answer.outcome is LookupOutcome.NOT_FOUND or shown != wanted:
+                    yield (
+                        f"phone {answer.token.hex()[:16]} leads to {shown or answer.outcome.name}, "
+                        f"not to {wanted or 'several'}"
+                    )
 
 
 def _cache(settings: Settings) -> Iterator[str]:

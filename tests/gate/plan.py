@@ -20,6 +20,8 @@ _DUPLICATED, _CONFLICTING, _POISONED, _PREVIEWED = 0.06, 0.01, 0.01, 0.01
 _CASHIER_TOWNS = 7  # every so many towns has a cashier who swipes their own card
 _FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 _SECONDS = 2 * 365 * 86_400
+_PHONE_GAP_DAYS = 60  # more than the gate's model has; so long a phone is silent before another has it
+_EVENTS_PER_RECYCLED_PHONE = 150
 _WINDOW = 0.08  # the part of the run in which a town is busy, if there are many
 _BUSY_TOWNS = 4  # at least so many are at any time
 
@@ -64,12 +66,13 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that is said, once each, and every sending in the order in which they start."""
+    """Everything that is said, once each, and every sending in the order in which they start; phones that more than one has in turn."""
 
     said: Sequence[Said]
     deliveries: Sequence[Delivery]
     identifiers: Sequence[tuple[int, str]]
     towns: int
+    recycled: frozenset[str] = frozenset()
 
     @property
     def poisoned(self) -> int:
@@ -84,17 +87,19 @@ def draw_plan(options: GateOptions) -> Plan:
     said: list[Said] = []
     deliveries: list[Delivery] = []
     identifiers: list[tuple[int, str]] = []
+    recycled: set[str] = set()
     for number in range(count):
         events = options.events * (number + 1) // count - options.events * number // count
         drawn = _TownStream(number, events, options, opens=(1 - window) * number / count, window=window)
         said += drawn.said
         deliveries += drawn.deliveries
         identifiers += drawn.town.identifiers()
+        recycled.update(one.phone for one in drawn.town.recycled)
     random = Random(f"{options.seed} order")
     deliveries += _poisoned(options, random)
     deliveries.sort(key=lambda one: one.at)
     random.shuffle(identifiers)
-    return Plan(said, deliveries, identifiers, count)
+    return Plan(said, deliveries, identifiers, count, frozenset(recycled))
 
 
 def _poisoned(options: GateOptions, random: Random) -> Iterator[Delivery]:
@@ -103,6 +108,35 @@ def _poisoned(options: GateOptions, random: Random) -> Iterator[Delivery]:
         for _ in range(2 if random.random() < _DUPLICATED else 1):
             partition = random.randrange(options.partitions)
             yield Delivery(at=random.random(), door=Door.KAFKA, partition=partition, poison=bad)
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """A claim, when it is first sent, and the days in which it was said (from, before), if not in all of them."""
+
+    claim: Claim
+    at: float
+    days: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Story:
+    """What becomes of a phone: how many have it, whether they are related, whether the first of them still says something in between."""
+
+    owners: int = 2
+    related: bool = False
+    seldom_silent: bool = False
+    contested: bool = False
+
+
+_STORIES = (
+    _Story(),
+    _Story(owners=3),
+    _Story(seldom_silent=True),
+    _Story(),
+    _Story(seldom_silent=True, contested=True),
+    _Story(related=True),
+)
 
 
 class _TownStream:
@@ -117,23 +151,42 @@ class _TownStream:
         self._number = number
         fresh, bridges = max(1, int(events * _NEW)), int(events * _BRIDGES)
         self.town = Town(number, people=max(2, fresh // 3), seed=f"{options.seed} people {number}")
-        first = [(self.town.new_claim(), self._moment()) for _ in range(fresh)]
-        first += [(self.town.bridge(), self._moment()) for _ in range(bridges)]
+        first: list[_First] = []
+        for place in range(max(1, events // _EVENTS_PER_RECYCLED_PHONE)):
+            first += self._recycled(_STORIES[(number + place) % len(_STORIES)])
+        first += [_First(self.town.new_claim(), self._moment()) for _ in range(max(1, fresh - len(first)))]
+        first += [_First(self.town.bridge(), self._moment()) for _ in range(bridges)]
         if number % _CASHIER_TOWNS == 0:
             first += self._swipes(day=_FIRST + timedelta(days=random.randrange(700)))
         events = max(events, len(first))
-        for claim, at in first:
-            self._event(claim, at)
+        for one in first:
+            self._event(one.claim, one.at, one.days)
         for _ in range(events - len(first)):
-            claim, at = random.choice(first)
+            one = random.choice(first)
             # A little before its first sending at times: what is sent second often arrives first.
-            self._event(claim, max(0.0, min(1.0, at + window * (random.random() ** 2 - 0.05))))
+            self._event(one.claim, max(0.0, min(1.0, one.at + window * (random.random() ** 2 - 0.05))), one.days)
         for _ in range(int(events * _PREVIEWED)):
-            claim = random.choice(first)[0] if random.random() < 0.5 else self.town.new_claim()
+            claim = random.choice(first).claim if random.random() < 0.5 else self.town.new_claim()
             imagined = self._draw(claim, f"v{number}-{len(self.deliveries)}")
             self._send(imagined, self._moment(), Door.PREVIEW)
 
-    def _swipes(self, *, day: datetime) -> list[tuple[Claim, float]]:
+    def _recycled(self, story: _Story) -> list[_First]:
+        """What is said under a phone that people have in turn: each in days of their own, and what names nobody at any time."""
+        random = self._random
+        drawn = self.town.recycle(story.owners, related=story.related)
+        told: list[_First] = []
+        day = random.randrange(60)
+        for owner in drawn.owners:
+            until = day + random.randrange(20, 150)
+            told += [_First(claim, self._moment(), (day, until)) for claim in owner]
+            if story.seldom_silent and owner is drawn.owners[0]:
+                # Sent once, and late at times: until it comes the phone seems to change hands.
+                between = (until + _PHONE_GAP_DAYS // 3, until + _PHONE_GAP_DAYS // 2)
+                self._event(owner[-1], self._moment(), between, contested=story.contested)
+            day = until + _PHONE_GAP_DAYS + random.randrange(20)
+        return told + [_First(claim, self._moment()) for claim in drawn.unnamed for _ in range(2)]
+
+    def _swipes(self, *, day: datetime) -> list[_First]:
         """One day of a cashier's card: more purchases in more stores than one person makes."""
         places = [(self.town.swipe(), self._moment()) for _ in range(9)]
         for place, (claim, at) in enumerate(places):
@@ -150,11 +203,11 @@ class _TownStream:
     def _moment(self) -> float:
         return self._opens + self._window * self._random.random()
 
-    def _event(self, claim: Claim, at: float) -> None:
+    def _event(self, claim: Claim, at: float, days: tuple[int, int] | None = None, *, contested: bool = False) -> None:
         random, options = self._random, self._options
-        one = self._draw(claim, f"e{self._number}-{len(self.said)}")
+        one = self._draw(claim, f"e{self._number}-{len(self.said)}", days)
         self.said.append(one)
-        if random.random() < _CONFLICTING:
+        if contested or random.random() < _CONFLICTING:
             other = self._conflicting(one)
             self.said.append(other)
             for said in (one, other, *random.choices((one, other), k=random.randrange(2))):
@@ -169,11 +222,10 @@ class _TownStream:
         partition = self._random.randrange(self._options.partitions)
         self.deliveries.append(Delivery(at=at, door=door, partition=partition, said=said))
 
-    def _draw(self, claim: Claim, event_id: str) -> Said:
+    def _draw(self, claim: Claim, event_id: str, days: tuple[int, int] | None = None) -> Said:
         random = self._random
-        occurred_at = _FIRST + timedelta(
-            seconds=random.randrange(_SECONDS), microseconds=1_000 * random.randrange(1_000)
-        )
+        seconds = random.randrange(_SECONDS) if days is None else random.randrange(days[0] * 86_400, days[1] * 86_400)
+        occurred_at = _FIRST + timedelta(seconds=seconds, microseconds=1_000 * random.randrange(1_000))
         kind = random.choices(("purchase", "click", "customer_change", "consent_change"), weights=(65, 15, 15, 5))[0]
         return Said(
             town=self._number,

@@ -113,9 +113,10 @@ class Registers:
     async def _read_back(self, said: Said, resolved: ResolveResponse) -> None:
         """What Resolve made durable must be seen by whoever asks for its version, on whatever server.
 
-        A record that no look has placed yet (the answer was provisional and named nobody) may still be unknown.
+        A record that no look has placed yet (the answer was provisional and named nobody) may still be unknown. A phone that more than
+        one has in turn says nothing of a record: who has it now may not be placed yet.
         """
-        known = [one for one in said.claim.identifiers if one[0] != _CUSTOMER]
+        known = [one for one in said.claim.identifiers if one[0] != _CUSTOMER and one[1] not in self._plan.recycled]
         if not known:
             return
         version = resolved.ledger_version

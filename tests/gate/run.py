@@ -54,9 +54,19 @@ class Result:
 
 
 def model_text() -> str:
-    """The shipped model with limits so small that a town reaches them: crowded blocks, divided components, generic identifiers."""
+    """The shipped model with limits so small that a town reaches them: crowded blocks, divided components, generic identifiers.
+
+    A phone may have changed hands after less time than the stream leaves between the owners of one.
+    """
     return small_limits(
-        max_block=12, max_component=20, generic=4, generic_records=40, limit=5, purchases_per_day=6, stores_per_day=4
+        max_block=12,
+        max_component=20,
+        generic=4,
+        generic_records=40,
+        limit=5,
+        purchases_per_day=6,
+        stores_per_day=4,
+        phone_gap_days=50,
     )
 
 
@@ -142,6 +152,8 @@ def _run(options: GateOptions, plan: Plan, world: World, journal: Journal, told:
         "reviews": len(view.reviews),
         "households": len(view.households),
         "generic": len(view.generic),
+        "handed_over": len(expectation.hand_overs),
+        "rehung": len(expectation.rehung),
         "quarantined": len(view.conflicts),
         "dead_letters": len(view.dead_letters),
         "journal": len(view.journal),

@@ -1,7 +1,8 @@
 """People of small towns that share nothing with each other: names, numbers, addresses and birth dates are a town's own.
 
 So the plain oracle, which compares every pair of a block, can be asked town by town. Inside a town everything happens that joins and parts
-people: households with one phone, nicknames, initials, typos, moves, changed numbers, cards swiped by cashiers, a store's own phone.
+people: households with one phone, nicknames, initials, typos, moves, changed numbers, cards swiped by cashiers, a store's own phone, phones
+that one gives up and another gets.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from random import Random
 
+from oracle.forms import prepare
 from oracle.population import noisy
+from oracle.records import Record
 
-__all__ = ["CONSONANTS", "MOST_TOWNS", "Claim", "Town"]
+__all__ = ["CONSONANTS", "MOST_TOWNS", "Claim", "Recycled", "Town"]
 
 CONSONANTS = "ptfklmnrs"
 """Each has a metaphone code of its own before `a` and `o`."""
@@ -34,6 +37,8 @@ _GIVEN = _words(
     """
 )
 _STREETS = _words("oak elm pine maple cedar main church mill river hill")
+_HOUSES = 160
+"""House numbers of a town, with those that a slip of the pen makes of them: a street's name is not a town's own, an address is."""
 _AREAS = (212, 213, 312, 415, 404, 512, 602, 617, 702, 713, 718, 808, 813, 904, 916)
 _FIRST_DAY = date(1940, 1, 1).toordinal()
 _DATES = 24
@@ -46,6 +51,15 @@ class Claim:
     source: str
     identifiers: tuple[tuple[int, str], ...]
     attributes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recycled:
+    """A phone that people have one after the other: what each says with a name, and what is said under it without one."""
+
+    phone: str
+    owners: tuple[tuple[Claim, ...], ...]
+    unnamed: tuple[Claim, ...]
 
 
 @dataclass(slots=True)
@@ -74,6 +88,7 @@ class Town:
         self._cashier_card = (LOYALTY, self._card())
         self._people = self._settle(people)
         self.seen: set[Claim] = set()
+        self.recycled: list[Recycled] = []
 
     def new_claim(self) -> Claim:
         """A claim that was not made before, about somebody who lives here."""
@@ -88,11 +103,49 @@ class Town:
         person = self._random.choice(self._people)
         return self._claim("pos", [self._cashier_card], {"given_name": person.truth["given_name"]})
 
+    def recycle(self, owners: int, *, related: bool = False) -> Recycled:
+        """A new phone and people who live here and have it in turn; where they are related, they share a family name.
+
+        Gives fewer of them if too few have names that nobody takes for one another's.
+        """
+        random, phone = self._random, (PHONE, self._phone())
+        having = [random.choice(self._people)]
+        for person in random.sample(self._people, len(self._people)):
+            alike = [_alike(person, other) for other in having]
+            if len(having) < owners and all(family == related and not initial for family, initial in alike):
+                having.append(person)
+        card = (LOYALTY, self._card())
+        nameless: list[tuple[str, list[tuple[int, str]], dict[str, str]]] = [
+            ("pos", [phone], {}),
+            ("web", [phone], {}),
+            ("pos", [phone, card], {}),
+        ]
+        nameless.append(("pos", [phone], {"postcode": random.choice(self._postcodes)}))
+        drawn = Recycled(
+            phone=phone[1],
+            owners=tuple(
+                tuple(
+                    self._claim(source, [phone, *carried], {name: person.truth[name] for name in names})
+                    for source, carried, names in (
+                        ("crm", person.identifiers[:1], ("given_name", "family_name", "postcode")),
+                        ("pos", [], ("given_name", "family_name")),
+                    )
+                )
+                for person in having
+            ),
+            unnamed=tuple(self._claim(*one) for one in nameless),
+        )
+        self.recycled.append(drawn)
+        self.seen.update(*drawn.owners, drawn.unnamed)
+        return drawn
+
     def identifiers(self) -> Iterator[tuple[int, str]]:
         """Everything by which somebody here may be looked up."""
         for person in self._people:
             yield from person.identifiers
             yield from person.shared
+        for one in self.recycled:
+            yield PHONE, one.phone
 
     def _fresh(self, draw: object) -> Claim:
         for _ in range(200):
@@ -112,7 +165,7 @@ class Town:
         while len(people) < count:
             home = {
                 "family_name": random.choice(families),
-                "street": f"{random.randint(1, 140)} {random.choice(_STREETS)} {random.choice(('st', 'ave', 'rd'))}",
+                "street": f"{_HOUSES * self.number + random.randint(1, 140)} {random.choice(_STREETS)} {random.choice(('st', 'ave', 'rd'))}",
                 "city": self._city,
                 "postcode": random.choice(self._postcodes),
             }
@@ -231,6 +284,13 @@ class Town:
 def _base9(number: int) -> Iterator[str]:
     for power in (81, 9, 1):
         yield CONSONANTS[number // power % 9]
+
+
+def _alike(one: _Person, other: _Person) -> tuple[bool, bool]:
+    """Whether two have the family part, and the initial, of their name keys in common."""
+    keys = [prepare(Record(address=b"", attributes=person.truth)).name_key or "|" for person in (one, other)]
+    (family, _, initial), (other_family, _, other_initial) = (key.partition("|") for key in keys)
+    return family == other_family, initial == other_initial
 
 
 def _gmail_tag(value: str, random: Random) -> str:

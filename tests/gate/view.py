@@ -82,6 +82,7 @@ class View:
     reviews: Sequence[tuple[UUID, UUID, int, int, int]]
     households: Sequence[tuple[UUID, UUID, int, int, int]]
     generic: frozenset[bytes]
+    hand_overs: frozenset[tuple[bytes, int, datetime, bytes]]
     journal: Sequence[Entry]
     dead_letters: Sequence[DeadLetter]
     offsets: Mapping[int, int]
@@ -119,6 +120,7 @@ def read_view(dsn: str) -> View:
             reviews=[tuple(row) for row in rows(_REVIEWS)],
             households=[tuple(row) for row in rows(_HOUSEHOLDS)],
             generic=frozenset(bytes(row[0]) for row in rows("SELECT token FROM token WHERE generic")),
+            hand_overs=frozenset((bytes(row[0]), row[1], row[2], bytes(row[3])) for row in rows(_HAND_OVERS)),
             journal=[Entry(*row) for row in rows(_JOURNAL)],
             dead_letters=[DeadLetter(*row) for row in rows(_DEAD_LETTERS)],
             offsets=dict(rows("SELECT partition, next_offset FROM consumer_offset")),
@@ -141,6 +143,10 @@ _PURCHASES = "SELECT source, event_id, record_id, amount_minor, store FROM purch
 _CONFLICTS = "SELECT source, event_id, payload_digest FROM event_conflict"
 _REVIEWS = "SELECT low_profile, high_profile, strength, low_record, high_record FROM review WHERE closed_at IS NULL"
 _HOUSEHOLDS = "SELECT low_profile, high_profile, strength, low_record, high_record FROM household"
+_HAND_OVERS = """
+SELECT token, token_epoch.epoch, began_at, opener FROM token_epoch JOIN token USING (token_id)
+WHERE EXISTS (SELECT FROM record_token JOIN record USING (record_id) WHERE record_token.token_id = token.token_id AND sightings > 0)
+"""
 _JOURNAL = "SELECT entry_id, version, profile_id, live, before_records, after_records FROM journal ORDER BY entry_id"
 _DEAD_LETTERS = "SELECT partition, message_offset, reason, source, event_id FROM dead_letter"
 _LEFT = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -32,6 +33,7 @@ from goldthread.app.embedded.accounts import can_traverse, ordinary_account
 from goldthread.app.embedded.process import identify
 
 _TOPIC = "notes"
+_ADDRESSES = ("postgres_dsn", "redis_url", "kafka_bootstrap")
 _BIG = 12 * 1024 * 1024
 _PACKAGE_ROOT = str(Path(goldthread.__file__).resolve().parents[1])
 
@@ -97,8 +99,17 @@ def _make_topic(endpoints: Endpoints) -> None:
     admin.create_topics([NewTopic(_TOPIC, num_partitions=1, replication_factor=1)])[_TOPIC].result(30)
 
 
+def _follow(endpoints: Endpoints, log: Sequence[str]) -> Endpoints:
+    """Gives `endpoints` after the moves that `log` tells of: a port that another process took while its server was down."""
+    for old, new in re.findall(r"port (\d+) is taken by another process; now on (\d+)", "\n".join(log)):
+        moved = {name: getattr(endpoints, name).replace(f"127.0.0.1:{old}", f"127.0.0.1:{new}") for name in _ADDRESSES}
+        endpoints = Endpoints(**moved)
+    return endpoints
+
+
 def test_what_was_written_survives_a_stop_and_a_kill_of_every_part(data_dir: Path) -> None:
-    stack = EmbeddedStack(data_dir)
+    log: list[str] = []
+    stack = EmbeddedStack(data_dir, log=log.append)
     with stack:
         first = stack.endpoints
         _make_topic(first)
@@ -117,11 +128,12 @@ def test_what_was_written_survives_a_stop_and_a_kill_of_every_part(data_dir: Pat
     assert [identify(pid) for pid in before.values()] == [None, None, None]
 
     with stack:
-        assert stack.endpoints == first
-        assert _read_ledger(first) == {"before the stop"}
-        assert _read_cache(first) == {"before the stop"}
-        assert _read_topic(first, 1) == [b"before the stop"]
-        _write(first, "before the kill")
+        again = stack.endpoints
+        assert again == _follow(first, log)
+        assert _read_ledger(again) == {"before the stop"}
+        assert _read_cache(again) == {"before the stop"}
+        assert _read_topic(again, 1) == [b"before the stop"]
+        _write(again, "before the kill")
         # The append-only file is synced every second; the page cache alone already outlives the process.
         for part in ("redis", "postgres", "kafka"):
             old = stack.pids()[part]
@@ -129,15 +141,16 @@ def test_what_was_written_survives_a_stop_and_a_kill_of_every_part(data_dir: Pat
             assert stack.exited() == (part,)
             stack.restart(part)
             assert stack.pids()[part] != old
-        assert stack.endpoints == first
+        last = stack.endpoints
+        assert last == _follow(first, log)
         expected = {"before the stop", "before the kill"}
-        assert _read_ledger(first) == expected
-        assert _read_cache(first) == expected
-        assert set(_read_topic(first, 2)) == {note.encode() for note in expected}
-        producer = Producer({"bootstrap.servers": first.kafka_bootstrap, "message.max.bytes": 2 * _BIG})
+        assert _read_ledger(last) == expected
+        assert _read_cache(last) == expected
+        assert set(_read_topic(last, 2)) == {note.encode() for note in expected}
+        producer = Producer({"bootstrap.servers": last.kafka_bootstrap, "message.max.bytes": 2 * _BIG})
         producer.produce(_TOPIC, b"x" * _BIG)
         assert producer.flush(30) == 0
-        assert [len(value) for value in _read_topic(first, 3)][2] == _BIG
+        assert [len(value) for value in _read_topic(last, 3)][2] == _BIG
 
 
 def _run_by_hand(data_dir: Path) -> tuple[subprocess.Popen[str], list[str]]:

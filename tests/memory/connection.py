@@ -9,7 +9,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from goldthread.ledger.queries import query
-from memory import evidence, intake, profiles, publish, remodel, rework, steward
+from memory import epochs, evidence, intake, profiles, publish, remodel, rework, steward
 from memory.tables import Tables
 
 __all__ = ["STATEMENTS", "Connection"]
@@ -30,7 +30,7 @@ def _statements(*modules: ModuleType) -> dict[str, Statement]:
 
 
 STATEMENTS: Mapping[str, Statement] = MappingProxyType(
-    _statements(evidence, intake, profiles, publish, remodel, rework, steward)
+    _statements(epochs, evidence, intake, profiles, publish, remodel, rework, steward)
 )
 """The twin of each query that has one, by name."""
 

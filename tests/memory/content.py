@@ -117,4 +117,14 @@ def content_of(at: Tables) -> Content:
             for row in at.dead_letter.values()
         ),
         model=None if used is None else (model[used.model_id], used.next_record is None and used.next_token is None),
+        bases={
+            row.address: (row.base_address, row.opener) for row in at.record.values() if row.base_address is not None
+        },
+        epochs=frozenset((token[key], address[record], epoch) for (record, key), epoch in at.epoch.items() if epoch),
+        latest={row.token: row.epochs for row in at.token.values() if row.epochs},
+        hand_overs=frozenset(
+            (token[key], epoch, moment, opener)
+            for key, began in at.began.items()
+            for epoch, (moment, opener) in enumerate(began, start=1)
+        ),
     )

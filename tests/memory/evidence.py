@@ -116,7 +116,12 @@ def candidates(at: Tables, given: Given) -> Rows:
     for mine in given["record_ids"]:
         for token_id in at.tokens_of.get(mine, ()):
             if not at.token[token_id].generic:
-                found.update((mine, other) for other in at.carriers[token_id] if other != mine)
+                epoch = at.epoch.get((mine, token_id), 0)
+                found.update(
+                    (mine, other)
+                    for other in at.carriers[token_id]
+                    if other != mine and at.epoch.get((other, token_id), 0) == epoch
+                )
         for key in at.blocks_of.get(mine, ()):
             if not at.block[key].crowded:
                 found.update((mine, other) for other in at.blocked[key] if other != mine)
@@ -140,7 +145,7 @@ def load_records(at: Tables, given: Given) -> Rows:
 
 def load_tokens(at: Tables, given: Given) -> Rows:
     return [
-        (record_id, row.type, row.namespace, row.form, row.token)
+        (record_id, row.type, row.namespace, row.form, row.token, at.epoch.get((record_id, token_id), 0))
         for record_id in sorted(given["record_ids"])
         for token_id in sorted(at.tokens_of.get(record_id, ()))
         if not (row := at.token[token_id]).generic
@@ -240,7 +245,8 @@ def _mark(at: Tables, given: Given, asked: tuple[Any, ...], wait: timedelta) -> 
 
 
 def take_marks(at: Tables, given: Given) -> Rows:
-    return [at.mark[mark_id][:9] for mark_id in sorted(given["mark_ids"]) if mark_id in at.mark]
+    rows = (at.mark[mark_id] for mark_id in sorted(given["mark_ids"]) if mark_id in at.mark)
+    return [(row if at.record[row.record_id].sightings else row._replace(step=3))[:9] for row in rows]
 
 
 def due_marks(at: Tables, given: Given) -> Rows:

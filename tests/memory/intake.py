@@ -162,7 +162,7 @@ def upsert_records(at: Tables, given: Given) -> Rows:
     columns = columns_of(
         given,
         *("addresses", "birth_ids", "sources", "name_keys", "first_seen", "last_seen", "sightings"),
-        *("purchase_counts", "purchase_totals", "last_purchases", "last_stores"),
+        *("purchase_counts", "purchase_totals", "last_purchases", "last_stores", "openers", "base_addresses"),
     )
     found: Rows = []
     for said, (address, birth_id, source, *rest) in zip(attributes, columns, strict=True):
@@ -171,13 +171,22 @@ def upsert_records(at: Tables, given: Given) -> Rows:
             require(birth_id not in at.record_by_birth, "record_birth_id_key")
             record_id = at.next("record")
             row = Record(record_id, address, birth_id, source, said, *rest)
-            at.put(at.record_by_address, address, record_id)
-            at.put(at.record_by_birth, birth_id, record_id)
+            add_record(at, row)
         else:
             row = _seen_again(at.record[record_id], Record(record_id, address, birth_id, source, said, *rest))
         at.put(at.record, record_id, row)
         found.append((address, record_id, row.sightings))
     return found
+
+
+def add_record(at: Tables, row: Record) -> None:
+    """Writes a new record, with what finds it."""
+    require((row.opener is None) == (row.base_address is None), "record_base_address_of_later_epoch")
+    at.put(at.record, row.record_id, row)
+    at.put(at.record_by_address, row.address, row.record_id)
+    at.put(at.record_by_birth, row.birth_id, row.record_id)
+    if row.base_address is not None:
+        at.link(at.epochs_of, row.base_address, row.record_id)
 
 
 def _seen_again(kept: Record, new: Record) -> Record:
@@ -215,7 +224,7 @@ def insert_tokens(at: Tables, given: Given) -> Rows:
 
 def lock_tokens(at: Tables, given: Given) -> Rows:
     rows = [at.token[at.token_by_value[token]] for token in sorted(given["tokens"]) if token in at.token_by_value]
-    return [(row.token, row.token_id, row.type, row.records, row.name_keys, row.generic) for row in rows]
+    return [(row.token, row.token_id, row.type, row.records, row.name_keys, row.generic, row.epochs) for row in rows]
 
 
 def lock_token_ids(at: Tables, given: Given) -> Rows:

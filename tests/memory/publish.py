@@ -88,7 +88,11 @@ def answers(at: Tables, given: Given) -> Rows:
 
 def _answer(at: Tables, token: Token) -> tuple[Any, ...]:
     carriers = at.carriers.get(token.token_id, ()) if not token.generic else ()
-    homes = [at.membership[record_id].profile_id for record_id in carriers if at.record[record_id].sightings > 0]
+    homes = [
+        at.membership[record_id].profile_id
+        for record_id in carriers
+        if at.record[record_id].sightings > 0 and at.epoch.get((record_id, token.token_id), 0) == token.epochs
+    ]
     placed = [row for home in homes if home is not None and (row := at.profile[home]).live]
     held = {row.profile_id: row for row in placed if not row.ambiguous}
     head = (token.token, token.type, token.generic, at.commits, len(placed), len(held))

@@ -99,6 +99,7 @@ def unhang_tokens(at: Tables, given: Given) -> Rows:
         for token_id in list(at.tokens_of.get(record_id, ())):
             at.unlink(at.tokens_of, record_id, token_id)
             at.unlink(at.carriers, token_id, record_id)
+            at.drop(at.epoch, (record_id, token_id))
     return []
 
 
@@ -128,9 +129,10 @@ def recount_tokens(at: Tables, given: Given) -> Rows:
         row = at.token[token_id]
         carriers = at.carriers.get(token_id, {})
         names = {name for record_id in carriers if (name := at.record[record_id].name_key) is not None}
+        claims = {at.record[record_id].base for record_id in carriers}
         overused = used_too_much(at, token_id, given)
-        generic = overused or len(carriers) > given["max_records"] or len(names) > given["limits"][row.type - 1]
-        changed = row._replace(records=len(carriers), name_keys=len(names), overused=overused, generic=generic)
+        generic = overused or len(claims) > given["max_records"] or len(names) > given["limits"][row.type - 1]
+        changed = row._replace(records=len(claims), name_keys=len(names), overused=overused, generic=generic)
         at.put(at.token, token_id, changed)
         found.append((token_id, row.type, row.generic, generic))
     return found

@@ -46,6 +46,13 @@ class Record(NamedTuple):
     purchase_total_minor: int
     last_purchase_at: datetime | None
     last_purchase_store: str
+    opener: bytes | None = None
+    base_address: bytes | None = None
+
+    @property
+    def base(self) -> bytes:
+        """Address of its claim at epoch 0."""
+        return self.address if self.base_address is None else self.base_address
 
 
 class Member(NamedTuple):
@@ -65,6 +72,7 @@ class Token(NamedTuple):
     records: int = 0
     generic: bool = False
     overused: bool = False
+    epochs: int = 0
 
 
 class Block(NamedTuple):

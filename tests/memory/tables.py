@@ -72,6 +72,9 @@ class Tables:
         self.tokens_of: Index = {}
         self.carriers: Index = {}
         self.names: Index = {}
+        self.began: dict[int, tuple[tuple[datetime, bytes], ...]] = {}
+        self.epoch: dict[tuple[int, int], int] = {}
+        self.epochs_of: Index = {}
         self.block: dict[int, Block] = {}
         self.blocks_of: Index = {}
         self.blocked: Index = {}

@@ -1,9 +1,10 @@
 """What the ledger must hold, from plain events: which of them count, which records exist, and what each golden profile shows.
 
-A second opinion on taking, counting and survivorship, in no order and with no database. Three rules carry it:
+A second opinion on taking, counting and survivorship, in no order and with no database. Four rules carry it:
 
 - Of two payloads under one event id the lower payload digest counts, in byte order; every other one is quarantined.
 - A record exists if at least one counting event hangs on it. What a payload that does not count says leaves no trace.
+- A payload hangs on the record of its claim and of the epoch that the claim's phones had at its time (section 6a of docs/matching.md).
 - Counts, times, totals and survivors are functions of the counting events; nothing depends on when one of them arrived.
 """
 
@@ -18,6 +19,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from oracle.engine import generic_tokens, match
+from oracle.epochs import HandOvers, Named, carried_at, epoch_address, epoch_at, hand_overs, opener_at, phones_of
+from oracle.forms import prepare
 from oracle.model import Model
 from oracle.partition import Cluster, Outcome
 from oracle.records import Record
@@ -54,7 +57,7 @@ class Purchase:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One payload as it was sent: `record` is its claim, `digest` the payload digest that orders payloads of one id."""
+    """One payload as it was sent: `record` is its claim under its base address, `digest` the payload digest that orders payloads of one id."""
 
     source: str
     event_id: str
@@ -139,13 +142,46 @@ class Use(NamedTuple):
 
 @dataclass(frozen=True)
 class Holdings:
-    """Evidence in the ledger: counting events, payloads put aside, records by address, use of tokens, tokens closed by it."""
+    """Evidence in the ledger: counting events and the record on which each hangs, payloads put aside, records by address, use of tokens.
+
+    `closed` are the tokens closed by their use, `generic` all generic ones; of tokens as claims have them, like `hand_overs`.
+    `bases` are base address and opener of the records whose address is not their base address.
+    """
 
     events: Mapping[EventId, Event]
+    homes: Mapping[EventId, bytes]
     quarantined: frozenset[tuple[EventId, bytes]]
     records: Mapping[bytes, HeldRecord]
+    bases: Mapping[bytes, tuple[bytes, bytes]]
     use: Mapping[tuple[bytes, date], Use]
     closed: frozenset[bytes]
+    generic: frozenset[bytes]
+    hand_overs: HandOvers
+
+    def numbered(self) -> frozenset[tuple[bytes, int, datetime, bytes]]:
+        """Every hand-over: phone, the epoch that begins, when, and its opener."""
+        return frozenset(
+            (phone, epoch, *one) for phone, found in self.hand_overs.items() for epoch, one in enumerate(found, start=1)
+        )
+
+    def phone_epochs(self) -> frozenset[tuple[bytes, bytes, int]]:
+        """Phone, record that carries it, and the epoch in which it does; those of the first epoch left out."""
+        return frozenset(
+            (phone, address, epoch)
+            for address, held in self.records.items()
+            for phone in phones_of(held.events[0].record)
+            if (epoch := epoch_at(held.first_seen, [phone], self.hand_overs))
+        )
+
+    def owners(self, phone: bytes) -> frozenset[bytes]:
+        """Records that carry a phone in its latest epoch: of whom a lookup of it speaks."""
+        latest = len(self.hand_overs.get(phone, ()))
+        return frozenset(
+            address
+            for address, held in self.records.items()
+            if phone in phones_of(held.events[0].record)
+            and epoch_at(held.first_seen, [phone], self.hand_overs) == latest
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,12 +197,16 @@ class Golden:
 
 @dataclass(frozen=True)
 class Expected:
-    """The whole ledger: evidence, every generic token, the partition and a profile per cluster, ambiguous ones included."""
+    """The whole ledger: evidence, the partition and a profile per cluster, ambiguous ones included."""
 
     holdings: Holdings
-    generic: frozenset[bytes]
     outcome: Outcome
     profiles: Mapping[Cluster, Golden]
+
+    @property
+    def generic(self) -> frozenset[bytes]:
+        """Every generic token."""
+        return self.holdings.generic
 
 
 def counting(events: Iterable[Event]) -> dict[EventId, Event]:
@@ -214,7 +254,7 @@ def closed_by_use(use: Mapping[tuple[bytes, date], Use], model: Model) -> frozen
     )
 
 
-def holdings(events: Iterable[Event], model: Model) -> Holdings:
+def holdings(events: Iterable[Event], model: Model, *, address_key: bytes) -> Holdings:
     """What the ledger must hold of these payloads, sent in any order and any number of times.
 
     Raises `ValueError` if one address stands for two claims, or as `counting` does.
@@ -224,17 +264,52 @@ def holdings(events: Iterable[Event], model: Model) -> Holdings:
     hanging: dict[bytes, list[Event]] = defaultdict(list)
     for event in chosen.values():
         hanging[event.record.address].append(event)
+    undivided = [HeldRecord(_claim(ones), tuple(sorted(ones, key=lambda one: one.key))) for ones in hanging.values()]
     use = use_by_day(chosen.values())
+    closed = closed_by_use(use, model)
+    generic = frozenset(generic_tokens([one.record for one in undivided], model) | closed)
+    handed = _hand_overs(undivided, generic, model)
+    records: dict[bytes, HeldRecord] = {}
+    bases: dict[bytes, tuple[bytes, bytes]] = {}
+    for base in undivided:
+        for opener, ones in _by_epoch(base, handed).items():
+            address = epoch_address(address_key, base.record.address, opener)
+            first = min(one.occurred_at for one in ones)
+            records[address] = HeldRecord(carried_at(base.record, address, first, handed), tuple(ones))
+            if opener is not None:
+                bases[address] = base.record.address, opener
     return Holdings(
         events=chosen,
+        homes={event.key: address for address, held in records.items() for event in held.events},
         quarantined=frozenset((event.key, event.digest) for event in sent if event.digest != chosen[event.key].digest),
-        records={
-            address: HeldRecord(_claim(ones), tuple(sorted(ones, key=lambda one: one.key)))
-            for address, ones in hanging.items()
-        },
+        records=records,
+        bases=bases,
         use=use,
-        closed=closed_by_use(use, model),
+        closed=closed,
+        generic=generic,
+        hand_overs=handed,
     )
+
+
+def _hand_overs(undivided: Iterable[HeldRecord], generic: frozenset[bytes], model: Model) -> HandOvers:
+    """When each phone that is not generic changed hands."""
+    carriers: dict[bytes, list[Named]] = defaultdict(list)
+    for base in undivided:
+        name_key = prepare(base.record).name_key
+        for phone in phones_of(base.record) - generic if name_key is not None else ():
+            carriers[phone].append(Named(base.record.address, str(name_key), base.first_seen, base.last_seen))
+    found = {phone: hand_overs(ones, gap_days=model.phone_gap_days) for phone, ones in carriers.items()}
+    return {phone: moments for phone, moments in found.items() if moments}
+
+
+def _by_epoch(base: HeldRecord, handed: HandOvers) -> dict[bytes | None, list[Event]]:
+    """The events of a base record by who opened their epoch: all in the first if it has a name, else by what its phones were at their time."""
+    if prepare(base.record).name_key is not None:
+        return {None: list(base.events)}
+    found: dict[bytes | None, list[Event]] = defaultdict(list)
+    for event in base.events:
+        found[opener_at(event.occurred_at, phones_of(base.record), handed)].append(event)
+    return found
 
 
 def _claim(events: Iterable[Event]) -> Record:
@@ -277,19 +352,19 @@ def expected(
     events: Iterable[Event],
     model: Model,
     *,
+    address_key: bytes,
     same: Iterable[tuple[bytes, bytes]] = (),
     different: Iterable[tuple[bytes, bytes]] = (),
 ) -> Expected:
-    """The whole ledger once nothing is left to do: `holdings`, then `match` with the tokens that use closed, then profiles.
+    """The whole ledger once nothing is left to do: `holdings`, then `match` with the tokens that are generic, then profiles.
 
     Assertions as for `match`, those that stand only; one about a record on which no event counts any more says nothing.
     """
-    held = holdings(events, model)
+    held = holdings(events, model, address_key=address_key)
     records = [one.record for one in held.records.values()]
-    outcome = match(records, model, same=same, different=different, closed=held.closed)
+    outcome = match(records, model, same=same, different=different, generic=held.generic)
     return Expected(
         holdings=held,
-        generic=frozenset(generic_tokens(records, model) | held.closed),
         outcome=outcome,
         profiles={cluster: golden(held.records[address] for address in cluster) for cluster in outcome.partition},
     )

@@ -84,6 +84,7 @@ class Model:
     generic_records: int
     purchases_per_day: int
     stores_per_day: int
+    phone_gap_days: int
     limits: tuple[int, ...]
     comparisons: tuple[str, ...]
     levels: tuple[tuple[str, ...], ...]
@@ -123,6 +124,7 @@ class Model:
             generic_records=document["generic"]["records"],
             purchases_per_day=document["generic"]["purchases_per_day"],
             stores_per_day=document["generic"]["stores_per_day"],
+            phone_gap_days=document["epochs"]["phone_gap_days"],
             limits=tuple(document["limits"][name] for name in IDENTIFIER_TYPES),
             comparisons=(*COMPARISONS, *(extra["name"] for extra in extras)),
             levels=tuple(

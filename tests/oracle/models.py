@@ -62,11 +62,12 @@ def small_limits(
     limit: int | None = None,
     purchases_per_day: int | None = None,
     stores_per_day: int | None = None,
+    phone_gap_days: int | None = None,
 ) -> str:
     """The shipped model, or `base`, with small blocks, small components and few name keys.
 
-    If asked for, also with few records, purchases or stores to a token, and with `limit` identifiers of each type to a
-    cluster; `None` leaves these as shipped.
+    If asked for, also with few records, purchases or stores to a token, with `limit` identifiers of each type to a cluster, and
+    with another gap after which a phone may have changed hands; `None` leaves these as shipped.
     """
     text = shipped() if base is None else base
     for name, value in (("max_block", max_block), ("max_component", max_component)):
@@ -74,6 +75,8 @@ def small_limits(
     text = _section(text, "generic", {**dict.fromkeys(IDENTIFIER_TYPES, generic), "records": generic_records})
     use = {"purchases_per_day": purchases_per_day, "stores_per_day": stores_per_day}
     text = _section(text, "generic", {name: value for name, value in use.items() if value is not None})
+    if phone_gap_days is not None:
+        text = _section(text, "epochs", {"phone_gap_days": phone_gap_days})
     return text if limit is None else _section(text, "limits", dict.fromkeys(IDENTIFIER_TYPES, limit))
 
 

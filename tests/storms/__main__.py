@@ -1,4 +1,4 @@
-"""`python -m storms people|merges|kills`: the large forms, with their counts. Ends with 1 if anything was not as it must be."""
+"""`python -m storms people|merges|kills|demo`: the large forms, with their counts. Ends with 1 if anything was not as it must be."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from collections.abc import Sequence
 
 from redis import Redis
 
+from goldthread.app.demo.progress import Progress
+from goldthread.telemetry.logs import configure_logs
+from storms.demo import DemoStorm, run_demo_storm, whole_service
 from storms.kills import Killed, run_town
 from storms.merges import SHAPES, run_merge
 from storms.people import run_round
@@ -54,6 +57,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     kills.set_defaults(work=_kills)
     kills.add_argument("--kills", type=int, default=1_000)
+    demo = commands.add_parser(
+        "demo",
+        parents=[seeded],
+        help="merge and revert, split and replay on the demo's data, through the whole service",
+    )
+    demo.set_defaults(work=_demo)
+    demo.add_argument("--customers", type=int, default=15_000, help="of the generator, with four events each")
+    demo.add_argument("--operations", type=int, default=60, help="merges, and as many splits")
+    demo.add_argument(
+        "--sample", type=int, default=5_000, help="identifiers to look up beside those of whom they touch"
+    )
+    demo.add_argument("--febrl", action=argparse.BooleanOptionalAction, default=True, help="send the Febrl sets too")
     towns = commands.add_parser(
         "towns", parents=[seeded], help=f"the same on the databases of ${DSNS}, without servers of its own; prints JSON"
     )
@@ -106,6 +121,23 @@ def _kills(wanted: argparse.Namespace) -> bool:
             seed += 1
     print(total.told(), flush=True)
     return total.as_it_must_be
+
+
+def _demo(wanted: argparse.Namespace) -> bool:
+    configure_logs(level="error")
+    progress = Progress(sys.stderr)
+    storm = DemoStorm(
+        seed=wanted.seed,
+        customers=wanted.customers,
+        operations=wanted.operations,
+        sample=wanted.sample,
+        febrl=wanted.febrl,
+    )
+    with whole_service(progress) as (up, folder):
+        found = run_demo_storm(up, storm, folder=folder, progress=progress)
+    for line in found.told():
+        print(line, flush=True)
+    return not found.wrong
 
 
 def _towns(wanted: argparse.Namespace) -> bool:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from fixtures.partitions import of_batch, of_ledger
+from fixtures.partitions import of_core, of_ledger
 from fixtures.story import Story, row_events
 from goldthread.app.generate import COLUMNS, GenerateOptions, generate_events
 from goldthread.domain.ports import IngestBatch, OffsetMove
@@ -53,7 +53,7 @@ Rows = list[dict[str, str]]
 
 @dataclass
 class Killed:
-    """What came of it. `missed` counts pairs that a look at everything would still write or take back; `differences` name what is unlike the batch engine's."""
+    """What came of it. `missed` counts pairs that a look at everything would still write or take back; `differences` name what the core does unlike."""
 
     kills: Counter[str] = field(default_factory=Counter)
     survived: int = 0
@@ -86,7 +86,7 @@ class Killed:
         unlike = "; ".join(self.differences) or "none"
         return (
             f"{self.kills.total()} kills ({where}), {self.survived} came through; {self.events} events, lost {self.lost}; {self.left} marks were left to redo; "
-            f"missed pairs {self.missed}, deadlocks {self.deadlocks}, differences to the batch engine: {unlike}"
+            f"missed pairs {self.missed}, deadlocks {self.deadlocks}, differences to the core's: {unlike}"
         )
 
 
@@ -262,7 +262,7 @@ def _audit(dsn: str, model: str, rows: Rows, *, redo: bool) -> Mapping[str, obje
         if redo:
             drained(story)
         missed = _missed(story)
-        found, expected = of_ledger(story), of_batch(rows, model)
+        found, expected = of_ledger(story), of_core(row_events(rows), story.matcher)
         taken = story.ledger.counts().inbox
     return {
         "events": taken,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fixtures.partitions import of_batch, of_ledger
 from fixtures.story import row_events
 from goldthread.domain.words import IncomingEvent
-from oracle.models import shipped
+from oracle.models import round_weights
 from storms.writers import Outcome, deadlocks, drained, open_story, storm, told_metrics
 
 __all__ = ["Round", "people_rows", "run_round"]
@@ -102,7 +102,7 @@ def run_round(dsn: str, *, people: int, writers: int, seed: int) -> Round:
         found = of_ledger(story)
         inbox = story.ledger.counts().inbox
         metrics = told_metrics(story.metrics.registry)
-    expected = of_batch(rows, shipped())
+    expected = of_batch(rows, round_weights())
     assert len(expected.clusters) == people, "the people themselves are not what they should be"
     return Round(
         profiles=len(found.clusters),

@@ -303,7 +303,9 @@ def _birth_ids() -> BirthIds:
 def build_looker(ledger: Ledger, matcher: Matcher, metrics: Metrics) -> Looker:
     """What looks at marked records. Many writers may want one component, so a look is tried more often than other work."""
     retry = Retry(metrics=metrics, uniform=random.random, sleep=time.sleep, attempts=_LOOK_ATTEMPTS, base_seconds=0.005)
-    return Looker(ledger=ledger, matcher=matcher, retry=retry, metrics=metrics, uniform=random.random)
+    return Looker(
+        ledger=ledger, matcher=matcher, birth_ids=_birth_ids(), retry=retry, metrics=metrics, uniform=random.random
+    )
 
 
 def build_remodel(ledger: Ledger, matcher: Matcher, metrics: Metrics) -> RemodelFlow:

@@ -19,6 +19,7 @@ from goldthread.domain.words import (
     QuestionKind,
     Rejection,
     RejectionReason,
+    Rival,
     Tier,
     Violation,
 )
@@ -121,12 +122,13 @@ class ContributionBits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairEvidence:
-    """A scored pair named by birth ids; score in millibits, prior included."""
+    """A scored pair named by birth ids; score in millibits, prior included, and what it was weighed against."""
 
     record_id: str
     other_record_id: str
     score: int
     probability: float
+    nearest_rival: Rival
     contributions: tuple[ContributionBits, ...]
 
 

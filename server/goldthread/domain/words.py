@@ -34,6 +34,7 @@ __all__ = [
     "QuestionKind",
     "Rejection",
     "RejectionReason",
+    "Rival",
     "Tier",
     "Violation",
     "profile_public_id",
@@ -126,6 +127,13 @@ class Decision(IntEnum):
     REVIEW = 2
     SEPARATE = 3
     AMBIGUOUS = 4
+
+
+class Rival(IntEnum):
+    """What else two records may be than one person; numbers as in `profile.proto`."""
+
+    STRANGERS = 1
+    HOUSEHOLD = 2
 
 
 class RejectionReason(IntEnum):

@@ -12,30 +12,48 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
-from goldthread.domain.words import IdentifierType
-from goldthread.ledger import LedgerTransaction, RecordRow, TokenRow
-from goldthread.matching import BlockingKey, Matchable, Matcher
+from goldthread.domain.words import ChangeCause, IdentifierType
+from goldthread.ledger import Ledger, LedgerTransaction, NewMark, RecordRow, Step, TokenRow
+from goldthread.matching import BlockingKey, Matchable, Matcher, epoch_token
+from goldthread.telemetry.metrics import Metrics
 
 __all__ = [
     "KeyChanges",
     "NewRecord",
+    "OverusedError",
+    "close_by_use",
     "close_overused",
     "hang_again",
     "hang_keys",
     "matchable",
+    "overused_by",
     "recount_tokens",
     "unhang_keys",
 ]
 
 
+class OverusedError(Exception):
+    """Tokens must be closed before a look goes on: those of `uses`, `(record, UTC day)`."""
+
+    def __init__(self, uses: frozenset[tuple[int, date]], token_ids: Sequence[int]) -> None:
+        super().__init__()
+        self.uses = uses
+        self.token_ids = token_ids
+
+
 @dataclass(frozen=True, slots=True)
 class NewRecord:
-    """A record on which no event hung before: its surrogate, what the core compares, and its name key."""
+    """A record on which no event hung before: its surrogate, what the core compares (tokens at epoch 0), and its name key.
+
+    `base_address` is given where other records may be of the same claim, because a phone of it changed hands.
+    """
 
     record_id: int
     matchable: Matchable
     name_key: str | None
+    base_address: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -52,6 +70,17 @@ class KeyChanges:
             self.tokens.update(token_ids)
             self.carriers |= tx.token_carriers(token_ids)
 
+    def add(self, other: KeyChanges) -> None:
+        """Adds what crossed a limit besides."""
+        self.carriers |= other.carriers
+        self.tokens |= other.tokens
+        self.closed.update(other.closed)
+
+    def count(self, metrics: Metrics) -> None:
+        """Adds what closed to the metrics; called once the transaction has committed."""
+        for kind, closed in self.closed.items():
+            metrics.keys_closed.labels(kind).inc(closed)
+
     def publish(self, tx: LedgerTransaction) -> None:
         """Tells the relay of identifiers whose answer may be another now."""
         if self.tokens:
@@ -60,8 +89,14 @@ class KeyChanges:
 
 
 def matchable(row: RecordRow) -> Matchable:
-    """What the core compares of a stored record."""
-    return Matchable(row.address, row.attributes, row.tokens)
+    """What the core compares of a stored record: phones that changed hands as the epoch has them at which it carries them."""
+    if not row.epochs:
+        return Matchable(row.address, row.attributes, row.tokens)
+    tokens = [
+        (type_, namespace, form, epoch_token(token, row.epochs.get(place, 0)))
+        for place, (type_, namespace, form, token) in enumerate(row.tokens)
+    ]
+    return Matchable(row.address, row.attributes, tokens)
 
 
 def hang_keys(tx: LedgerTransaction, matcher: Matcher, new: Sequence[NewRecord]) -> KeyChanges:
@@ -76,9 +111,13 @@ def hang_keys(tx: LedgerTransaction, matcher: Matcher, new: Sequence[NewRecord])
     ]
     by_token = tx.lock_tokens(rows, key_version=matcher.key_version, normalizer_version=matcher.normalizer_version)
     carried = [(record, by_token[token].token_id) for record in new for _, _, _, token in record.matchable.tokens]
+    counted = _once_a_claim(tx, new)
     tx.insert_record_tokens({(record.record_id, token_id) for record, token_id in carried})
+    handed = {state.token_id for state in by_token.values() if state.epochs}
+    if handed:
+        tx.renew_epochs(record_ids={record.record_id for record, token_id in carried if token_id in handed})
     closed = tx.add_carriers(
-        ((token_id, record.name_key) for record, token_id in carried),
+        ((token_id, record.name_key) for record, token_id in carried if record.record_id in counted),
         states={state.token_id: state for state in by_token.values()},
         limits=matcher.generic_limits,
         max_records=matcher.generic_records,
@@ -103,10 +142,9 @@ def unhang_keys(
         # Answers about these change even where their state does not: they lost a carrier.
         changes.tokens.update(token_ids)
     if token_ids:
-        recounted = recount_tokens(tx, matcher, token_ids)
-        changes.carriers |= recounted.carriers
-        changes.tokens |= recounted.tokens
-        changes.closed.update(recounted.closed)
+        changes.add(recount_tokens(tx, matcher, token_ids))
+        # No mark on a withdrawn record tells a look of the phones that it carried.
+        changes.carriers |= tx.witnesses(token_ids) if withdrawn else set()
     return changes
 
 
@@ -139,6 +177,39 @@ def close_overused(tx: LedgerTransaction, token_ids: Collection[int]) -> KeyChan
     changes.add_token(tx, {token_id for token_id, _ in closed})
     changes.closed.update(_label(type_) for _, type_ in closed)
     return changes
+
+
+def overused_by(tx: LedgerTransaction, matcher: Matcher, uses: frozenset[tuple[int, date]]) -> list[int]:
+    """Tokens, not generic yet, that were used too much on one of these days, with what these records carry: `(record, UTC day)`."""
+    return tx.overused_tokens(uses, purchases_per_day=matcher.purchases_per_day, stores_per_day=matcher.stores_per_day)
+
+
+def close_by_use(ledger: Ledger, matcher: Matcher, uses: frozenset[tuple[int, date]]) -> KeyChanges:
+    """Closes tokens that were used too much in a transaction of its own, as evidence: with marks on all their carriers.
+
+    Looks again first: since the snapshot that told, purchases may have been taken back.
+    """
+    with ledger.transaction() as tx:
+        tx.share_evidence()
+        tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
+        changes = close_overused(tx, overused_by(tx, matcher, uses))
+        marks = [NewMark(record_id, Step.JUDGE) for record_id in changes.carriers]
+        tx.insert_marks(marks, cause=ChangeCause.REDO, actor="overused")
+        changes.publish(tx)
+    return changes
+
+
+def _once_a_claim(tx: LedgerTransaction, new: Sequence[NewRecord]) -> set[int]:
+    """Those of the records with which their claim comes to carry its identifiers, of whatever epoch. Their tokens are locked."""
+    known = tx.hung_claims({record.base_address for record in new if record.base_address is not None})
+    counted: set[int] = set()
+    for record in new:
+        if record.base_address is None:
+            counted.add(record.record_id)
+        elif record.base_address not in known:
+            known.add(record.base_address)
+            counted.add(record.record_id)
+    return counted
 
 
 def _label(type_: int) -> str:

@@ -15,7 +15,7 @@ worker died, lost too many races, or would have held up intake, are redone by an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from math import inf
@@ -29,11 +29,13 @@ from goldthread.domain.errors import (
     SettingsError,
     TransientError,
 )
+from goldthread.domain.ids import BirthIds
 from goldthread.domain.policy import tier_of
 from goldthread.domain.ports import ProfileChange
 from goldthread.domain.words import ChangeCause, profile_public_id
 from goldthread.flows.components import Settlement, place, settle
-from goldthread.flows.keys import KeyChanges, close_overused
+from goldthread.flows.epochs import HandOverError, HungAnew, hand_over, hang_anew, outdated
+from goldthread.flows.keys import OverusedError, close_by_use, close_overused, overused_by
 from goldthread.flows.retry import Retry
 from goldthread.flows.verdict import judge
 from goldthread.ledger import Ledger, LedgerTransaction, NewMark, ProfileRow, Step
@@ -50,7 +52,10 @@ INLINE_RECORDS = 20_000
 """Looks whose components together hold more records than this are left to redo, so that intake goes on."""
 
 _MARKS = 1_000  # in one transaction: bounds how long it runs and what a lost race costs
-_CLOSINGS = 5  # once is enough unless others use further identifiers too much at the same moment
+_IDLE_ROUNDS = 5  # of one look, in which keys were to be closed or phones hung anew and others had done it: enough unless they go on at it
+_ROUNDS = 100  # of one look, whatever they did: a hand-over concerns other phones of its carriers, of which more may have changed hands
+_HAND_OVER_SECONDS = 1.0  # a caller with less time leaves to redo what keeps all others from the evidence
+_RESTLESS = "keys change faster than they can be looked at"
 _FATAL = (ModelFileError, SchemaVersionError, SettingsError)  # this worker must not go on
 _REDO_SECONDS = (1.0, 300.0)  # first wait of a mark whose look failed, and the longest
 
@@ -59,18 +64,16 @@ class _OversizedError(Exception):
     """A look would reach too many records."""
 
 
-class _OverusedError(Exception):
-    """Tokens must be closed before the look goes on: those of `uses`, `(record, UTC day)`."""
-
-    def __init__(self, uses: frozenset[tuple[int, date]], token_ids: Sequence[int]) -> None:
-        super().__init__()
-        self.uses = uses
-        self.token_ids = token_ids
+class _RestlessError(LedgerUnavailableError):
+    """Others change keys faster than one look can follow."""
 
 
 @dataclass(slots=True)
 class Look:
-    """What looks wrote: changed profiles at their new versions, where the records of ended ones went, reviews, marks done and left to redo."""
+    """What looks wrote: changed profiles at their new versions, where the records of ended ones went, reviews, marks done and left to redo.
+
+    `made` are records that a preview had to make because phones changed hands.
+    """
 
     changed: list[ProfileRow] = field(default_factory=list)
     successors: dict[UUID, tuple[UUID, ...]] = field(default_factory=dict)
@@ -78,6 +81,7 @@ class Look:
     reviews_closed: int = 0
     marks: int = 0
     deferred: int = 0
+    made: set[int] = field(default_factory=set)
 
     def add(self, settlement: Settlement, marks: int) -> None:
         """Adds one transaction's work; of a profile that changed twice the last state counts."""
@@ -85,9 +89,8 @@ class Look:
         known.update({row.profile_id: row for row in settlement.changed})
         self.changed = list(known.values())
         self.successors.update(settlement.successors)
-        for row in settlement.changed:
-            if row.live:
-                self.successors.pop(row.profile_id, None)
+        for row in (row for row in settlement.changed if row.live):
+            self.successors.pop(row.profile_id, None)
         self.reviews_opened += settlement.reviews_opened
         self.reviews_closed += settlement.reviews_closed
         self.marks += marks
@@ -96,30 +99,37 @@ class Look:
 @dataclass(frozen=True, slots=True)
 class _Done:
     settlement: Settlement
-    marks: int
+    marks: frozenset[int]
     compared: int
     kept: int
 
 
 class Looker:
-    """Looks at marked records with one matcher. Safe to call from several threads. `uniform` draws from [0, 1)."""
+    """Looks at marked records with one matcher. Safe to call from several threads. `uniform` draws from [0, 1).
+
+    `grace_seconds`: how long the marks of a hand-over are left to the look that found it.
+    """
 
     def __init__(
         self,
         *,
         ledger: Ledger,
         matcher: Matcher,
+        birth_ids: BirthIds,
         retry: Retry,
         metrics: Metrics,
         uniform: Callable[[], float],
         inline_records: int = INLINE_RECORDS,
+        grace_seconds: float = 5.0,
     ) -> None:
         self._ledger = ledger
         self._matcher = matcher
+        self._birth_ids = birth_ids
         self._retry = retry
         self._metrics = metrics
         self._uniform = uniform
         self._inline_records = inline_records
+        self._grace_seconds = grace_seconds
 
     @property
     def inline_records(self) -> int:
@@ -142,33 +152,41 @@ class Looker:
                 self._failed(error, marks=len(part), outcome="deferred")
                 report.deferred += len(part)
                 continue
-            if done is None or done.marks < len(part):
-                # Somebody else holds or held the rest.
-                report.deferred += len(part) - (0 if done is None else done.marks)
             if done is not None:
-                report.add(done.settlement, done.marks)
+                report.add(done.settlement, len(done.marks))
+            # Somebody else holds or held the rest.
+            report.deferred += len(part) if done is None else len(set(part) - done.marks)
         return report
 
-    def attempt(self, tx: LedgerTransaction, mark_ids: Sequence[int]) -> Look:
+    def attempt(self, tx: LedgerTransaction, mark_ids: Sequence[int], *, hang: bool = False) -> Look:
         """Does the same inside an open look, for previews: all of it or an error that a retry may cure.
 
-        What a look would leave to redo for its size is left here as well, and counted as deferred.
+        What a look would leave to redo for its size is left here as well, and counted as deferred; so is everything where phones turn out to
+        have changed hands, unless `hang` says that their events are to be hung anew, by a transaction that shares the evidence.
         """
-        report, most = Look(), self._inline_records
-        try:
+        report, asked = Look(), list(mark_ids)
+        for _ in range(_ROUNDS):
             try:
-                done = self._attempt(tx, mark_ids, most=most)
-            except _OverusedError as error:
+                done = self._attempt(tx, asked, most=self._inline_records)
+            except OverusedError as error:
                 changes = close_overused(tx, error.token_ids)
                 marks = [NewMark(record_id, Step.JUDGE) for record_id in changes.carriers]
-                more = tx.insert_marks(marks, cause=ChangeCause.REDO, actor="preview")
-                done = self._attempt(tx, [*mark_ids, *more], most=most)
-        except _OversizedError:
-            report.deferred += len(mark_ids)
-            return report
-        if done is not None:
-            report.add(done.settlement, done.marks)
-        return report
+            except HandOverError as error:
+                if not hang:
+                    report.deferred += len(mark_ids)
+                    return report
+                hung = hang_anew(tx, self._matcher, self._birth_ids, error.token_ids)
+                report.made |= hung.made
+                marks = hung.marks
+            except _OversizedError:
+                report.deferred += len(mark_ids)
+                return report
+            else:
+                if done is not None:
+                    report.add(done.settlement, len(done.marks))
+                return report
+            asked += tx.insert_marks(marks, cause=ChangeCause.REDO, actor="preview")
+        raise _RestlessError(_RESTLESS)
 
     def redo(self, limit: int) -> int:
         """Works off up to `limit` marks that are due and returns how many; marks whose look fails are put behind the others.
@@ -196,10 +214,11 @@ class Looker:
         except _FATAL:
             raise
         except _OversizedError:
-            if len(mark_ids) > 1:
-                # Halves would meet the same component again and again.
+            if len(mark_ids) > 1:  # halves would meet the same component again and again
                 return sum(self._redo([mark_id]) for mark_id in mark_ids)
             return self._redo_whole(mark_ids[0])
+        except _RestlessError as error:
+            return self._push_back(mark_ids, error)
         except LedgerUnavailableError as error:
             if not error.metadata.get("sqlstate"):
                 # Nobody answers: no mark is to blame, and to ask for each alone would take the worker's time and change nothing.
@@ -207,7 +226,7 @@ class Looker:
             return self._redo_halves(mark_ids, error)
         except Exception as error:  # noqa: BLE001 (whatever it is, it must not come back first after a restart)
             return self._redo_halves(mark_ids, error)
-        return 0 if done is None else done.marks
+        return 0 if done is None else len(done.marks)
 
     def _redo_halves(self, mark_ids: Sequence[int], error: Exception) -> int:
         if len(mark_ids) == 1:
@@ -226,7 +245,7 @@ class Looker:
             raise
         except Exception as error:  # noqa: BLE001 (as above)
             return self._push_back(mark_ids, error)
-        return 0 if done is None else done.marks
+        return 0 if done is None else len(done.marks)
 
     def _push_back(self, mark_ids: Sequence[int], error: Exception) -> int:
         base, most = _REDO_SECONDS
@@ -252,21 +271,29 @@ class Looker:
         seconds_left: Callable[[], float] = lambda: inf,
     ) -> _Done | None:
         """One look, tried again on a fresh snapshot where it lost a race; None if none of the marks was to be had."""
+        asked = list(mark_ids)
 
         def work() -> _Done | None:
             seconds = seconds_left()
             with self._metrics.stage("look"), self._ledger.look(seconds=seconds) as tx:
                 tx.limit_statements(seconds)
-                return self._attempt(tx, mark_ids, most=most)
+                return self._attempt(tx, asked, most=most)
 
-        for _ in range(_CLOSINGS):
+        idle = 0
+        for _ in range(_ROUNDS):
             try:
                 done = self._retry.call(operation, work, seconds_left=seconds_left)
                 break
-            except _OverusedError as error:
-                self._close(error.uses)
+            except OverusedError as error:
+                idle += not self._close(error.uses)
+            except HandOverError as error:
+                phones, marks = self._hand_over(error.token_ids, seconds_left)
+                asked += marks
+                idle += not phones
+            if idle >= _IDLE_ROUNDS:
+                raise _RestlessError(_RESTLESS)
         else:
-            raise LedgerUnavailableError("identifiers are closed faster than they can be looked at")
+            raise _RestlessError(_RESTLESS)
         if done is not None:
             done.settlement.count(self._metrics)
             self._metrics.pairs.labels("kept").inc(done.kept)
@@ -274,46 +301,44 @@ class Looker:
             self._metrics.looks.labels("done").inc()
         return done
 
-    def _close(self, uses: frozenset[tuple[int, date]]) -> None:
-        """Closes identifiers that were used too much, as evidence of its own: with marks on all their carriers.
+    def _close(self, uses: frozenset[tuple[int, date]]) -> int:
+        """Closes identifiers that were used too much, as evidence of its own; gives how many."""
+        changes = self._retry.call("overused", lambda: close_by_use(self._ledger, self._matcher, uses))
+        changes.count(self._metrics)
+        return changes.closed.total()
 
-        Looks again first: since the snapshot that told, purchases may have been taken back.
-        """
+    def _hand_over(self, token_ids: Collection[int], seconds_left: Callable[[], float]) -> tuple[int, list[int]]:
+        """Hangs the events of phones anew that changed hands; gives how many phones that were, and the marks left."""
 
-        def work() -> KeyChanges:
-            with self._ledger.transaction() as tx:
-                tx.share_evidence()
-                self._model_id(tx)
-                changes = close_overused(tx, self._overused(tx, uses))
-                marks = [NewMark(record_id, Step.JUDGE) for record_id in changes.carriers]
-                tx.insert_marks(marks, cause=ChangeCause.REDO, actor="overused")
-                changes.publish(tx)
-                return changes
+        def work() -> tuple[HungAnew, list[int]]:
+            if (seconds := seconds_left()) < _HAND_OVER_SECONDS:
+                raise LedgerUnavailableError("too little time is left to hang events anew")
+            return hand_over(
+                self._ledger,
+                self._matcher,
+                self._birth_ids,
+                token_ids,
+                seconds=seconds,
+                grace=self._grace_seconds,
+            )
 
-        for kind, closed in self._retry.call("overused", work).closed.items():
-            self._metrics.keys_closed.labels(kind).inc(closed)
-
-    def _model_id(self, tx: LedgerTransaction) -> int:
-        matcher = self._matcher
-        return tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
-
-    def _overused(self, tx: LedgerTransaction, uses: frozenset[tuple[int, date]]) -> list[int]:
-        matcher = self._matcher
-        return tx.overused_tokens(
-            uses, purchases_per_day=matcher.purchases_per_day, stores_per_day=matcher.stores_per_day
-        )
+        done, marks = self._retry.call("hand_over", work, seconds_left=seconds_left)
+        self._metrics.hand_overs.inc(done.phones)
+        done.keys.count(self._metrics)
+        return done.phones, marks
 
     def _attempt(self, tx: LedgerTransaction, mark_ids: Sequence[int], *, most: int | None) -> _Done | None:
         matcher, metrics = self._matcher, self._metrics
         marks = tx.take_marks(mark_ids)
         if not marks:
             return None
-        model_id = self._model_id(tx)
+        model_id = tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
         uses = frozenset((mark.record_id, mark.used_on) for mark in marks if mark.used_on is not None)
-        overused = self._overused(tx, uses)
-        if overused:
-            raise _OverusedError(uses, overused)
+        if overused := overused_by(tx, matcher, uses):
+            raise OverusedError(uses, overused)
         marked = {mark.record_id for mark in marks}
+        if handed_over := outdated(matcher, tx.phones(record_ids=marked)):
+            raise HandOverError(handed_over.keys())
         deep = {mark.record_id for mark in marks if mark.step > Step.SUM}
         with metrics.stage("evidence"):
             judged = {mark.record_id for mark in marks if mark.step is Step.JUDGE}
@@ -334,7 +359,7 @@ class Looker:
             settlement = settle(tx, placement, marks=marks, operations=operations, summed=summed, model_id=model_id)
             tx.drop_marks([mark.mark_id for mark in marks])
             self._publish(tx, settlement)
-        return _Done(settlement, len(marks), verdict.compared, verdict.kept)
+        return _Done(settlement, frozenset(mark.mark_id for mark in marks), verdict.compared, verdict.kept)
 
     def _publish(self, tx: LedgerTransaction, settlement: Settlement) -> None:
         """Queues what changed for the relay."""

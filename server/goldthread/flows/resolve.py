@@ -78,7 +78,7 @@ class ResolveFlow:
         def answer() -> ResolveResult:
             with self._ledger.look(seconds=left()) as tx:
                 tx.limit_statements(left())
-                return self._answer(tx, taken.records[key], duplicate=key in taken.repeated, new=None)
+                return self._answer(tx, valid, taken, made=None)
 
         return self._retry.call("resolve", answer, seconds_left=left)
 
@@ -117,13 +117,23 @@ class ResolveFlow:
                 key = (event.source, event.event_id)
                 if taken.conflicts:
                     raise EventIdConflictError(source=event.source, event_id=event.event_id)
-                self._looker.attempt(tx, taken.marks)
-                return self._answer(tx, taken.records[key], duplicate=key in taken.repeated, new=taken.new_records > 0)
+                look = self._looker.attempt(tx, taken.marks, hang=True)
+                made = look.made | ({taken.records[key]} if taken.new_records else set())
+                return self._answer(tx, event, taken, made=made)
 
         return owning_if_needed(attempt)
 
-    def _answer(self, tx: LedgerTransaction, record_id: int, *, duplicate: bool, new: bool | None) -> ResolveResult:
-        """Where the record stands; `new` is None outside previews, else whether the claim was not known before."""
+    def _answer(self, tx: LedgerTransaction, event: Event, taken: Taken, *, made: set[int] | None) -> ResolveResult:
+        """Where the event's record stands; `made` is None outside previews, else the records that nobody will find afterwards.
+
+        Raises `EventIdConflictError` if another content came to count meanwhile.
+        """
+        key = (event.source, event.event_id)
+        # Asked for again: a look may have found that the event belongs to another epoch, and so to another record.
+        [seen] = tx.seen_events([event]).values()
+        if seen.payload_digest != taken.digests[key]:
+            raise EventIdConflictError(source=event.source, event_id=event.event_id)
+        record_id = seen.record_id
         standing = tx.standing(record_id)
         pairs = sorted(tx.pairs_with(record_id), key=lambda pair: (-pair.score, pair.low, pair.high))
         others = {pair.high if pair.low == record_id else pair.low for pair in pairs}
@@ -139,16 +149,17 @@ class ResolveFlow:
         linked = decision is Decision.LINK
         best = next((pair for pair in pairs if ((pair.low in within and pair.high in within) == linked)), None)
         probability = self._matcher.probabilities([best.score])[0] if best is not None else 0.0
-        unnamed = standing.profile_id is None or (new and standing.members == 1)
+        # A profile bears the id of one of its records: not to be shown if that one will have had another.
+        unnamed = standing.profile_id is None or (made and standing.profile_id in tx.birth_ids(made).values())
         return ResolveResult(
             profile_id="" if unnamed or standing.profile_id is None else profile_public_id(standing.profile_id),
             decision=decision,
             probability=probability,
             evidence=self._evidence(tx, pairs[:_EVIDENCE_LIMIT]),
-            version=standing.version if new is None else 0,
-            ledger_version=tx.stamp() if new is None else 0,
+            version=standing.version if made is None else 0,
+            ledger_version=tx.stamp() if made is None else 0,
             provisional=bool(tx.marks_among(tx.closure([record_id]))),
-            duplicate=duplicate,
+            duplicate=key in taken.repeated,
             model_version=self._matcher.model_version,
             calibrated=self._matcher.calibrated,
         )
@@ -162,6 +173,7 @@ class ResolveFlow:
                 other_record_id=str(births[pair.high]),
                 score=pair.score,
                 probability=probability,
+                nearest_rival=self._matcher.nearest_rival(pair.score, pair.weights),
                 contributions=tuple(
                     ContributionBits(*part) for part in self._matcher.contributions(pair.levels, pair.weights)
                 ),

@@ -127,7 +127,8 @@ class _Now:
     def check(self, entry: JournalView) -> None:
         """Raises `LaterEntryError` if profiles that hold the records now have other members than the entries' transactions left them."""
         written = self._tx.members_written(self._homes, {one.written_at for one in self._entries})
-        if all(written.get(home) == tuple(self._members.get(home, ())) for home in self._homes):
+        # A record that these transactions withdrew stands alone, at a home of which they had nothing to write.
+        if all(written.get(home, ()) == tuple(self._members.get(home, ())) for home in self._homes):
             return
         profiles = {*self._homes, *(one.profile_id for one in self._entries)}
         profiles.update(home for one in self._entries for home in one.successors)

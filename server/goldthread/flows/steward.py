@@ -8,7 +8,8 @@ each caller is told that it is provisional.
 
 Marks lie on both records of every assertion, so that a look at either side's component that does not know of it yet cannot be the last one there.
 
-A preview does both steps in one transaction and rolls it back, so that it differs from the real thing in nothing but versions and ids. It locks
+A preview does both steps in one transaction and rolls it back, so that it differs from the real thing in nothing but versions and ids, or
+says that it is provisional: where a phone turns out to have changed hands, it leaves that to a look that may own the evidence. It locks
 what it looks at once, in record order and before it writes, so that it never waits for a record while it holds a higher one.
 """
 

@@ -84,5 +84,6 @@ def _evidence(pair: PairRow, births: Mapping[int, UUID], matcher: Matcher) -> Pa
         other_record_id=str(births[pair.high]),
         score=pair.score,
         probability=matcher.probabilities([pair.score])[0],
+        nearest_rival=matcher.nearest_rival(pair.score, pair.weights),
         contributions=tuple(ContributionBits(*part) for part in matcher.contributions(pair.levels, pair.weights)),
     )

@@ -4,6 +4,8 @@ One transaction: inbox, records, their identifiers and blocking keys, key states
 it. It touches no pair and no profile; those are what looks make of the evidence afterwards (`flows.look`, ADR 0010). Whoever calls this has
 opened the transaction.
 
+An event hangs on the record of its claim, in the epoch in which it occurred (`flows.epochs`).
+
 Of two contents under one event id the one with the lower digest counts, whichever came first. Where that takes evidence back, the transaction
 needs the evidence for itself, which it cannot ask for half-way: `EvidenceOwnershipError` says so and the caller starts again with `own=True`.
 """
@@ -20,9 +22,10 @@ from typing import TypeVar
 from goldthread.domain.ids import BirthIds
 from goldthread.domain.policy import Totals
 from goldthread.domain.words import Click, ConsentChange, CustomerChange, Event, Payload, Purchase
+from goldthread.flows.epochs import come_of
 from goldthread.flows.keys import KeyChanges, NewRecord, hang_keys, unhang_keys
-from goldthread.ledger import InboxRow, LedgerTransaction, NewMark, PurchaseRow, RecordSighting, Step, StoredRecord
-from goldthread.matching import Matchable, Matcher
+from goldthread.ledger import InboxRow, LedgerTransaction, NewMark, PurchaseRow, RecordSighting, Step
+from goldthread.matching import Matchable, Matcher, opener_at
 from goldthread.telemetry.metrics import Metrics
 
 __all__ = ["EvidenceOwnershipError", "Taken", "Taker", "owning_if_needed"]
@@ -31,7 +34,7 @@ T = TypeVar("T")
 
 
 class EvidenceOwnershipError(Exception):
-    """The events replace some that counted: the transaction must be tried again as the only one that writes evidence."""
+    """The transaction changes evidence that counted: it must be tried again as the only one that writes evidence."""
 
 
 def owning_if_needed(attempt: Callable[[bool], T]) -> T:
@@ -46,11 +49,12 @@ def owning_if_needed(attempt: Callable[[bool], T]) -> T:
 class Taken:
     """What one call did.
 
-    `records` gives the record of every event that counts, taken or repeated; `conflicts` are events whose content lost against another under
-    the same id; `replaced` counts contents that lost after they had counted. `marks` are the marks left.
+    `records` gives the record of every event that counts, taken or repeated, `digests` that of its content. `conflicts` are events whose content
+    lost against another under the same id; `replaced` counts contents that lost after they had counted. `marks` are the marks left.
     """
 
     records: dict[tuple[str, str], int]
+    digests: dict[tuple[str, str], bytes]
     fresh: int
     repeated: set[tuple[str, str]]
     conflicts: list[Event]
@@ -63,19 +67,22 @@ class Taken:
         """Adds what was done to the metrics; called once the transaction has committed."""
         metrics.records.inc(self.new_records)
         metrics.event_conflicts.inc(len(self.conflicts) + self.replaced)
-        for kind, closed in self.keys.closed.items():
-            metrics.keys_closed.labels(kind).inc(closed)
+        self.keys.count(metrics)
 
 
 @dataclass(slots=True)
 class _Sifted:
-    """Events told apart: to take (with address and digest), repeated, lost, and stored ones that lose against one to take."""
+    """Events told apart: to take (with base address and digest), repeated, lost, and stored ones that lose against one to take.
+
+    `digests` are those of the contents that count.
+    """
 
     fresh: list[tuple[Event, bytes, bytes]]
     repeated: set[tuple[str, str]]
     conflicts: list[tuple[Event, bytes]]
     replaced: dict[tuple[str, str], int]
     records: dict[tuple[str, str], int]
+    digests: dict[tuple[str, str], bytes]
 
 
 class Taker:
@@ -104,14 +111,14 @@ class Taker:
         if sifted.replaced:
             tx.unhang_events(sifted.replaced)
         with metrics.stage("records"):
-            stored, new = self._keep_records(tx, sifted.fresh)
+            homes, new = self._keep_records(tx, sifted.fresh)
         with metrics.stage("keys"):
             changes = hang_keys(tx, matcher, new)
             # A withdrawn record that comes back before its look: no look will find its profile changed, but answers about its identifiers are.
             back = tx.profiles_of_records([record.record_id for record in new]) if new else {}
             changes.tokens.update(tx.tokens_of_records(back) if back else ())
         with metrics.stage("events"):
-            rows = [(event, digest, stored[address].record_id) for event, address, digest in sifted.fresh]
+            rows = [(event, digest, home) for (event, _, digest), home in zip(sifted.fresh, homes, strict=True)]
             _keep_events(tx, rows)
             tx.insert_conflicts([_inbox_row(event, digest, 0) for event, digest in sifted.conflicts])
         marks = _marks(rows, {record.record_id for record in new})
@@ -124,6 +131,7 @@ class Taker:
         records.update({(event.source, event.event_id): record_id for event, _, record_id in rows})
         return Taken(
             records=records,
+            digests=sifted.digests,
             fresh=len(sifted.fresh),
             repeated=sifted.repeated,
             conflicts=[event for event, _ in sifted.conflicts],
@@ -136,10 +144,10 @@ class Taker:
     def _take_back(self, tx: LedgerTransaction, bereft: set[int], changes: KeyChanges) -> list[NewMark]:
         """Sums up records that lost an event; those that lost their last one are withdrawn, with their keys."""
         withdrawn = tx.recount_records(bereft)
-        undone = unhang_keys(tx, self._matcher, bereft, withdrawn)
-        changes.carriers |= undone.carriers
-        changes.tokens |= undone.tokens
-        changes.closed.update(undone.closed)
+        changes.add(unhang_keys(tx, self._matcher, bereft, withdrawn))
+        for record_id, token_id in tx.renew_epochs(record_ids=bereft):
+            changes.carriers.add(record_id)
+            changes.tokens.add(token_id)
         return [NewMark(record_id, Step.JUDGE if record_id in withdrawn else Step.SUM) for record_id in bereft]
 
     def _sift(self, tx: LedgerTransaction, events: Sequence[Event], addresses: Sequence[bytes]) -> _Sifted:
@@ -150,11 +158,12 @@ class Taker:
             key = (event.source, event.event_id)
             if key not in best or digest < best[key][0]:
                 best[key] = (digest, event, address)
-        sifted = _Sifted([], set(), [], {}, {})
+        sifted = _Sifted([], set(), [], {}, {}, {})
         for key, (digest, event, address) in best.items():
             if key in seen and seen[key][0] <= digest:
-                sifted.records[key] = seen[key][1]
+                sifted.digests[key], sifted.records[key] = seen[key]
                 continue
+            sifted.digests[key] = digest
             sifted.fresh.append((event, address, digest))
             if key in seen:
                 sifted.replaced[key] = seen[key][1]
@@ -169,31 +178,43 @@ class Taker:
 
     def _keep_records(
         self, tx: LedgerTransaction, fresh: Sequence[tuple[Event, bytes, bytes]]
-    ) -> tuple[dict[bytes, StoredRecord], list[NewRecord]]:
-        by_address: dict[bytes, list[Event]] = defaultdict(list)
-        for event, address, _ in fresh:
-            by_address[address].append(event)
-        if not by_address:
-            return {}, []
-        addresses = sorted(by_address)
-        claims = {address: by_address[address][0].claim for address in addresses}
-        bare = [Matchable(address, claims[address].attributes, ()) for address in addresses]
-        name_keys = dict(zip(addresses, self._matcher.name_keys(bare), strict=True))
+    ) -> tuple[list[int], list[NewRecord]]:
+        """Counts the events on the records of their claims and epochs; gives the record of each, and the new ones."""
+        if not fresh:
+            return [], []
+        claims = {base: event.claim for event, base, _ in fresh}
+        bases = sorted(claims)
+        bare = [Matchable(base, claims[base].attributes, ()) for base in bases]
+        name_keys = dict(zip(bases, self._matcher.name_keys(bare), strict=True))
+        unnamed = {base: claims[base] for base in bases if name_keys[base] is None}
+        come = come_of(tx, self._matcher, unnamed)
+        places = [(base, opener_at(come.get(base, ()), event.occurred_at)) for event, base, _ in fresh]
+        by_place: dict[tuple[bytes, bytes | None], list[Event]] = defaultdict(list)
+        for (event, _, _), place in zip(fresh, places, strict=True):
+            by_place[place].append(event)
+        addresses = {place: self._matcher.epoch_address(*place) for place in by_place}
+        ordered = sorted((address, place) for place, address in addresses.items())
         stored = tx.upsert_records(
-            [self._sighting(address, by_address[address], name_keys[address]) for address in addresses]
+            [self._sighting(address, place, by_place[place], name_keys[place[0]]) for address, place in ordered]
         )
-        fresh_addresses = [address for address in addresses if stored[address].new]
-        tokens = self._matcher.tokens([claims[address] for address in fresh_addresses]) if fresh_addresses else []
+        new_places = [place for address, place in ordered if stored[address].new]
+        tokens = self._matcher.tokens([claims[base] for base, _ in new_places]) if new_places else []
         new = [
             NewRecord(
-                stored[address].record_id, Matchable(address, claims[address].attributes, carried), name_keys[address]
+                record_id=stored[addresses[place]].record_id,
+                matchable=Matchable(addresses[place], claims[place[0]].attributes, carried),
+                name_key=name_keys[place[0]],
+                base_address=place[0] if place[0] in come else None,
             )
-            for address, carried in zip(fresh_addresses, tokens, strict=True)
+            for place, carried in zip(new_places, tokens, strict=True)
         ]
         tx.insert_members([record.record_id for record in new])
-        return stored, new
+        return [stored[addresses[place]].record_id for place in places], new
 
-    def _sighting(self, address: bytes, events: Sequence[Event], name_key: str | None) -> RecordSighting:
+    def _sighting(
+        self, address: bytes, place: tuple[bytes, bytes | None], events: Sequence[Event], name_key: str | None
+    ) -> RecordSighting:
+        base, opener = place
         times = [event.occurred_at for event in events]
         purchases = [(event.occurred_at, event.payload) for event in events if isinstance(event.payload, Purchase)]
         last_at, last_store = max(((at, purchase.store) for at, purchase in purchases), default=(None, ""))
@@ -207,6 +228,8 @@ class Taker:
             last_seen=max(times),
             sightings=len(events),
             totals=Totals(len(purchases), sum(purchase.amount_minor for _, purchase in purchases), last_at, last_store),
+            opener=opener,
+            base_address=None if opener is None else base,
         )
 
 

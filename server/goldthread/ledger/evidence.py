@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from goldthread.ledger.statements import Statements
 __all__ = ["EvidenceStatements"]
 
 _MOST_COUNTED = 100_000
+_NONE: Mapping[int, int] = MappingProxyType({})
 
 
 class EvidenceStatements(Statements):
@@ -134,10 +136,17 @@ class EvidenceStatements(Statements):
         """Records with the tokens that mean something, in record order."""
         wanted = sorted(record_ids)
         tokens: dict[int, list[tuple[int, str, int, bytes]]] = defaultdict(list)
-        for record_id, type_, namespace, form, token in self._rows("load_tokens", record_ids=wanted):
+        epochs: dict[int, dict[int, int]] = {}
+        for record_id, type_, namespace, form, token, epoch in self._rows("load_tokens", record_ids=wanted):
+            if epoch:
+                epochs.setdefault(record_id, {})[len(tokens[record_id])] = epoch
             tokens[record_id].append((type_, namespace, form, bytes(token)))
         return [
-            RecordRow(row[0], bytes(row[1]), row[2], row[3], row[4], tuple(row[5:13]), tuple(tokens[row[0]]))
+            RecordRow(
+                *(row[0], bytes(row[1]), row[2], row[3], row[4], tuple(row[5:13])),
+                tokens=tuple(tokens[row[0]]),
+                epochs=epochs.get(row[0], _NONE),
+            )
             for row in self._rows("load_records", record_ids=wanted)
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import IntEnum
@@ -12,14 +13,17 @@ from goldthread.domain.words import AttributeValues
 
 __all__ = [
     "AssertionRow",
+    "ClonedRecord",
     "ComponentRows",
     "HouseholdRow",
     "InboxRow",
     "JournalEntry",
     "Mark",
+    "MisplacedEvent",
     "NewMark",
     "PairRow",
     "PairState",
+    "PhoneState",
     "ProfileRow",
     "PurchaseRow",
     "RecordRow",
@@ -46,7 +50,7 @@ class SeenEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordSighting:
-    """All sightings of one claim in one batch, with what its purchases add up to."""
+    """All sightings of one claim in one epoch in one batch, with what its purchases add up to; `opener` and `base_address` are None at epoch 0."""
 
     address: bytes
     birth_id: UUID
@@ -57,6 +61,8 @@ class RecordSighting:
     last_seen: datetime
     sightings: int
     totals: Totals
+    opener: bytes | None = None
+    base_address: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +110,49 @@ class TokenRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenState:
-    """An identifier as stored: surrogate, type, carriers, distinct name keys, and whether it is generic."""
+    """An identifier as stored: surrogate, type, carriers, distinct name keys, whether it is generic, and how often it changed hands."""
 
     token_id: int
     type: int
     records: int
     name_keys: int
     generic: bool
+    epochs: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneState:
+    """A phone: when it changed hands and who opened that epoch, ascending, as stored; and the named records that carry it, unless it is generic.
+
+    Of each of these: name key, first time, last time, address.
+    """
+
+    token_id: int
+    generic: bool
+    began: tuple[tuple[datetime, bytes], ...]
+    named: tuple[tuple[str, datetime, datetime, bytes], ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MisplacedEvent:
+    """An event, the record on which it hangs, the base address of its claim, and the opener of the epoch in which it occurred: None at epoch 0."""
+
+    source: str
+    event_id: str
+    record_id: int
+    base_address: bytes
+    opener: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClonedRecord:
+    """A record to make for another epoch of the claim of `origin`; `opener` and `base_address` are None at epoch 0."""
+
+    address: bytes
+    birth_id: UUID
+    opener: bytes | None
+    base_address: bytes | None
+    origin: int
 
 
 class Step(IntEnum):
@@ -151,7 +193,8 @@ class Mark:
 class RecordRow:
     """What the core compares of one record; tokens are those that mean something: (type, namespace, form, token).
 
-    `profile_id` is None before the first look; a record that is not `active` is withdrawn.
+    `epochs` gives, by place among the tokens, the epoch at which the record carries one, unless that is 0. `profile_id` is None before the
+    first look; a record that is not `active` is withdrawn.
     """
 
     record_id: int
@@ -161,6 +204,7 @@ class RecordRow:
     active: bool
     attributes: AttributeValues = field(repr=False)
     tokens: tuple[tuple[int, str, int, bytes], ...] = field(repr=False)
+    epochs: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)

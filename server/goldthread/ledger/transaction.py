@@ -19,6 +19,7 @@ from goldthread.domain.errors import OffsetFencedError
 from goldthread.domain.ports import OffsetMove
 from goldthread.domain.words import ConsentChange, Event, Rejection
 from goldthread.ledger.bounded import bound_waits
+from goldthread.ledger.epochs import EpochStatements
 from goldthread.ledger.evidence import EvidenceStatements
 from goldthread.ledger.profiles import ProfileStatements
 from goldthread.ledger.remodel import RemodelStatements
@@ -39,7 +40,9 @@ __all__ = ["LedgerTransaction"]
 _EVIDENCE_LOCK = 7_426_381_002
 
 
-class LedgerTransaction(EvidenceStatements, ProfileStatements, RemodelStatements, ReworkStatements, StewardStatements):
+class LedgerTransaction(
+    EpochStatements, EvidenceStatements, ProfileStatements, RemodelStatements, ReworkStatements, StewardStatements
+):
     """One open transaction; lives no longer than `Ledger.transaction`."""
 
     def __init__(self, connection: Connection[Any]) -> None:
@@ -141,6 +144,8 @@ class LedgerTransaction(EvidenceStatements, ProfileStatements, RemodelStatements
             addresses=[row.address for row in rows],
             birth_ids=[row.birth_id for row in rows],
             sources=[row.source for row in rows],
+            openers=[row.opener for row in rows],
+            base_addresses=[row.base_address for row in rows],
             name_keys=[row.name_key for row in rows],
             first_seen=[row.first_seen for row in rows],
             last_seen=[row.last_seen for row in rows],
@@ -180,9 +185,9 @@ class LedgerTransaction(EvidenceStatements, ProfileStatements, RemodelStatements
         found = self._rows("lock_tokens", tokens=[row.token for row in rows])
         return {
             bytes(token): TokenState(
-                token_id=token_id, type=type_, records=records, name_keys=name_keys, generic=generic
+                token_id=token_id, type=type_, records=records, name_keys=name_keys, generic=generic, epochs=epochs
             )
-            for token, token_id, type_, records, name_keys, generic in found
+            for token, token_id, type_, records, name_keys, generic, epochs in found
         }
 
     def insert_record_tokens(self, rows: Collection[tuple[int, int]]) -> None:

@@ -24,8 +24,11 @@ from goldthread.domain.words import (
     IncomingEvent,
     IncomingIdentifier,
     RejectionReason,
+    Rival,
     Violation,
 )
+from goldthread.matching.attributes import clean_attributes
+from goldthread.matching.epochs import epoch_address
 from goldthread.matching.identifiers import LookupKey, check_region, digest_values, lookup_keys
 from goldthread.matching.keys import Keys
 
@@ -136,6 +139,7 @@ class Matcher:
         self.generic_records = self._model.generic_records
         self.purchases_per_day = self._model.purchases_per_day
         self.stores_per_day = self._model.stores_per_day
+        self.phone_gap_days = self._model.phone_gap_days
         self.generic_limits = [self._model.generic_limit(kind) for kind in IdentifierType]
         self.normalizer_version = _core.NORMALIZER_VERSION
         self.key_version = keys.version
@@ -156,7 +160,7 @@ class Matcher:
         """
         flat = [identifier for event in events for identifier in event.identifiers]
         digested = iter(digest_values(flat, region=self._region))
-        clean, invalid = self._attributes(events)
+        clean, invalid = clean_attributes([event.attributes for event in events], region=self._region)
         seen: Counter[tuple[str, str]] = Counter()
         results: list[Claim | Refusal] = []
         for row, event in enumerate(events):
@@ -192,14 +196,6 @@ class Matcher:
                 results.append(Claim(source=event.source, identifiers=identifiers, attributes=attributes))
         return results, seen
 
-    def _attributes(self, events: Sequence[IncomingEvent]) -> tuple[list[AttributeValues], dict[int, list[str]]]:
-        columns = {name: [event.attributes.get(name) for event in events] for name in (*ATTRIBUTE_NAMES, "full_name")}
-        clean, bad = _core.normalize_attributes(columns, region=self._region)
-        invalid: dict[int, list[str]] = {}
-        for row, name in bad:
-            invalid.setdefault(row, []).append(name)
-        return list(zip(*(clean[name] for name in ATTRIBUTE_NAMES), strict=True)), invalid
-
     def addresses(self, claims: Sequence[Claim]) -> list[bytes]:
         """Record addresses of claims at epoch 0, 32 bytes each."""
         offsets, types, namespaces, forms, digests = _flatten(claims)
@@ -208,6 +204,10 @@ class Matcher:
         return _core.address_records(
             self._keys.address, sources, offsets, types, namespaces, forms, digests, columns, [0] * len(claims)
         )
+
+    def epoch_address(self, base: bytes, opener: bytes | None) -> bytes:
+        """Address of the record on which the events of one epoch of a claim hang; the base address where nobody opened it."""
+        return epoch_address(self._keys.address, base, opener)
 
     def tokens(self, claims: Sequence[Claim]) -> list[list[tuple[int, str, int, bytes]]]:
         """`(type, namespace, form, token)` of every identifier of each claim."""
@@ -291,9 +291,10 @@ class Matcher:
             if level
         ]
 
-    def against_household(self, score: int, weights: Sequence[int]) -> bool:
-        """Whether the nearest rival of "one person" was, in a scored pair, "two people of one household" and not "strangers"."""
-        return score - sum(weights) == self._model.household_prior != self._model.stranger_prior
+    def nearest_rival(self, score: int, weights: Sequence[int]) -> Rival:
+        """What a scored pair most probably is if not one person: score and weights are against it."""
+        against_household = score - sum(weights) == self._model.household_prior != self._model.stranger_prior
+        return Rival.HOUSEHOLD if against_household else Rival.STRANGERS
 
     def seal(self, nonces: Sequence[bytes], contexts: Sequence[bytes], values: Sequence[bytes]) -> list[bytes]:
         """Seals dead letters; nonces are 24 random bytes each, used once."""

@@ -68,6 +68,9 @@ class Metrics:
             ["kind"],
             registry=self.registry,
         )
+        self.hand_overs = Counter(
+            "goldthread_hand_overs", "Times that a phone's changes of hands became others.", registry=self.registry
+        )
         self.event_conflicts = Counter(
             "goldthread_event_conflicts",
             "Contents that lost against another under the same event id.",

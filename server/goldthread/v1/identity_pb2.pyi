@@ -185,7 +185,7 @@ class Attributes(_message.Message):
     full_name: _builtins.str
     """Whole name, split where given and family name are both empty."""
     birth_date: _builtins.str
-    """Birth date, best as YYYY-MM-DD."""
+    """Birth date, best as YYYY-MM-DD. A day that no calendar has is evidence all the same, digit by digit; what is no date at all refuses the event."""
     street: _builtins.str
     """House number and street."""
     city: _builtins.str

@@ -25,15 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgoldthread/v1/profile.proto\x12\rgoldthread.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"#\n\x05Offer\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xdf\x01\n\x04\x43\x61rd\x12\x12\n\nprofile_id\x18\x01 \x01(\t\x12\x13\n\x0bmasked_name\x18\x02 \x01(\t\x12!\n\x04tier\x18\x03 \x01(\x0e\x32\x13.goldthread.v1.Tier\x12\x12\n\ntier_as_of\x18\x04 \x01(\t\x12\x34\n\x10last_purchase_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13last_purchase_store\x18\x06 \x01(\t\x12$\n\x06offers\x18\x07 \x03(\x0b\x32\x14.goldthread.v1.Offer\"?\n\x0c\x43ontribution\x12\x12\n\ncomparison\x18\x01 \x01(\t\x12\r\n\x05level\x18\x02 \x01(\t\x12\x0c\n\x04\x62its\x18\x03 \x01(\x01\"\x8d\x01\n\x08\x45vidence\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x17\n\x0fother_record_id\x18\x02 \x01(\t\x12\x0c\n\x04\x62its\x18\x03 \x01(\x01\x12\x13\n\x0bprobability\x18\x04 \x01(\x01\x12\x32\n\rcontributions\x18\x05 \x03(\x0b\x32\x1b.goldthread.v1.Contribution\"4\n\nMembership\x12\x12\n\nprofile_id\x18\x01 \x01(\t\x12\x12\n\nrecord_ids\x18\x02 \x03(\t\"\x9c\x02\n\rProfileChange\x12\x12\n\nprofile_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04live\x18\x03 \x01(\x08\x12\x15\n\rsuccessor_ids\x18\x04 \x03(\t\x12\x12\n\nrecord_ids\x18\x05 \x03(\t\x12\r\n\x05\x63\x61use\x18\x06 \x01(\t\x12!\n\x04tier\x18\x07 \x01(\x0e\x32\x13.goldthread.v1.Tier\x12\x16\n\x0epurchase_count\x18\x08 \x01(\x03\x12\x1c\n\x14purchase_total_minor\x18\t \x01(\x03\x12\x15\n\rmodel_version\x18\n \x01(\t\x12.\n\nchanged_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp*`\n\x04Tier\x12\x14\n\x10TIER_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTIER_BRONZE\x10\x01\x12\x0f\n\x0bTIER_SILVER\x10\x02\x12\r\n\tTIER_GOLD\x10\x03\x12\x11\n\rTIER_PLATINUM\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgoldthread/v1/profile.proto\x12\rgoldthread.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"#\n\x05Offer\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xdf\x01\n\x04\x43\x61rd\x12\x12\n\nprofile_id\x18\x01 \x01(\t\x12\x13\n\x0bmasked_name\x18\x02 \x01(\t\x12!\n\x04tier\x18\x03 \x01(\x0e\x32\x13.goldthread.v1.Tier\x12\x12\n\ntier_as_of\x18\x04 \x01(\t\x12\x34\n\x10last_purchase_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13last_purchase_store\x18\x06 \x01(\t\x12$\n\x06offers\x18\x07 \x03(\x0b\x32\x14.goldthread.v1.Offer\"?\n\x0c\x43ontribution\x12\x12\n\ncomparison\x18\x01 \x01(\t\x12\r\n\x05level\x18\x02 \x01(\t\x12\x0c\n\x04\x62its\x18\x03 \x01(\x01\"\xba\x01\n\x08\x45vidence\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x17\n\x0fother_record_id\x18\x02 \x01(\t\x12\x0c\n\x04\x62its\x18\x03 \x01(\x01\x12\x13\n\x0bprobability\x18\x04 \x01(\x01\x12\x32\n\rcontributions\x18\x05 \x03(\x0b\x32\x1b.goldthread.v1.Contribution\x12+\n\rnearest_rival\x18\x06 \x01(\x0e\x32\x14.goldthread.v1.Rival\"4\n\nMembership\x12\x12\n\nprofile_id\x18\x01 \x01(\t\x12\x12\n\nrecord_ids\x18\x02 \x03(\t\"\x9c\x02\n\rProfileChange\x12\x12\n\nprofile_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04live\x18\x03 \x01(\x08\x12\x15\n\rsuccessor_ids\x18\x04 \x03(\t\x12\x12\n\nrecord_ids\x18\x05 \x03(\t\x12\r\n\x05\x63\x61use\x18\x06 \x01(\t\x12!\n\x04tier\x18\x07 \x01(\x0e\x32\x13.goldthread.v1.Tier\x12\x16\n\x0epurchase_count\x18\x08 \x01(\x03\x12\x1c\n\x14purchase_total_minor\x18\t \x01(\x03\x12\x15\n\rmodel_version\x18\n \x01(\t\x12.\n\nchanged_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp*`\n\x04Tier\x12\x14\n\x10TIER_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTIER_BRONZE\x10\x01\x12\x0f\n\x0bTIER_SILVER\x10\x02\x12\r\n\tTIER_GOLD\x10\x03\x12\x11\n\rTIER_PLATINUM\x10\x04*H\n\x05Rival\x12\x15\n\x11RIVAL_UNSPECIFIED\x10\x00\x12\x13\n\x0fRIVAL_STRANGERS\x10\x01\x12\x13\n\x0fRIVAL_HOUSEHOLD\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'goldthread.v1.profile_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TIER']._serialized_start=892
-  _globals['_TIER']._serialized_end=988
+  _globals['_TIER']._serialized_start=937
+  _globals['_TIER']._serialized_end=1033
+  _globals['_RIVAL']._serialized_start=1035
+  _globals['_RIVAL']._serialized_end=1107
   _globals['_OFFER']._serialized_start=79
   _globals['_OFFER']._serialized_end=114
   _globals['_CARD']._serialized_start=117
@@ -41,9 +43,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTRIBUTION']._serialized_start=342
   _globals['_CONTRIBUTION']._serialized_end=405
   _globals['_EVIDENCE']._serialized_start=408
-  _globals['_EVIDENCE']._serialized_end=549
-  _globals['_MEMBERSHIP']._serialized_start=551
-  _globals['_MEMBERSHIP']._serialized_end=603
-  _globals['_PROFILECHANGE']._serialized_start=606
-  _globals['_PROFILECHANGE']._serialized_end=890
+  _globals['_EVIDENCE']._serialized_end=594
+  _globals['_MEMBERSHIP']._serialized_start=596
+  _globals['_MEMBERSHIP']._serialized_end=648
+  _globals['_PROFILECHANGE']._serialized_start=651
+  _globals['_PROFILECHANGE']._serialized_end=935
 # @@protoc_insertion_point(module_scope)

@@ -52,6 +52,30 @@ TIER_PLATINUM: Tier.ValueType  # 4
 """Highest."""
 Global___Tier: _TypeAlias = Tier  # noqa: Y015
 
+class _Rival:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RivalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rival.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RIVAL_UNSPECIFIED: _Rival.ValueType  # 0
+    """Not said: an answer of an older server."""
+    RIVAL_STRANGERS: _Rival.ValueType  # 1
+    """People who have nothing to do with each other."""
+    RIVAL_HOUSEHOLD: _Rival.ValueType  # 2
+    """Two people of one household, who share a name, an address, telephones and cards."""
+
+class Rival(_Rival, metaclass=_RivalEnumTypeWrapper):
+    """What else two records may be than one person."""
+
+RIVAL_UNSPECIFIED: Rival.ValueType  # 0
+"""Not said: an answer of an older server."""
+RIVAL_STRANGERS: Rival.ValueType  # 1
+"""People who have nothing to do with each other."""
+RIVAL_HOUSEHOLD: Rival.ValueType  # 2
+"""Two people of one household, who share a name, an address, telephones and cards."""
+Global___Rival: _TypeAlias = Rival  # noqa: Y015
+
 @_typing.final
 class Offer(_message.Message):
     """An offer the register may make."""
@@ -169,6 +193,7 @@ class Evidence(_message.Message):
     BITS_FIELD_NUMBER: _builtins.int
     PROBABILITY_FIELD_NUMBER: _builtins.int
     CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
+    NEAREST_RIVAL_FIELD_NUMBER: _builtins.int
     record_id: _builtins.str
     """Birth id of one record."""
     other_record_id: _builtins.str
@@ -177,9 +202,11 @@ class Evidence(_message.Message):
     """Total in bits, prior included."""
     probability: _builtins.float
     """Posterior probability of "same person" under the model."""
+    nearest_rival: Global___Rival.ValueType
+    """The most probable thing that the two are if not one person: bits and probability are against it."""
     @_builtins.property
     def contributions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contribution]:
-        """Parts of the total, in the model's order; missing values are left out."""
+        """Parts of the total, in the model's order; missing values are left out. Weights are those against the nearest rival."""
 
     def __init__(
         self,
@@ -189,10 +216,11 @@ class Evidence(_message.Message):
         bits: _builtins.float = ...,
         probability: _builtins.float = ...,
         contributions: _abc.Iterable[Global___Contribution] | None = ...,
+        nearest_rival: Global___Rival.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits", b"bits", "contributions", b"contributions", "other_record_id", b"other_record_id", "probability", b"probability", "record_id", b"record_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits", b"bits", "contributions", b"contributions", "nearest_rival", b"nearest_rival", "other_record_id", b"other_record_id", "probability", b"probability", "record_id", b"record_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

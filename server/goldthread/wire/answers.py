@@ -65,6 +65,7 @@ def evidence_message(pair: PairEvidence) -> profile_pb2.Evidence:
         other_record_id=pair.other_record_id,
         bits=pair.score / _MILLIBITS,
         probability=pair.probability,
+        nearest_rival=int(pair.nearest_rival),  # type: ignore[arg-type]
         contributions=[
             profile_pb2.Contribution(comparison=part.comparison, level=part.level, bits=part.weight / _MILLIBITS)
             for part in pair.contributions

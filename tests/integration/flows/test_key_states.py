@@ -24,7 +24,7 @@ from goldthread.flows.relay import RelayFlow
 from goldthread.ledger import Ledger, LedgerSettings
 from goldthread.telemetry.metrics import Metrics
 from goldthread.wire import encode_answer
-from oracle.models import shipped, small_limits
+from oracle.models import round_weights, small_limits
 
 PEOPLE = [
     ("Ann", "Lee"), ("Bob", "Ray"), ("Carla", "Mendez"), ("Dmitri", "Popov"), ("Eve", "Stone"), ("Frank", "Hughes"),
@@ -213,10 +213,10 @@ def test_a_family_of_records_ends_as_in_the_batch_engine_after_redo(
     told = story.resolve(*row_events([row(22, email="m1@acme.com", given_name="Mary", postcode="78701")]))
     assert told.provisional is True
     rows.append(row(22, email="m1@acme.com", given_name="Mary", postcode="78701"))
-    assert groups(ledger.partition()) != of_batch(rows, shipped())
+    assert groups(ledger.partition()) != of_batch(rows, round_weights())
     assert story.drain() > 0
     assert story.ledger.counts().dirty_marks == 0
-    assert groups(ledger.partition()) == of_batch(rows, shipped())
+    assert groups(ledger.partition()) == of_batch(rows, round_weights())
     # What redo does is told by the events that asked for it.
     assert story.rows("SELECT count(*) FROM journal WHERE cause NOT IN ('event', 'resolve') OR event_id = ''") == [(0,)]
     assert story.drain() == 0
@@ -308,4 +308,4 @@ def test_two_workers_on_one_ledger_end_as_one(ledger_dsn: str, ledger: Ledger, m
     story = Story(ledger, metrics, dsn=ledger_dsn)
     story.drain()
     assert ledger.counts().dirty_marks == 0
-    assert of_ledger(story) == decided_by_batch(rows, shipped())
+    assert of_ledger(story) == decided_by_batch(rows, round_weights())

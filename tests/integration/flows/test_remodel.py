@@ -14,11 +14,11 @@ from goldthread.flows.remodel import RemodelFlow, RemodelProgress
 from goldthread.flows.retry import Retry
 from goldthread.ledger import Ledger
 from goldthread.telemetry.metrics import Metrics
-from oracle.models import shipped
+from oracle.models import round_weights
 
 _OTHER = (
-    shipped()
-    .replace('version = "retail-persons-1"', 'version = "other"')
+    round_weights()
+    .replace('version = "plain"', 'version = "other"')
     .replace("max_block = 100", "max_block = 6")
     .replace("link = 3970", "link = 9000")
     .replace("\nphone = 8\n", "\nphone = 2\n", 1)

@@ -20,10 +20,10 @@ from goldthread.domain.errors import GoldthreadError, ModelFileError, SettingsEr
 from goldthread.ledger import Ledger
 from goldthread.matching import Keys
 from goldthread.telemetry.metrics import Metrics
-from oracle.models import shipped
+from oracle.models import round_weights
 
 OTHER_MASTER = bytes(range(1, 33))
-OTHER_MODEL = shipped().replace('version = "retail-persons-1"', 'version = "other-1"')
+OTHER_MODEL = round_weights().replace('version = "plain"', 'version = "other-1"')
 
 
 def claim(ledger: Ledger, keys: Keys) -> None:
@@ -73,8 +73,8 @@ def test_a_version_that_was_used_with_another_content_is_refused(
     ledger: Ledger, ledger_dsn: str, metrics: Metrics
 ) -> None:
     Story(ledger, metrics, dsn=ledger_dsn).ingest(customer("e1", email="m@acme.com"))
-    edited = shipped().replace("review = 585", "review = 586")
-    assert edited != shipped()
+    edited = round_weights().replace("review = 585", "review = 586")
+    assert edited != round_weights()
     with pytest.raises(ModelFileError):
         Story(ledger, metrics, dsn=ledger_dsn, model_text=edited).resolve(customer("e2", email="m@acme.com"))
 

@@ -14,7 +14,7 @@ from goldthread.app.embedded.endpoints import Endpoints, redact
 from goldthread.app.embedded.failure import EmbeddedServerCancelledError, EmbeddedServerError
 from goldthread.app.embedded.locks import FileLock
 from goldthread.app.embedded.memory import PartMemory, load_memory, save_memory
-from goldthread.app.embedded.ports import free_ports, keep_or_draw
+from goldthread.app.embedded.ports import drawn_from, free_ports, keep_or_draw
 
 
 def test_memory_survives_a_round_trip_and_is_private(tmp_path: Path) -> None:
@@ -59,6 +59,22 @@ def test_free_ports_are_different_and_avoid_what_they_are_told() -> None:
 def test_free_ports_give_up_when_nothing_is_free() -> None:
     with pytest.raises(OSError, match="0 of 1 free loopback ports"):
         free_ports(1, rng=random.Random(7), usable=lambda port: False)
+
+
+@pytest.mark.parametrize(
+    ("outgoing", "first", "last"),
+    [
+        ("32768\t60999\n", 10_000, 32_767),
+        ("16000 65535", 10_000, 15_999),
+        ("1024 40000", 40_001, 65_535),
+        ("1024 65535", 17_000, 31_999),
+        ("none", 17_000, 31_999),
+        ("1 2 3", 17_000, 31_999),
+    ],
+)
+def test_ports_are_drawn_beside_those_of_client_sockets(outgoing: str, first: int, last: int) -> None:
+    ports = drawn_from(outgoing)
+    assert (ports[0], ports[-1]) == (first, last)
 
 
 def test_remembered_ports_are_kept_while_free() -> None:

@@ -235,7 +235,7 @@ def test_what_produce_sends_breaks_no_rule_of_the_service(tmp_path):
 
 
 def test_an_invalid_attribute_is_dropped_and_counted_and_strict_leaves_the_row_out(tmp_path):
-    text = "source,event_id,occurred_at,family_name,birth_date\ncrm,e-1,2026-01-01T00:00:00Z,Doe,1980-13-45\n"
+    text = "source,event_id,occurred_at,family_name,birth_date\ncrm,e-1,2026-01-01T00:00:00Z,Doe,born 1980\n"
     path = write(tmp_path, text)
     sink, report = produce(path)
     assert sink.events()[0].attributes == {"family_name": "Doe"}
@@ -246,7 +246,7 @@ def test_an_invalid_attribute_is_dropped_and_counted_and_strict_leaves_the_row_o
 
 
 def test_placeholders_alone_are_no_claim(tmp_path):
-    text = "source,event_id,occurred_at,family_name,birth_date\ncrm,e-1,2026-01-01T00:00:00Z,n/a,1980-13-45\n"
+    text = "source,event_id,occurred_at,family_name,birth_date\ncrm,e-1,2026-01-01T00:00:00Z,n/a,born 1980\n"
     sink, report = produce(write(tmp_path, text))
     assert sink.sent == []
     assert report.unusable == [(2, "no usable identifier and no attribute")]

@@ -1,4 +1,7 @@
-"""What the oracle makes of plain events: which payloads count, what records hold, which tokens their use closes, survivors."""
+"""What the oracle makes of plain events: which payloads count, what records hold, which tokens their use closes, survivors.
+
+Phones that change hands are in `test_oracle_epochs`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from hashlib import sha256
 from random import Random
 
@@ -13,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oracle import Model, Record, match
+from oracle import Model, Record, evidence, match
 from oracle.cases import plain
 from oracle.evidence import (
     Event,
@@ -23,14 +27,12 @@ from oracle.evidence import (
     Totals,
     Use,
     counting,
-    expected,
     golden,
-    holdings,
     use_by_day,
 )
 from oracle.identity import Digest
 from oracle.models import small_limits
-from oracle.population import Population, record_of
+from oracle.population import ADDRESS_KEY, Population, record_of
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 MODEL = Model.parse(small_limits(limit=2, purchases_per_day=3, stores_per_day=2))
@@ -38,6 +40,9 @@ PHONE = Digest(2, "", 1, sha256(b"phone").digest())
 ANN = record_of("pos", {"given_name": "ann", "family_name": "roe"}, [PHONE])
 BOB = record_of("pos", {"given_name": "bob", "family_name": "roe"}, [PHONE])
 TOKEN = ANN.identifiers[0].token
+
+holdings = partial(evidence.holdings, address_key=ADDRESS_KEY)
+expected = partial(evidence.expected, address_key=ADDRESS_KEY)
 
 
 def said(

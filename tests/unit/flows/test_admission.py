@@ -63,7 +63,7 @@ def test_shape_domain_and_values_are_named_in_one_answer(admission: Admission) -
     made.claim.identifiers[4].digest.sha256 = hashlib.sha256(b"x").digest()
     made.claim.identifiers.add(type=2, raw="12")
     made.claim.attributes.city = "x" * 600
-    made.claim.attributes.birth_date = "2001-02-30"
+    made.claim.attributes.birth_date = "born 2001"
     made.purchase.currency = "EUR"
     made.occurred_at.FromDatetime(datetime(2026, 7, 1, tzinfo=UTC))
     made.event_id = ""

@@ -1,12 +1,13 @@
-"""However a history of 200 events is ordered and cut, the memory twin ends with one partition: that of the batch engine."""
+"""However a history of 200 events is ordered and cut, the memory twin ends with one partition: that of the plain oracle."""
 
 from __future__ import annotations
 
 import pytest
 
-from fixtures.partitions import of_batch
-from fixtures.permutations import MODEL, ROWS, decided, history, play
+from fixtures.partitions import expected_of
+from fixtures.permutations import MODEL, decided, history, play
 from fixtures.stateful import Length
+from fixtures.story import Story
 from goldthread.telemetry.metrics import Metrics
 from memory import MemoryLedger
 from memory.content import content_of
@@ -26,8 +27,10 @@ def test_every_order_ends_alike(length: Length, capsys: pytest.CaptureFixture[st
             first = found
         assert found == first, f"order {number} of seed {length.seed}"
     assert first is not None
-    expected = of_batch(ROWS, MODEL)
-    assert first["partition"] == expected.clusters
-    assert {len(cluster) for cluster in expected.clusters} > {1, 2, 3}
+    expected = expected_of(events, Story.matcher_for(MODEL))
+    assert first["partition"] == frozenset(expected.outcome.partition)
+    assert {len(cluster) for cluster in expected.outcome.partition} > {1, 2, 3}
+    assert sorted(map(len, expected.holdings.hand_overs.values())) == [1, 2]
+    assert first["hand-overs"] == expected.holdings.numbered()
     with capsys.disabled():
         print(f"\n{count} orders of {len(events)} events, 1 partition, seed {length.seed}")

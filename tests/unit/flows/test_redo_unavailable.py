@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from goldthread.domain.errors import LedgerUnavailableError
+from goldthread.domain.ids import BirthIds
 from goldthread.flows.look import Looker
 from goldthread.flows.retry import Retry
 from goldthread.ledger import Ledger, LedgerTransaction
@@ -57,6 +58,7 @@ def _looker(ledger: _Ledger) -> Looker:
     return Looker(
         ledger=cast("Ledger", ledger),
         matcher=cast("Matcher", None),
+        birth_ids=cast("BirthIds", None),
         retry=retry,
         metrics=metrics,
         uniform=lambda: 0.5,

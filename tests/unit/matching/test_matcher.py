@@ -19,6 +19,7 @@ from goldthread.domain.words import (
     IncomingEvent,
     IncomingIdentifier,
     RejectionReason,
+    Rival,
     Violation,
 )
 from goldthread.matching import (
@@ -161,12 +162,26 @@ def test_every_invalid_value_is_named_and_only_its_event_refused() -> None:
     bad = event(
         raw(IdentifierType.PHONE, "12", path="first"),
         raw(IdentifierType.EMAIL, "x@", path="second"),
-        birth_date="1985-02-31",
+        birth_date="born 1985",
     )
     [refused, taken], _ = MATCHER.normalize([bad, event(given_name="Ann")])
     assert isinstance(refused, Refusal)
     assert {violation.field for violation in refused.violations} == {"first", "second", "claim.attributes.birth_date"}
     assert isinstance(taken, Claim)
+
+
+def test_a_birth_date_that_no_calendar_has_is_compared_digit_by_digit() -> None:
+    kept = claim_of(event(given_name="Ann", birth_date="1985-02-31"))
+    assert kept.attributes == ("ann", None, None, None, "1985-02-31", None, None, None)
+    dates = ("1985-02-31", "1985-02-13", "1985-02-28")
+    [slip] = MATCHER.score(
+        [
+            matchable(place, given_name="ann", family_name="kowalczyk", birth_date=date)
+            for place, date in enumerate(dates[:2])
+        ],
+        [(0, 1)],
+    )
+    assert ("birth_date", "near") in [part[:2] for part in MATCHER.contributions(slip.levels, slip.weights)]
 
 
 def test_nothing_in_nothing_out() -> None:
@@ -235,9 +250,15 @@ def test_scores_below_the_floor_are_left_out_and_contributions_add_up() -> None:
         ("family_name", "exact"),
     ]
     assert pair.score == 1000 + sum(weight for _, _, weight in parts)
-    assert MATCHER.against_household(pair.score, pair.weights)
+    assert MATCHER.nearest_rival(pair.score, pair.weights) is Rival.HOUSEHOLD
     low, high = MATCHER.probabilities([0, pair.score])
     assert (low, high > 0.999) == (0.5, True)
+
+
+def test_what_a_household_does_not_share_is_weighed_against_strangers() -> None:
+    named = {"given_name": "ann", "family_name": "kowalczyk", "birth_date": "1980-02-03"}
+    [pair] = MATCHER.score([matchable(1, **named), matchable(2, **named)], [(0, 1)])
+    assert MATCHER.nearest_rival(pair.score, pair.weights) is Rival.STRANGERS
 
 
 def test_assertions_rule_over_scores() -> None:
@@ -261,7 +282,7 @@ def test_spouses_with_one_phone_are_a_household_and_no_review() -> None:
         matchable(2, phone, given_name="zebulon", family_name="zimmer"),
     ]
     [pair] = MATCHER.score(records, [(0, 1)])
-    assert MATCHER.against_household(pair.score, pair.weights)
+    assert MATCHER.nearest_rival(pair.score, pair.weights) is Rival.HOUSEHOLD
     kept = [(0, 1, pair.score)]
     found = MATCHER.partition(records, kept, same=[], different=[])
     assert (found.clusters, found.reviews) == ([0, 1], [])

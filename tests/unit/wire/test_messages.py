@@ -23,6 +23,7 @@ from goldthread.domain.words import (
     Position,
     QuestionKind,
     RejectionReason,
+    Rival,
     Tier,
     Violation,
 )
@@ -109,7 +110,7 @@ def test_a_dead_letter_tells_where_why_and_carries_the_sealed_payload():
 
 def test_resolve_answers_in_bits_with_at_most_twenty_pairs():
     pair = PairEvidence(
-        record_id="r1", other_record_id="r2", score=12_345, probability=0.97,
+        record_id="r1", other_record_id="r2", score=12_345, probability=0.97, nearest_rival=Rival.HOUSEHOLD,
         contributions=(ContributionBits("email", "agree", -1_500),),
     )  # fmt: skip
     message = resolve_response(
@@ -120,6 +121,7 @@ def test_resolve_answers_in_bits_with_at_most_twenty_pairs():
     )  # fmt: skip
     assert len(message.evidence) == 20
     assert message.evidence[0].bits == 12.345
+    assert message.evidence[0].nearest_rival == profile_pb2.RIVAL_HOUSEHOLD
     assert message.evidence[0].contributions[0].bits == -1.5
     assert (message.decision, message.version) == (1, 4)
     assert (message.provisional, message.uncalibrated) == (True, True)

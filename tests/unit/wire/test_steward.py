@@ -22,6 +22,8 @@ from goldthread.domain.steward import (
     ReviewPlace,
     ReviewView,
 )
+from goldthread.domain.words import Rival
+from goldthread.v1 import profile_pb2
 from goldthread.v1 import steward_service_pb2 as pb
 from goldthread.wire import (
     assertion_from_proto,
@@ -198,6 +200,7 @@ def test_a_review_shows_both_sides_and_its_best_pair() -> None:
         other_record_id=str(OTHER),
         score=4500,
         probability=0.8,
+        nearest_rival=Rival.STRANGERS,
         contributions=(ContributionBits("email", "agree", 9000),),
     )
     review = ReviewView(
@@ -216,6 +219,7 @@ def test_a_review_shows_both_sides_and_its_best_pair() -> None:
     [shown] = reviews_response(ReviewPage((review,), None)).reviews
     assert (shown.review_id, shown.low_profile_id, shown.high_version) == ("9", f"GP-{ONE}", 4)
     assert (shown.bits, shown.evidence.contributions[0].bits) == (4.5, 9.0)
+    assert shown.evidence.nearest_rival == profile_pb2.RIVAL_STRANGERS
     assert shown.high_record_ids == [str(OTHER), str(THIRD)]
     assert shown.opened_at.ToDatetime(tzinfo=UTC) == NOON
 

@@ -145,6 +145,7 @@ pub struct Model {
     max_block: usize,
     rules: Vec<BlockingRule>,
     generic: Generic,
+    phone_gap_days: i64,
     limits: [usize; 8],
     extras: Vec<Extra>,
     /// [`MOST_LEVELS`] entries for each comparison.
@@ -293,6 +294,12 @@ impl Model {
         self.generic.stores_per_day
     }
 
+    /// Days without a named carrier after which a phone that somebody else carries has changed hands.
+    #[must_use]
+    pub fn phone_gap_days(&self) -> i64 {
+        self.phone_gap_days
+    }
+
     /// Distinct tokens of the type number `kind` to which two clusters may grow by merging.
     pub(crate) fn limit(&self, kind: u8) -> usize {
         self.limits[usize::from(kind) - 1]
@@ -357,6 +364,7 @@ pub(crate) mod tests {
         assert_eq!(model.generic_limit(1), Ok(8));
         assert_eq!(model.generic_records(), 200);
         assert_eq!((model.purchases_per_day(), model.stores_per_day()), (30, 5));
+        assert_eq!(model.phone_gap_days(), 90);
         assert_eq!((1..=8).map(|kind| model.limit(kind)).collect::<Vec<_>>(), [5, 5, 3, 5, 5, 20, 20, 5]);
         assert!(model.generic_limit(9).is_err() && model.generic_limit(i64::MIN + 1).is_err());
         assert_eq!(model.level_names("email"), Ok(&["missing", "agree", "agree_folded", "differ"][..]));

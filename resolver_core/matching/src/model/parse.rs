@@ -11,6 +11,7 @@ use crate::words::{COMPARISONS, IDENTIFIER_TYPES, MOST_EXTRAS, is_extra_name};
 
 const LIMIT: i64 = WEIGHT_LIMIT;
 const ANY_COUNT: i64 = 1_000_000_000_000;
+const CENTURY_DAYS: i64 = 36_525;
 
 fn part(name: &str) -> Option<Part> {
     Some(match name {
@@ -204,6 +205,7 @@ impl Model {
         let mut blocking = root.section("blocking")?;
         let mut frequency = root.section("frequency")?;
         let calibration = Calibration::read(&mut root, calibrated)?;
+        let mut epochs = root.section("epochs")?;
         let mut limits = root.section("limits")?;
         let stranger_prior = calibration.prior(prior.integer("stranger", -LIMIT, LIMIT)?);
         let household_prior =
@@ -225,6 +227,7 @@ impl Model {
             max_block: blocking.number("max_block", 2, 1_000_000)?,
             rules: blocking_rules(&mut blocking)?,
             generic: generic(root.section("generic")?)?,
+            phone_gap_days: epochs.integer("phone_gap_days", 1, CENTURY_DAYS)?,
             limits: by_type(&mut limits)?,
             extras,
             weights,
@@ -237,7 +240,7 @@ impl Model {
         if model.edge_floor > model.review {
             return thresholds.refuse("edge_floor", "above review");
         }
-        for section in [prior, thresholds, partition, blocking, limits, frequency, root] {
+        for section in [prior, thresholds, partition, blocking, epochs, limits, frequency, root] {
             section.close()?;
         }
         Ok(model)
@@ -266,6 +269,11 @@ mod tests {
         assert_eq!(complaint("purchases_per_day = 30\n", ""), "generic.purchases_per_day");
         assert_eq!(complaint("stores_per_day = 5\n", ""), "generic.stores_per_day");
         assert_eq!(complaint("stores_per_day = 5", "stores_per_day = 0"), "generic.stores_per_day");
+        assert_eq!(complaint("[epochs]", "[ages]"), "epochs");
+        assert_eq!(complaint("[epochs]", "[epochs]\nemail_gap_days = 1"), "epochs.email_gap_days");
+        assert_eq!(complaint("phone_gap_days = 90\n", ""), "epochs.phone_gap_days");
+        assert_eq!(complaint("phone_gap_days = 90", "phone_gap_days = 0"), "epochs.phone_gap_days");
+        assert_eq!(complaint("phone_gap_days = 90", "phone_gap_days = 36526"), "epochs.phone_gap_days");
         assert_eq!(complaint("[limits]", "[caps]"), "limits");
         assert_eq!(complaint("[limits]", "[limits]\nshoe = 1"), "limits.shoe");
         assert_eq!(complaint("loyalty_card = 3\n", ""), "limits.loyalty_card");

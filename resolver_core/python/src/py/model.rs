@@ -117,6 +117,12 @@ impl Model {
         self.rules.stores_per_day()
     }
 
+    /// Days without a named carrier after which a phone that somebody else carries has changed hands.
+    #[getter]
+    fn phone_gap_days(&self) -> i64 {
+        self.rules.phone_gap_days()
+    }
+
     /// Level names of a comparison; index 0 is `missing`.
     fn level_names(&self, comparison: &str) -> PyResult<Vec<&'static str>> {
         self.rules.level_names(comparison).map(<[&str]>::to_vec).map_err(exception)

@@ -69,7 +69,7 @@ class LaunchedServer(ABC):
     port_count: ClassVar[int] = 1
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     stop_seconds: ClassVar[float] = 20.0
-    start_seconds: ClassVar[float] = 60.0
+    start_seconds: ClassVar[float] = 180.0
     home_mode: ClassVar[int] = 0o700
     # What the server logs before it is worth asking; empty where asking alone is enough.
     started_line: ClassVar[str] = ""
@@ -165,6 +165,9 @@ class LaunchedServer(ABC):
         rng = random.SystemRandom()
         for _ in range(_ATTEMPTS):
             ports = keep_or_draw(self._memory.ports, count=self.port_count, rng=rng, patience=_PORT_PATIENCE_SECONDS)
+            for old, new in zip(self._memory.ports, ports, strict=False):
+                if old != new:
+                    self._log(f"{self.part}: port {old} is taken by another process; now on {new}")
             self._remember(self._memory.with_ports(ports))
             self._configure(ports)
             self._child = Child.spawn(

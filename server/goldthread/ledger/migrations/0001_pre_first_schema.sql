@@ -66,7 +66,8 @@ CREATE TABLE record (
     address bytea NOT NULL CONSTRAINT record_address_key UNIQUE CONSTRAINT record_address_length CHECK (octet_length(address) = 32),
     birth_id uuid NOT NULL CONSTRAINT record_birth_id_key UNIQUE,
     source text NOT NULL,
-    epoch integer NOT NULL DEFAULT 0,
+    opener bytea CONSTRAINT record_opener_length CHECK (octet_length(opener) = 32),
+    base_address bytea CONSTRAINT record_base_address_of_later_epoch CHECK ((opener IS NULL) = (base_address IS NULL)),
     given_name text,
     middle_name text,
     family_name text,
@@ -86,10 +87,11 @@ CREATE TABLE record (
 );
 COMMENT ON TABLE record IS 'Distinct claims. One row per address; seeing a claim again adds to its counts.';
 COMMENT ON COLUMN record.record_id IS 'personal: Surrogate.';
-COMMENT ON COLUMN record.address IS 'personal: Keyed digest of source, claim and epoch.';
+COMMENT ON COLUMN record.address IS 'personal: Keyed digest of source and claim, and of who opened its epoch if that is not the first.';
 COMMENT ON COLUMN record.birth_id IS 'personal: UUIDv7 given at first insertion.';
 COMMENT ON COLUMN record.source IS 'not personal: Sending system.';
-COMMENT ON COLUMN record.epoch IS 'not personal: Counts changes of hands of its identifiers.';
+COMMENT ON COLUMN record.opener IS 'personal: Address of whoever was the last to come to a phone of its claim when its events occurred; null: nobody, or the claim has a name.';
+COMMENT ON COLUMN record.base_address IS 'personal: Address of the same claim at epoch 0; null: it is that one.';
 COMMENT ON COLUMN record.given_name IS 'personal: Clean form.';
 COMMENT ON COLUMN record.middle_name IS 'personal: Clean form.';
 COMMENT ON COLUMN record.family_name IS 'personal: Clean form.';
@@ -128,7 +130,8 @@ CREATE TABLE token (
     name_keys integer NOT NULL DEFAULT 0,
     records integer NOT NULL DEFAULT 0,
     generic boolean NOT NULL DEFAULT false,
-    overused boolean NOT NULL DEFAULT false
+    overused boolean NOT NULL DEFAULT false,
+    epochs smallint NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE token IS 'Identifiers by token: one row per identifier, whoever carries it.';
 COMMENT ON COLUMN token.token_id IS 'personal: Surrogate.';
@@ -139,18 +142,34 @@ COMMENT ON COLUMN token.form IS 'not personal: Canonical form, as in identity.pr
 COMMENT ON COLUMN token.key_version IS 'not personal: Version of the token key.';
 COMMENT ON COLUMN token.normalizer_version IS 'not personal: Normaliser that made the canonical form.';
 COMMENT ON COLUMN token.name_keys IS 'personal: Distinct name keys among its carriers.';
-COMMENT ON COLUMN token.records IS 'personal: Records that carry it.';
+COMMENT ON COLUMN token.records IS 'personal: Claims that carry it, each once whatever its epochs.';
 COMMENT ON COLUMN token.generic IS 'not personal: Too many contradicting names or records, or overused: no evidence.';
 COMMENT ON COLUMN token.overused IS 'not personal: Used by too many purchases or stores on one day; then generic as well.';
+COMMENT ON COLUMN token.epochs IS 'personal: How often it changed hands: the epoch of its latest owner. 0 for all but phones.';
+
+CREATE TABLE token_epoch (
+    token_id bigint NOT NULL CONSTRAINT token_epoch_token_fkey REFERENCES token,
+    epoch smallint NOT NULL CONSTRAINT token_epoch_positive CHECK (epoch >= 1),
+    began_at timestamptz NOT NULL,
+    opener bytea NOT NULL CONSTRAINT token_epoch_opener_length CHECK (octet_length(opener) = 32),
+    PRIMARY KEY (token_id, epoch)
+);
+COMMENT ON TABLE token_epoch IS 'When phones changed hands, by the names and times of the records that carry them. Written under own_evidence only.';
+COMMENT ON COLUMN token_epoch.token_id IS 'personal: Phone.';
+COMMENT ON COLUMN token_epoch.epoch IS 'not personal: Epoch that began, from 1; counted anew whenever one is found or taken back.';
+COMMENT ON COLUMN token_epoch.began_at IS 'personal: Time of the first event of its first carrier with a name.';
+COMMENT ON COLUMN token_epoch.opener IS 'personal: Address of that carrier, the lowest of several: names the epoch.';
 
 CREATE TABLE record_token (
     record_id bigint NOT NULL CONSTRAINT record_token_record_fkey REFERENCES record,
     token_id bigint NOT NULL CONSTRAINT record_token_token_fkey REFERENCES token,
+    epoch smallint NOT NULL DEFAULT 0,
     PRIMARY KEY (record_id, token_id)
 );
 COMMENT ON TABLE record_token IS 'Which record carries which identifier; since when and how often is what the record says.';
 COMMENT ON COLUMN record_token.record_id IS 'personal: Record.';
 COMMENT ON COLUMN record_token.token_id IS 'personal: Identifier.';
+COMMENT ON COLUMN record_token.epoch IS 'personal: Epoch of the identifier at the first event of the record; only phones have others than 0.';
 
 CREATE TABLE token_name (
     token_id bigint NOT NULL CONSTRAINT token_name_token_fkey REFERENCES token,
@@ -551,6 +570,7 @@ COMMENT ON TABLE life_mark IS 'One row; PostgreSQL empties it in every recovery,
 COMMENT ON COLUMN life_mark.singleton IS 'not personal: Always true.';
 
 CREATE INDEX membership_profile_idx ON membership (profile_id);
+CREATE INDEX record_base_address_idx ON record (base_address) WHERE base_address IS NOT NULL;
 CREATE INDEX record_token_token_idx ON record_token (token_id, record_id);
 CREATE INDEX record_block_record_idx ON record_block (record_id);
 CREATE INDEX pair_high_idx ON pair (high);

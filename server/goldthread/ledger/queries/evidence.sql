@@ -62,11 +62,11 @@ RETURNING key, record_id;
 SELECT DISTINCT record_id FROM record_block WHERE key = ANY(%(keys)s);
 
 -- name: candidates
--- Every pair of one of these records and another that shares a token that means something or an uncrowded blocking key.
+-- Every pair of one of these records and another that shares a token that means something, in one epoch of it, or an uncrowded blocking key.
 SELECT mine.record_id, other.record_id
 FROM record_token AS mine
 JOIN token ON token.token_id = mine.token_id AND NOT token.generic
-JOIN record_token AS other ON other.token_id = mine.token_id AND other.record_id <> mine.record_id
+JOIN record_token AS other ON other.token_id = mine.token_id AND other.epoch = mine.epoch AND other.record_id <> mine.record_id
 WHERE mine.record_id = ANY(%(record_ids)s)
 UNION
 SELECT mine.record_id, other.record_id
@@ -83,7 +83,7 @@ FROM record JOIN membership USING (record_id) WHERE record_id = ANY(%(record_ids
 
 -- name: load_tokens
 -- Tokens that mean something, in record order.
-SELECT record_token.record_id, token.type, token.namespace, token.form, token.token
+SELECT record_token.record_id, token.type, token.namespace, token.form, token.token, record_token.epoch
 FROM record_token JOIN token USING (token_id)
 WHERE record_token.record_id = ANY(%(record_ids)s) AND NOT token.generic
 ORDER BY record_token.record_id, token.token_id;
@@ -161,9 +161,10 @@ FROM unnest(%(record_ids)s::bigint[], %(steps)s::smallint[], %(days)s::date[], %
 RETURNING mark_id;
 
 -- name: take_marks
--- Holds these marks for one look; those that somebody else holds are left to them.
-SELECT mark_id, record_id, step, used_on, cause, actor, source, event_id, operation_id
-FROM dirty_mark WHERE mark_id = ANY(%(mark_ids)s) ORDER BY mark_id FOR UPDATE SKIP LOCKED;
+-- Holds these marks for one look; those that somebody else holds are left to them. A record that has been withdrawn since is judged, whatever its mark was left for.
+SELECT mark_id, record_id, CASE WHEN record.sightings = 0 THEN 3 ELSE step END, used_on, cause, actor, dirty_mark.source, event_id, operation_id
+FROM dirty_mark JOIN record USING (record_id)
+WHERE mark_id = ANY(%(mark_ids)s) ORDER BY mark_id FOR UPDATE OF dirty_mark SKIP LOCKED;
 
 -- name: operation_marks_on
 -- Marks that operations left on these records and that no look has taken yet.

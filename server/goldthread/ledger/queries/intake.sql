@@ -52,19 +52,19 @@ ON CONFLICT ON CONSTRAINT dead_letter_position_key DO NOTHING;
 -- name: upsert_records
 -- Inserts new claims and counts repeated ones; one that comes back with no more sightings than proposed is new, or had been withdrawn. In address order.
 INSERT INTO record AS kept (
-    address, birth_id, source, given_name, middle_name, family_name, name_suffix, birth_date, street, city, postcode,
+    address, birth_id, source, opener, base_address, given_name, middle_name, family_name, name_suffix, birth_date, street, city, postcode,
     name_key, first_seen, last_seen, sightings, purchase_count, purchase_total_minor, last_purchase_at, last_purchase_store
 )
 SELECT
-    address, birth_id, source, given_name, middle_name, family_name, name_suffix, birth_date, street, city, postcode,
+    address, birth_id, source, opener, base_address, given_name, middle_name, family_name, name_suffix, birth_date, street, city, postcode,
     name_key, first_seen, last_seen, sightings, purchase_count, purchase_total_minor, last_purchase_at, last_purchase_store
 FROM unnest(
-    %(addresses)s::bytea[], %(birth_ids)s::uuid[], %(sources)s::text[], %(given_names)s::text[], %(middle_names)s::text[],
+    %(addresses)s::bytea[], %(birth_ids)s::uuid[], %(sources)s::text[], %(openers)s::bytea[], %(base_addresses)s::bytea[], %(given_names)s::text[], %(middle_names)s::text[],
     %(family_names)s::text[], %(name_suffixes)s::text[], %(birth_dates)s::text[], %(streets)s::text[], %(cities)s::text[],
     %(postcodes)s::text[], %(name_keys)s::text[], %(first_seen)s::timestamptz[], %(last_seen)s::timestamptz[], %(sightings)s::bigint[],
     %(purchase_counts)s::bigint[], %(purchase_totals)s::bigint[], %(last_purchases)s::timestamptz[], %(last_stores)s::text[]
 ) AS new (
-    address, birth_id, source, given_name, middle_name, family_name, name_suffix, birth_date, street, city, postcode, name_key,
+    address, birth_id, source, opener, base_address, given_name, middle_name, family_name, name_suffix, birth_date, street, city, postcode, name_key,
     first_seen, last_seen, sightings, purchase_count, purchase_total_minor, last_purchase_at, last_purchase_store
 )
 ON CONFLICT ON CONSTRAINT record_address_key DO UPDATE SET
@@ -98,7 +98,7 @@ ON CONFLICT ON CONSTRAINT token_token_key DO NOTHING;
 
 -- name: lock_tokens
 -- Locks identifiers in token order and gives their states; a statement of its own, so that it sees what insert_tokens waited for.
-SELECT token, token_id, type, records, name_keys, generic FROM token WHERE token = ANY(%(tokens)s) ORDER BY token FOR NO KEY UPDATE;
+SELECT token, token_id, type, records, name_keys, generic, epochs FROM token WHERE token = ANY(%(tokens)s) ORDER BY token FOR NO KEY UPDATE;
 
 -- name: insert_record_tokens
 -- Hangs identifiers on new records.
@@ -220,9 +220,9 @@ WHERE block.key = lost.key
 RETURNING block.key, block.crowded, block.records + lost.records > %(limit)s;
 
 -- name: recount_tokens
--- Makes the states of identifiers anew from their carriers; gives those whose state is another now.
+-- Makes the states of identifiers anew from their carriers, of which those of one claim count once; gives those whose state is another now.
 WITH counted AS (
-    SELECT token.token_id, token.generic AS was, count(record_token.record_id) AS records,
+    SELECT token.token_id, token.generic AS was, count(DISTINCT coalesce(record.base_address, record.address)) AS records,
         count(DISTINCT record.name_key) AS names,
         coalesce((
             SELECT bool_or(day.purchases > %(purchases_per_day)s OR day.stores > %(stores_per_day)s)

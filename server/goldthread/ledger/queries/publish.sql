@@ -56,7 +56,8 @@ SELECT setval('ledger_version', ledger_version.last_value + (1::bigint << 32)) F
 
 -- name: answers
 -- The answer to each known token in one snapshot, with its stamp: the profiles that hold the token's records, with what a card shows. Records
--- that no look has placed yet count for nothing, nor do withdrawn ones, even once they are back but still at the home of their own.
+-- that no look has placed yet count for nothing, nor do withdrawn ones, even once they are back but still at the home of their own. Of a phone that
+-- changed hands the latest owner's count alone.
 SELECT token.token, token.type, token.generic, stamped.stamp, held.placed, held.profiles,
     profile.profile_id, given.given_name, given.family_name,
     profile.purchase_count, profile.purchase_total_minor, profile.last_purchase_at, profile.last_purchase_store,
@@ -77,7 +78,7 @@ CROSS JOIN LATERAL (
         count(DISTINCT p.profile_id) FILTER (WHERE NOT p.ambiguous) AS profiles,
         (array_agg(p.profile_id ORDER BY p.profile_id) FILTER (WHERE NOT p.ambiguous))[1] AS profile_id
     FROM record_token JOIN record USING (record_id) JOIN membership USING (record_id) JOIN profile p USING (profile_id)
-    WHERE record_token.token_id = token.token_id AND record.sightings > 0 AND p.live AND NOT token.generic
+    WHERE record_token.token_id = token.token_id AND record_token.epoch = token.epochs AND record.sightings > 0 AND p.live AND NOT token.generic
 ) AS held
 LEFT JOIN profile ON held.profiles = 1 AND profile.profile_id = held.profile_id
 LEFT JOIN record AS given ON given.record_id = profile.name_record

@@ -63,11 +63,11 @@ def plain(outcome: Outcome) -> tuple[object, ...]:
 
 
 def case_of(records: Sequence[Record], text: str, *, same: Rows = (), different: Rows = ()) -> Case:
-    """The case of these records with every pair at or above the floor kept."""
+    """The case of these records with every pair kept that is worth it, candidate or not."""
     model = Model.parse(text)
     prepared = [Prepared.of(record) for record in records]
-    scored = ((a, b, compare(prepared[a], prepared[b], model).score) for a, b in combinations(range(len(records)), 2))
-    return Case(records, [edge for edge in scored if edge[2] >= model.edge_floor], same, different)
+    scored = ((a, b, compare(prepared[a], prepared[b], model)) for a, b in combinations(range(len(records)), 2))
+    return Case(records, [(a, b, one.score) for a, b, one in scored if one.is_kept(model)], same, different)
 
 
 def some_pairs(random: Random, size: int, count: int) -> list[tuple[int, int]]:
@@ -79,7 +79,7 @@ def some_pairs(random: Random, size: int, count: int) -> list[tuple[int, int]]:
 def noisy_case(seed: int, text: str, *, people: int, same: int, different: int, missing: float = 0.25) -> Case:
     """A crowded little world: few people who share much, and up to so many assertions at random."""
     random = Random(seed)
-    records = Population(people, copies=2, noise=0.4, missing=missing, shared=0.8).records(seed)
+    records = Population(people, copies=2, noise=0.4, missing=missing, shared=0.8, extras=True).records(seed)
     case = case_of(records, text)
     return Case(
         records,

@@ -11,13 +11,16 @@ from itertools import combinations
 from oracle.forms import Forms, prepare
 from oracle.model import BlockingRule, Model
 from oracle.partition import Evidence, Outcome, Pair, partition
-from oracle.records import Record
+from oracle.records import IDENTIFIER_TYPES, Record
 from oracle.score import Comparison, Prepared, compare
 
-__all__ = ["block_key", "candidates", "generic_tokens", "kept_pairs", "keys_of", "match"]
+__all__ = ["block_key", "candidates", "generic_tokens", "kept_pairs", "keys_of", "match", "passes"]
 
 Key = tuple[str, int, tuple[str, ...]]
 """Rule name, depth, parts."""
+
+Pass = tuple[str, int]
+"""What finds candidates: a blocking rule at one depth, or a token type, whose depth is -1."""
 
 
 def generic_tokens(records: Iterable[Record], model: Model) -> set[bytes]:
@@ -56,13 +59,16 @@ def block_key(secret: bytes, key: Key) -> int:
     return int.from_bytes(hmac.new(secret, message, hashlib.sha256).digest()[:8], "big", signed=True)
 
 
-def candidates(records: Mapping[bytes, Prepared], model: Model) -> set[frozenset[bytes]]:
-    """Pairs that share a token, or an uncrowded blocking key below crowded ones. Generic tokens have been taken out."""
-    by_token: dict[bytes, set[bytes]] = defaultdict(set)
+def passes(records: Mapping[bytes, Prepared], model: Model) -> dict[Pair, set[Pass]]:
+    """Candidates with what found them: a shared token, or an uncrowded blocking key below crowded ones.
+
+    Generic tokens have been taken out.
+    """
+    by_token: dict[tuple[int, bytes], set[bytes]] = defaultdict(set)
     chains = []
     for address, prepared in records.items():
         for one in prepared.record.identifiers:
-            by_token[one.token].add(address)
+            by_token[one.type, one.token].add(address)
         chains += [(address, chain) for rule in model.rules if (chain := keys_of(prepared.forms, rule))]
     sizes = Counter(key for _, chain in chains for key in chain)
     by_key: dict[Key, set[bytes]] = defaultdict(set)
@@ -71,8 +77,19 @@ def candidates(records: Mapping[bytes, Prepared], model: Model) -> set[frozenset
             if sizes[key] <= model.max_block:
                 by_key[key].add(address)
                 break
-    groups = [*by_token.values(), *by_key.values()]
-    return {frozenset(pair) for group in groups for pair in combinations(group, 2)}
+    found: dict[Pair, set[Pass]] = defaultdict(set)
+    for (kind, _), group in by_token.items():
+        for pair in combinations(group, 2):
+            found[frozenset(pair)].add((IDENTIFIER_TYPES[kind - 1], -1))
+    for (rule, depth, _), group in by_key.items():
+        for pair in combinations(group, 2):
+            found[frozenset(pair)].add((rule, depth))
+    return found
+
+
+def candidates(records: Mapping[bytes, Prepared], model: Model) -> set[Pair]:
+    """Pairs that some pass finds. Generic tokens have been taken out."""
+    return set(passes(records, model))
 
 
 class _Scores:
@@ -98,9 +115,9 @@ class _Scores:
         return self._known[pair]
 
     def kept(self) -> dict[Pair, int]:
-        """Candidates at or above the floor."""
-        scored = {pair: self.between(*pair).score for pair in candidates(self.prepared, self._model)}
-        return {pair: score for pair, score in scored.items() if score >= self._model.edge_floor}
+        """Candidates at or above the floor, and kin."""
+        scored = {pair: self.between(*pair) for pair in candidates(self.prepared, self._model)}
+        return {pair: one.score for pair, one in scored.items() if one.is_kept(self._model)}
 
 
 def kept_pairs(

@@ -102,9 +102,9 @@ def epoch_token(token: bytes, epoch: int) -> bytes:
 
 def carried_at(record: Record, address: bytes, moment: datetime, known: HandOvers) -> Record:
     """A claim as the record of this address has it whose first event was at this moment."""
-    return Record(
+    return replace(
+        record,
         address=address,
-        attributes=record.attributes,
         identifiers=tuple(
             replace(one, token=epoch_token(one.token, epoch_at(moment, [one.token], known)))
             if one.type == _PHONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -73,6 +74,7 @@ class Forms:
     street: str
     city: str
     postcode: str
+    extras: Mapping[str, str]
 
     @property
     def canonical_given(self) -> str:
@@ -83,14 +85,14 @@ class Forms:
         classes = nickname_classes(word)
         return word if word in classes else min(classes, default=word)
 
-    @property
+    @cached_property
     def house_number(self) -> str:
-        """First all-digit word of the street."""
-        return next((word for word in self.street.split() if _digits(word)), "")
+        """First word of the street that begins with a digit and is no ordinal."""
+        return next((word for word in self.street.split() if _numbers(word)), "")
 
-    @property
-    def street_rest(self) -> str:
-        """The words of the street without the first all-digit one, joined."""
+    @cached_property
+    def street_name(self) -> str:
+        """The other words of the street, joined."""
         words = self.street.split()
         if self.house_number:
             words.remove(self.house_number)
@@ -116,27 +118,37 @@ class Forms:
             "given_metaphone": given,
             "given_canonical": self.canonical_given,
             "given_initial": self.canonical_given[:1],
+            "given3": self.given[:3],
+            "family3": self.family[:3],
             "names_sorted": "+".join(sorted((given, family))) if given and family else "",
             "postcode": self.postcode,
             "postcode_area": self.postcode[:3] if len(self.postcode) >= 3 else "",
             "city": self.city,
+            "city_metaphone": metaphone(self.city, 6),
             "street_key": self._street_key(),
+            "street_name": metaphone(self.street_name, 8),
             "birth_date": self.birth_date,
             "birth_year": self.birth_date[:4],
         }
 
     def _street_key(self) -> str:
+        digits = next((word for word in self.street.split() if re.fullmatch("[0-9]+", word)), "")
         words = (word for word in self.street.split() if len(word) >= 2 and word.isalpha())
         code = metaphone(next(words, ""))
-        return self.house_number + code if self.house_number and code else ""
+        return digits + code if digits and code else ""
 
 
-def _digits(word: str) -> bool:
-    return re.fullmatch("[0-9]+", word) is not None
+def _numbers(word: str) -> bool:
+    """Whether a word of a street is a house number."""
+    return word[0] in "0123456789" and not re.fullmatch("[0-9]+(st|nd|rd|th)", word)
+
+
+def _joined(clean: str | None) -> str:
+    return (clean or "").replace(" ", "")
 
 
 def prepare(record: Record) -> Forms:
-    """Compared forms of a record's clean attributes."""
+    """Compared forms of a record's clean attributes and extras."""
     given = tuple(fold(record.get("given_name") or "").split())
     family = list(fold(record.get("family_name") or "").split())
     for word in list(family):
@@ -147,10 +159,11 @@ def prepare(record: Record) -> Forms:
         given="".join(given),
         family_words=tuple(family),
         family="".join(family),
-        middle=fold(record.get("middle_name") or "").replace(" ", ""),
+        middle=_joined(fold(record.get("middle_name") or "")),
         suffix=record.get("name_suffix") or "",
         birth_date=record.get("birth_date") or "",
         street=record.get("street") or "",
-        city=(record.get("city") or "").replace(" ", ""),
+        city=_joined(record.get("city")),
         postcode=record.get("postcode") or "",
+        extras={name: joined for name, value in record.extras.items() if (joined := _joined(value))},
     )

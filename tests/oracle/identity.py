@@ -31,11 +31,18 @@ def token_of(key: bytes, identifier: Digest) -> bytes:
 
 
 def address_of(
-    key: bytes, source: str, identifiers: Iterable[Digest], attributes: Mapping[str, str | None], epoch: int
+    key: bytes,
+    source: str,
+    identifiers: Iterable[Digest],
+    attributes: Mapping[str, str | None],
+    epoch: int,
+    *,
+    extras: Mapping[str, str] | None = None,
 ) -> bytes:
     """Record address of 32 bytes."""
     lines = [f"{one.type}:{one.namespace}:{one.form}:{one.digest.hex()}" for one in sorted(set(identifiers))]
     lines += [f"{name}={attributes[name]}" for name in ATTRIBUTES if attributes.get(name)]
+    lines += [f"extra:{name}={value}" for name, value in sorted((extras or {}).items())]
     return _keyed(key, source.encode(), "\n".join(lines).encode(), str(epoch).encode())
 
 

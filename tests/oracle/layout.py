@@ -9,7 +9,7 @@ from typing import NamedTuple
 from oracle.partition import Household, Outcome, Review
 from oracle.records import ATTRIBUTES, Record
 
-__all__ = ["Answer", "Columns", "columns", "outcome_of"]
+__all__ = ["Answer", "Columns", "columns", "extras_of", "outcome_of"]
 
 Relation = tuple[int, int, int, int, int]
 
@@ -44,6 +44,12 @@ def columns(records: Sequence[Record]) -> Columns:
         forms=[one.form for one in every],
         tokens=[one.token for one in every],
     )
+
+
+def extras_of(records: Sequence[Record]) -> dict[str, list[str | None]]:
+    """The columns beyond the attributes that some of these records have, by name; the argument `extras` of the core's `Records`."""
+    names = sorted({name for record in records for name in record.extras})
+    return {name: [record.extras.get(name) for record in records] for name in names}
 
 
 def outcome_of(records: Sequence[Record], answer: Answer) -> Outcome:

@@ -1,4 +1,4 @@
-"""Reads a match model file for the oracle."""
+"""Reads a match model file for the oracle: as it is in force, that is with its calibration applied."""
 
 from __future__ import annotations
 
@@ -6,10 +6,24 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from oracle.levels import EXTRA_LEVELS, LEVELS
 from oracle.records import COMPARISONS, IDENTIFIER_TYPES
 
-__all__ = ["BlockingRule", "Frequencies", "Model"]
+__all__ = ["BlockingRule", "Calibration", "Frequencies", "Model", "Weight"]
+
+
+class Weight(NamedTuple):
+    """Evidence of one level, in millibits: against strangers, and against people of one household as far as those differ from strangers."""
+
+    stranger: int
+    household: int = 0
+
+    @property
+    def within(self) -> int:
+        """Evidence against people of one household."""
+        return self.stranger - self.household
 
 
 @dataclass(frozen=True)
@@ -32,17 +46,38 @@ class Frequencies:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """A straight line from the log odds of the file to those that are meant; thousandths and millibits."""
+
+    slope: int = 1000
+    intercept: int = 0
+
+    def scaled(self, weight: int) -> int:
+        """A weight in force, rounded half up."""
+        return (self.slope * weight + 500) // 1000
+
+    def prior(self, weight: int) -> int:
+        """A prior in force: it alone moves by the intercept, once in every sum."""
+        return self.scaled(weight) + self.intercept
+
+    def weight(self, written: int | list[int]) -> Weight:
+        """A level's weight in force; one number is that against strangers of a level that households do not explain."""
+        return Weight(self.scaled(written)) if isinstance(written, int) else Weight(*map(self.scaled, written))
+
+
+@dataclass(frozen=True)
 class Model:
-    """A match model; weights in millibits."""
+    """A match model; weights in millibits. `comparisons`, `levels` and `weights` are parallel, extras at the end."""
 
     version: str
-    prior: int
+    stranger_prior: int
+    household_prior: int | None
     link: int
     review: int
     edge_floor: int
     max_component: int
-    contradiction_limit: int
     ambiguity_margin: int
+    apart: int
     max_block: int
     rules: tuple[BlockingRule, ...]
     generic: tuple[int, ...]
@@ -51,9 +86,10 @@ class Model:
     stores_per_day: int
     phone_gap_days: int
     limits: tuple[int, ...]
-    corroboration: int
+    comparisons: tuple[str, ...]
     levels: tuple[tuple[str, ...], ...]
-    weights: tuple[Mapping[str, int], ...]
+    weights: tuple[Mapping[str, Weight], ...]
+    calibration: Calibration
     frequencies: Mapping[str, Frequencies]
 
     @staticmethod
@@ -66,16 +102,19 @@ class Model:
         """Reads the text of a TOML model file."""
         document = tomllib.loads(text)
         thresholds, partition, blocking = document["thresholds"], document["partition"], document["blocking"]
-        weights = tuple(document["comparisons"][name] for name in COMPARISONS)
+        prior, extras = document["prior"], document.get("extra", [])
+        calibration = Calibration(**document.get("calibration", {}))
+        written = [document["comparisons"][name] for name in COMPARISONS] + [extra["levels"] for extra in extras]
         return Model(
             version=document["version"],
-            prior=document["prior"]["weight"],
+            stranger_prior=calibration.prior(prior["stranger"]),
+            household_prior=calibration.prior(prior["household"]) if "household" in prior else None,
             link=thresholds["link"],
             review=thresholds["review"],
             edge_floor=thresholds["edge_floor"],
             max_component=partition["max_component"],
-            contradiction_limit=partition["contradiction_limit"],
             ambiguity_margin=partition["ambiguity_margin"],
+            apart=partition["apart"],
             max_block=blocking["max_block"],
             rules=tuple(
                 BlockingRule(rule["name"], tuple(rule["parts"]), tuple(rule["refinements"]))
@@ -87,9 +126,16 @@ class Model:
             stores_per_day=document["generic"]["stores_per_day"],
             phone_gap_days=document["epochs"]["phone_gap_days"],
             limits=tuple(document["limits"][name] for name in IDENTIFIER_TYPES),
-            corroboration=document["identifiers"]["corroboration"],
-            levels=tuple(("missing", *_LEVELS[name]) for name in COMPARISONS),
-            weights=tuple({"missing": 0, **table} for table in weights),
+            comparisons=(*COMPARISONS, *(extra["name"] for extra in extras)),
+            levels=tuple(
+                ("missing", *names)
+                for names in (*(LEVELS[name] for name in COMPARISONS), *(EXTRA_LEVELS for _ in extras))
+            ),
+            weights=tuple(
+                {"missing": Weight(0), **{level: calibration.weight(one) for level, one in table.items()}}
+                for table in written
+            ),
+            calibration=calibration,
             frequencies={
                 name: Frequencies(
                     table["baseline"], table["default"], table["limit"], dict(table.get("per_million", {}))
@@ -105,34 +151,3 @@ class Model:
     def cluster_limit(self, identifier_type: int) -> int:
         """More distinct identifiers of the type than this are not brought together by evidence alone."""
         return self.limits[identifier_type - 1]
-
-
-_LEVELS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(IDENTIFIER_TYPES, ("agree", "differ")),
-    "email": ("agree", "agree_folded", "differ"),
-    "given_name": (
-        "exact",
-        "nickname",
-        "swapped",
-        "near",
-        "compound",
-        "initial",
-        "phonetic",
-        "close",
-        "different",
-    ),
-    "family_name": ("exact", "swapped", "near", "compound", "phonetic", "close", "different"),
-    "middle_name": ("exact", "initial", "different"),
-    "name_suffix": ("exact", "different"),
-    "birth_date": ("exact", "near", "part", "year", "different"),
-    "address": (
-        "street_postcode",
-        "near_street_postcode",
-        "street_city",
-        "street",
-        "postcode",
-        "postcode_near",
-        "city",
-        "different",
-    ),
-}

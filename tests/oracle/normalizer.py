@@ -17,7 +17,7 @@ import phonenumbers
 from oracle import tables
 from oracle.forms import fold
 
-__all__ = ["Normalized", "normalize_attributes", "normalize_identifier"]
+__all__ = ["Normalized", "normalize_attributes", "normalize_extra", "normalize_identifier"]
 
 _BLANK = "\t\n\v\f\r\x1c-\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 """Inside of a character class: Unicode White_Space, U+FEFF and U+001C to U+001F."""
@@ -120,7 +120,10 @@ def _number(value: str) -> Normalized:
 
 
 def normalize_attributes(raw: Mapping[str, str | None], region: str) -> tuple[dict[str, str], set[str]]:
-    """Clean forms of what one row holds, and the names of the attributes that are present but invalid."""
+    """Clean forms of what one row holds, and the names of the attributes that are present but invalid.
+
+    An invalid birth date of eight digits has a clean form nevertheless.
+    """
     given, family = _name(raw.get("given_name")), _name(raw.get("family_name"))
     middle = _name(raw.get("middle_name"), middle=True)
     suffixes = [_suffix(raw.get("name_suffix")), _generation(family), _generation(given)]
@@ -139,6 +142,12 @@ def normalize_attributes(raw: Mapping[str, str | None], region: str) -> tuple[di
     }
     clean["birth_date"], broken = _birth_date(raw.get("birth_date"), region)
     return {name: value for name, value in clean.items() if value}, {"birth_date"} if broken else set()
+
+
+def normalize_extra(value: str | None) -> str:
+    """Clean form of a value of a column beyond the attributes; empty where it says nothing."""
+    clean = fold(value or "") if len((value or "").encode()) <= 512 else ""
+    return "" if any(tables.is_placeholder("any", said) for said in (value or "", clean)) else clean
 
 
 def _present(value: str | None, attribute: str) -> str:
@@ -197,24 +206,28 @@ def _suffix(value: str | None) -> str:
 
 
 def _birth_date(value: str | None, region: str) -> tuple[str, bool]:
-    text = _present(value, "birth_date")
-    if not text or text.startswith("9999"):
+    """Clean form, and whether it is invalid: not read, or read and no calendar day between 1600 and 2100."""
+    text = _trim(unicodedata.normalize("NFKC", _present(value, "birth_date")))
+    if not text:
         return "", False
-    if found := re.fullmatch(r"([0-9]{4})([-/]?)([0-9]{2})\2([0-9]{2})", text):
+    if found := re.fullmatch(r"([0-9]{4})([-/.])([0-9]{1,2})\2([0-9]{1,2})(?:[Tt ].*)?", text):
         year, month, day = (int(found[group]) for group in (1, 3, 4))
+    elif found := re.fullmatch(r"([0-9]{4})([0-9]{2})([0-9]{2})", text):
+        year, month, day = (int(group) for group in found.groups())
     elif found := re.fullmatch(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})", text):
         first, second, year = (int(found[group]) for group in (1, 3, 4))
         month_first = region in _MONTH_FIRST if max(first, second) <= 12 else second > 12
         month, day = (first, second) if month_first else (second, first)
     else:
         return "", True
+    clean = _present(f"{year:04}-{month:02}-{day:02}", "birth_date")
+    if not clean or year == 9999:
+        return "", False
     try:
-        date = dt.date(year, month, day)
+        dt.date(year, month, day)
     except ValueError:
-        return "", True
-    if not 1600 <= year <= 2100:
-        return "", True
-    return _present(date.isoformat(), "birth_date"), False
+        return clean, True
+    return clean, not 1600 <= year <= 2100
 
 
 def _street(value: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from oracle.carried import Carried, over_limit
 from oracle.model import Model
-from oracle.score import Comparison, Prepared
+from oracle.score import Comparison, Prepared, Sums
 
 __all__ = ["Cluster", "Evidence", "Household", "Outcome", "Pair", "Review", "components", "partition"]
 
@@ -31,7 +31,7 @@ class Review(NamedTuple):
 
 
 class Household(NamedTuple):
-    """Two clusters that much brings together and that contradict each other; fields as of a review, strength the best score."""
+    """Two clusters that only a household holds apart; fields as of a review, strength and pair by the odds against strangers."""
 
     x: Cluster
     y: Cluster
@@ -60,21 +60,20 @@ class Evidence:
 
 def components(addresses: Iterable[bytes], evidence: Evidence, model: Model) -> list[Cluster]:
     """Records connected by kept pairs or assertions; a part above `max_component` has its floor raised until it fits."""
-    return _parts(frozenset(addresses), evidence, model.edge_floor, evidence.same | evidence.different, model)
+    links = evidence.pairs.keys() | evidence.same | evidence.different
+    return _parts(frozenset(addresses), evidence, links, model.edge_floor, model)
 
 
-def _parts(
-    addresses: Cluster, evidence: Evidence, floor: int, asserted: frozenset[Pair], model: Model
-) -> list[Cluster]:
-    kept = {pair for pair, score in evidence.pairs.items() if score >= floor}
+def _parts(addresses: Cluster, evidence: Evidence, links: Collection[Pair], floor: int, model: Model) -> list[Cluster]:
+    """Parts that these links make; one that is too large is parted again by what connects at the next floor."""
     result = []
-    for part in _connected(addresses, kept | asserted):
-        if len(part) <= model.max_component or not any(pair <= part for pair in kept):
+    for part in _connected(addresses, links):
+        if len(part) <= model.max_component or len(_connected(part, evidence.same)) == 1:
             result.append(part)
             continue
-        inside = {pair: score for pair, score in evidence.pairs.items() if pair <= part}
-        links = frozenset(pair for pair in evidence.same if pair <= part)
-        result += _parts(part, Evidence(inside, links), floor + 1000, links, model)
+        raised = floor + 1000
+        strong = {pair for pair, score in evidence.pairs.items() if score >= raised and pair <= part}
+        result += _parts(part, evidence, strong | evidence.same, raised, model)
     return result
 
 
@@ -105,38 +104,79 @@ class _Between:
     same: bool
     different: bool
     over_limit: bool
-    contradiction_limit: int
+    model: Model
 
     @cached_property
     def best(self) -> int:
-        return _SAME if self.same else max(pair.score for _, _, pair in self.comparisons)
+        return max(pair.score for _, _, pair in self.comparisons)
 
     @cached_property
+    def kinship(self) -> int:
+        return max(pair.sums.stranger for _, _, pair in self.comparisons)
+
+    @cached_property
+    def means(self) -> tuple[tuple[int, int], ...]:
+        """Evidence of the two as wholes against strangers and within a household, by comparison; of what is never missing."""
+        found = []
+        for number in range(len(self.model.comparisons)):
+            there = [pair.evidence[number] for *_, pair in self.comparisons if pair.levels[number] != "missing"]
+            if there:
+                strangers, within = sum(one.stranger for one in there), sum(one.within for one in there)
+                found.append((strangers // len(there), within // len(there)))
+        return tuple(found)
+
+    @cached_property
+    def field(self) -> Sums:
+        prior = self.model.household_prior
+        return Sums(
+            self.model.stranger_prior + sum(stranger for stranger, _ in self.means),
+            None if prior is None else prior + sum(within for _, within in self.means),
+        )
+
+    @property
+    def doubt(self) -> int:
+        """What a review goes by: neither the best pair nor the two as wholes say more than this."""
+        return min(self.best, self.field.least)
+
+    @property
     def strength(self) -> int:
-        against = sum(min(0, pair.evidence) for _, _, pair in self.comparisons)
-        return self.best + against // len(self.comparisons)
-
-    @cached_property
-    def contradicted(self) -> bool:
-        contradicting = sum(pair.contradicts for _, _, pair in self.comparisons)
-        comparable = sum(pair.comparable for _, _, pair in self.comparisons)
-        return not self.same and contradicting * 1000 > self.contradiction_limit * comparable
+        return _SAME if self.same else min(self.best, self.field.least + self.model.link)
 
     @property
     def blocked(self) -> bool:
-        return self.different or self.contradicted or self.over_limit
+        return self.different or self.over_limit
 
     @property
-    def blocked_by_limit_alone(self) -> bool:
-        return self.over_limit and not self.different and not self.contradicted
+    def linked(self) -> bool:
+        return not self.blocked and self.strength >= self.model.link
 
     @property
-    def asserted(self) -> bool:
-        return self.same or self.different
+    def apart(self) -> bool:
+        """Whether the two are two people, as far as what a household does not share tells."""
+        if self.blocked:
+            return True
+        which = 0 if self.model.household_prior is None else 1
+        against = sum(min(0, mean[which]) for mean in self.means)
+        return not self.same and self.strength < self.model.link and against < self.model.apart
 
-    @cached_property
-    def best_pair(self) -> tuple[bytes, bytes]:
-        _, left, right = min((-pair.score, a, b) for a, b, pair in self.comparisons)
+    @property
+    def review(self) -> int | None:
+        """Strength with which somebody is asked about the two, if the two are live at the end."""
+        if self.different:
+            return None
+        if self.over_limit and self.strength >= self.model.link:
+            return self.strength
+        return self.doubt if self.doubt >= self.model.review else None
+
+    @property
+    def household(self) -> bool:
+        """Whether the two, live at the end, are of one household."""
+        unasked = not (self.same or self.different) and self.review is None
+        return unasked and self.kinship >= self.model.link and self.field.household_is_nearer
+
+    def shown(self, measure: Callable[[Comparison], int]) -> tuple[bytes, bytes]:
+        """The pair that shows best what lies between the two."""
+        _, left, right = min((-measure(pair), a, b) for a, b, pair in self.comparisons)
         return left, right
 
 
@@ -173,7 +213,7 @@ class _Component:
                 same,
                 not pairs.isdisjoint(self._evidence.different),
                 not same and over_limit(self.carried(x), self.carried(y), self._model),
-                self._model.contradiction_limit,
+                self._model,
             )
         return self._known[key]
 
@@ -188,24 +228,24 @@ class _Component:
         choices = []
         for x, y in combinations(sorted(self.live, key=min), 2):
             between = self.between(x, y)
-            if not between.blocked and between.strength >= self._model.link:
+            if between.linked:
                 choices.append((-between.strength, min(x), min(y), x, y))
         if not choices:
             return None
         return min(choices, key=lambda choice: choice[:3])[3:]
 
     def rivals(self, side: Cluster, other: Cluster) -> set[Cluster]:
-        """Live clusters that claim `side` about as strongly as `other` does and cannot be one person with `other`."""
+        """Live clusters that claim a single record about as well as `other` does and are somebody else than `other`."""
         towards = self.between(side, other)
-        if towards.same:
+        if towards.same or len(side) > 1:
             return set()
-        enough = max(self._model.link, towards.strength - self._model.ambiguity_margin)
+        enough = towards.field.least - self._model.ambiguity_margin
         return {
             z
             for z in self.live - {side, other}
-            if not self.between(side, z).blocked
-            and self.between(side, z).strength >= enough
-            and self.between(other, z).blocked
+            if self.between(side, z).linked
+            and self.between(side, z).field.least >= enough
+            and self.between(other, z).apart
         }
 
     def step(self) -> bool:
@@ -234,17 +274,11 @@ class _Component:
         reviews, households = set(), set()
         for x, y in combinations(sorted(self.live, key=min), 2):
             between = self.between(x, y)
-            if self.reviewed(between):
-                reviews.add(Review(x, y, between.strength, *between.best_pair))
-            if between.contradicted and not between.asserted and between.best >= self._model.link:
-                households.add(Household(x, y, between.best, *between.best_pair))
+            if between.review is not None:
+                reviews.add(Review(x, y, between.review, *between.shown(lambda pair: pair.score)))
+            if between.household:
+                households.add(Household(x, y, between.kinship, *between.shown(lambda pair: pair.sums.stranger)))
         return Outcome(clusters, ambiguous, reviews, households)
-
-    def reviewed(self, between: _Between) -> bool:
-        """Whether two live clusters make a review: too weak to merge, or strong enough and kept apart by a limit alone."""
-        if between.blocked_by_limit_alone:
-            return between.strength >= self._model.review
-        return not between.blocked and self._model.review <= between.strength < self._model.link
 
 
 def partition(

@@ -14,7 +14,8 @@ from functools import lru_cache
 
 __all__ = ["double_metaphone", "metaphone"]
 
-_LENGTH = 4
+_LONGEST = 8
+"""Longer than any code that is asked for; of a longer code a shorter one is the beginning."""
 
 # One rule a line: pattern at the current letter, codes `primary/secondary` (`-` for none), letters to move on, and a trait the
 # whole word must have (`!` before it: must not have). The first rule that fits is taken. V stands for a vowel.
@@ -200,11 +201,11 @@ def _traits(word: str) -> frozenset[str]:
 
 @lru_cache(maxsize=100_000)
 def double_metaphone(word: str) -> tuple[str, str]:
-    """Primary and alternate code of one lower-case ASCII word, at most four characters each."""
+    """Primary and alternate code of one lower-case ASCII word, at most eight characters each."""
     traits = _traits(word)
     at = 1 if re.match("gn|kn|pn|wr|ps", word) else 0
     primary = secondary = ""
-    while at < len(word) and (len(primary) < _LENGTH or len(secondary) < _LENGTH):
+    while at < len(word) and (len(primary) < _LONGEST or len(secondary) < _LONGEST):
         rule = next((one for one in _RULES if one.fits(word, at, traits)), None)
         if rule is None:
             at += 1
@@ -212,9 +213,9 @@ def double_metaphone(word: str) -> tuple[str, str]:
         primary += rule.primary
         secondary += rule.secondary
         at += rule.step
-    return primary[:_LENGTH], secondary[:_LENGTH]
+    return primary[:_LONGEST], secondary[:_LONGEST]
 
 
-def metaphone(word: str) -> str:
-    """Primary Double Metaphone code, the only one the matching rules use."""
-    return double_metaphone(word)[0]
+def metaphone(word: str, length: int = 4) -> str:
+    """Primary Double Metaphone code, the only one the matching rules use, at most so long."""
+    return double_metaphone(word)[0][:length]

@@ -13,7 +13,7 @@ from random import Random
 from oracle.identity import Digest, address_of, token_of
 from oracle.records import Identifier, Record
 
-__all__ = ["ADDRESS_KEY", "TOKEN_KEY", "Population", "noisy", "record_of"]
+__all__ = ["ADDRESS_KEY", "EXTRAS", "TOKEN_KEY", "Population", "noisy", "record_of"]
 
 TOKEN_KEY = b"the token key of the oracle's tests"
 ADDRESS_KEY = b"the address key of the oracle tests"
@@ -65,13 +65,14 @@ def _plain(value: str) -> str:
 
 @dataclass(frozen=True)
 class Population:
-    """How noisy a population is: shares between 0 and 1."""
+    """How noisy a population is: shares between 0 and 1. With `extras` the records say more than the attributes hold."""
 
     people: int
     copies: int = 2
     missing: float = 0.2
     noise: float = 0.3
     shared: float = 0.3
+    extras: bool = False
 
     def records(self, seed: int) -> list[Record]:
         """Records of households whose members share a surname, an address and sometimes identifiers; no two are equal."""
@@ -93,12 +94,15 @@ class Population:
                         attributes["family_name"],
                         attributes["given_name"],
                     )
+                if "birth_date" in attributes and random.random() < self.noise / 4:
+                    attributes["birth_date"] = _no_day(random, attributes["birth_date"])
                 pool = own + (household.digests if random.random() < self.shared else [])
                 digests = {one for one in pool if random.random() < 0.5}
                 if random.random() < self.shared / 4:
                     digests.add(_digest(2, "", 1, f"store {random.randint(0, 1)}"))
                 source = random.choice(("pos", "crm", "web"))
-                one = record_of(source, attributes, sorted(digests))
+                said = _beyond(random, truth, noise=self.noise) if self.extras else {}
+                one = record_of(source, attributes, sorted(digests), extras=said)
                 made[one.address] = one
         return [made[address] for address in sorted(made)]
 
@@ -142,6 +146,32 @@ def _person(random: Random, home: _Household) -> tuple[dict[str, str], list[Dige
     digests += [_digest(kind, space, 1, name) for kind, space in ((6, ""), (7, ""), (8, "crm"), (8, "web"))]
     digests += [_digest(1, "", 3, name), _digest(8, "crm", 1, name + " second")]
     return attributes, random.sample(digests, k=random.randint(0, 5))
+
+
+EXTRAS = {
+    "sex": ("male", "female", "m", "f"),
+    "birth_place": ("springfield", "springfeld", "paris", "port louis", "york"),
+}
+"""Columns beyond the attributes, and what they hold."""
+
+
+def _beyond(random: Random, truth: Mapping[str, str], *, noise: float) -> dict[str, str]:
+    """Values of the extras: of one person alike, but for noise and what was not said."""
+    chosen = {
+        name: random.choice(values)
+        if random.random() < noise
+        else Random(f"{name} {sorted(truth.items())}").choice(values)
+        for name, values in EXTRAS.items()
+    }
+    return {name: value for name, value in chosen.items() if random.random() < 0.8}
+
+
+def _no_day(random: Random, date: str) -> str:
+    """Digits such as are written where the day is not known, or in the wrong column: most are no calendar day."""
+    year, month, day = date.split("-")
+    return random.choice(
+        (f"{year}-01-01", f"{year}-00-00", f"{year}-{month}-00", f"{year}-{day}-{month}", f"{year}-{month}-31")
+    )
 
 
 def _digest(kind: int, namespace: str, form: int, value: str) -> Digest:
@@ -208,13 +238,16 @@ def _typo(random: Random, value: str, letters: str) -> str:
     return words or value
 
 
-def record_of(source: str, attributes: Mapping[str, str], digests: Sequence[Digest]) -> Record:
+def record_of(
+    source: str, attributes: Mapping[str, str], digests: Sequence[Digest], *, extras: Mapping[str, str] | None = None
+) -> Record:
     """A record whose address and tokens are the real ones of its claim."""
     return Record(
-        address=address_of(ADDRESS_KEY, source, digests, attributes, 0),
+        address=address_of(ADDRESS_KEY, source, digests, attributes, 0, extras=extras),
         attributes=attributes,
         identifiers=tuple(
             Identifier(type=one.type, namespace=one.namespace, form=one.form, token=token_of(TOKEN_KEY, one))
             for one in digests
         ),
+        extras=extras or {},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 __all__ = ["ATTRIBUTES", "COMPARISONS", "IDENTIFIER_TYPES", "Identifier", "Record"]
 
@@ -37,8 +37,10 @@ COMPARISONS = (
     "middle_name",
     "name_suffix",
     "birth_date",
-    "address",
+    "street",
+    "place",
 )
+"""What every model compares; the extras of a model follow in its order."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -53,11 +55,12 @@ class Identifier:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One claim: an address, clean attributes (missing ones left out) and tokens."""
+    """One claim: an address, clean attributes and extras (missing ones left out) and tokens."""
 
     address: bytes
     attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
     identifiers: tuple[Identifier, ...] = ()
+    extras: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def get(self, attribute: str) -> str | None:
         """Clean form of an attribute, or nothing."""
@@ -66,5 +69,4 @@ class Record:
     def without(self, tokens: Iterable[bytes]) -> Record:
         """The same record as if it did not carry these tokens."""
         gone = set(tokens)
-        kept = tuple(one for one in self.identifiers if one.token not in gone)
-        return Record(address=self.address, attributes=self.attributes, identifiers=kept)
+        return replace(self, identifiers=tuple(one for one in self.identifiers if one.token not in gone))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from oracle.distance import jaro_winkler, osa
 from oracle.forms import Forms, nickname_classes, prepare
-from oracle.model import Frequencies, Model
+from oracle.model import Frequencies, Model, Weight
 from oracle.phonetic import metaphone
 from oracle.records import COMPARISONS, IDENTIFIER_TYPES, Identifier, Record
 
-__all__ = ["Comparison", "Prepared", "compare"]
+__all__ = ["Comparison", "Prepared", "Sums", "compare"]
 
 _TYPES = len(IDENTIFIER_TYPES)
 
@@ -30,87 +31,72 @@ class Prepared:
         return Prepared(record, prepare(record))
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Level names and effective weights of one pair, both in the order of the comparisons; millibits."""
+class Sums(NamedTuple):
+    """Log odds of "one person" against strangers, and against people of one household in a model that knows them."""
 
-    levels: tuple[str, ...]
-    weights: tuple[int, ...]
-    prior: int
+    stranger: int
+    household: int | None
 
     @property
-    def evidence(self) -> int:
-        """Sum of the weights."""
-        return sum(self.weights)
+    def least(self) -> int:
+        """Log odds against the nearer rival."""
+        return min(one for one in self if one is not None)
+
+    @property
+    def household_is_nearer(self) -> bool:
+        """Whether a household explains the two better than chance does."""
+        return self.household is not None and self.household < self.stranger
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Level names and effective weights of one pair, in the order of the model's comparisons, and their sums; millibits."""
+
+    levels: tuple[str, ...]
+    evidence: tuple[Weight, ...]
+    sums: Sums
 
     @property
     def score(self) -> int:
-        """Prior and evidence together."""
-        return self.prior + self.evidence
-
-    def level(self, comparison: str) -> str:
-        """Level name of one comparison."""
-        return self.levels[COMPARISONS.index(comparison)]
+        """Log odds against the nearest rival."""
+        return self.sums.least
 
     @property
-    def held_by_a_line(self) -> bool:
-        """Whether nothing but a phone, device or cookie speaks for two who hold different cards or numbers."""
-        differ = any(self.level(kind) == "differ" for kind in ("loyalty_card", "crm_number", "customer_number"))
-        on_line = any(self.level(kind) == "agree" for kind in ("phone", "device", "cookie"))
-        keyed = any(
-            self.level(kind) in ("agree", "agree_folded")
-            for kind in ("email", "loyalty_card", "crm_number", "webshop_number", "customer_number")
-        )
-        named = self.level("given_name") not in ("missing", "initial", "different")
-        born = self.level("birth_date") in ("exact", "near", "part")
-        return differ and on_line and not (keyed or named or born)
+    def weights(self) -> tuple[int, ...]:
+        """Weights against the nearest rival, as they are shown: its prior and they sum up to the score."""
+        return tuple(one.within if self.sums.household_is_nearer else one.stranger for one in self.evidence)
 
-    @property
-    def contradicts(self) -> bool:
-        """Whether the two cannot well be one person."""
-        return self.held_by_a_line or self.contradicts_by_claim
+    def is_kin(self, model: Model) -> bool:
+        """Whether the two would be one person if there were no households."""
+        return self.sums.household_is_nearer and self.sums.stranger >= model.link
 
-    @property
-    def contradicts_by_claim(self) -> bool:
-        """Whether names or birth dates contradict, however the two were brought together."""
-        if self.level("name_suffix") == "different":
-            return True
-        if self.level("given_name") == "different" and self.level("birth_date") not in ("exact", "near"):
-            return True
-        one_name = self.level("given_name") in ("exact", "nickname", "near") and self.level("family_name") in (
-            "exact",
-            "near",
-        )
-        identified = any(self.level(kind) in ("agree", "agree_folded") for kind in COMPARISONS[:8])
-        return self.level("birth_date") == "different" and not (one_name and identified)
-
-    @property
-    def comparable(self) -> bool:
-        """Whether the two could have contradicted each other."""
-        return (
-            self.held_by_a_line
-            or self.level("given_name") not in ("missing", "initial")
-            or self.level("birth_date") != "missing"
-            or self.level("name_suffix") != "missing"
-        )
+    def is_kept(self, model: Model) -> bool:
+        """Whether the pair is evidence."""
+        return self.score >= model.edge_floor or self.is_kin(model)
 
 
 def compare(a: Prepared, b: Prepared, model: Model) -> Comparison:
     """Compares two records."""
+    given, family = _names(a.forms, b.forms)
     levels = [_identifier(a.record, b.record, number) for number in range(1, _TYPES + 1)]
-    levels += [rule(a.forms, b.forms) for rule in _RULES]
-    weights = [model.weights[number][level] for number, level in enumerate(levels)]
+    levels += [given, family, *(rule(a.forms, b.forms) for rule in _RULES)]
+    levels += [_extra(a.forms, b.forms, name) for name in model.comparisons[len(COMPARISONS) :]]
+    evidence = [table[level] for table, level in zip(model.weights, levels, strict=True)]
     for name, value in (("given_name", a.forms.given), ("family_name", a.forms.family)):
         number = COMPARISONS.index(name)
         if levels[number] == "exact" and name in model.frequencies:
-            weights[number] += _rarity(model.frequencies[name], value)
-    agreeing = [number for number in range(_TYPES) if levels[number].startswith("agree")]
-    if agreeing:
-        largest = max(agreeing, key=lambda number: (weights[number], -number))
-        for number in agreeing:
-            if number != largest:
-                weights[number] = model.corroboration
-    return Comparison(tuple(levels), tuple(weights), model.prior)
+            rarity = model.calibration.scaled(_rarity(model.frequencies[name], value))
+            evidence[number] = evidence[number]._replace(
+                stranger=evidence[number].stranger + rarity, household=evidence[number].household + rarity
+            )
+    return Comparison(
+        tuple(levels),
+        tuple(evidence),
+        Sums(
+            model.stranger_prior + sum(one.stranger for one in evidence),
+            None if model.household_prior is None else model.household_prior + sum(one.within for one in evidence),
+        ),
+    )
 
 
 def _rarity(table: Frequencies, value: str) -> int:
@@ -140,54 +126,63 @@ def _kind(one: Identifier) -> tuple[str, int]:
     return ("" if one.type <= 2 else one.namespace, one.form)
 
 
-def _swapped(a: Forms, b: Forms) -> bool:
-    return bool(a.given and a.family and b.given and b.family) and a.given == b.family and a.family == b.given
+def _first_true(*levels: tuple[str, bool], otherwise: str = "different") -> str:
+    return next((name for name, holds in levels if holds), otherwise)
 
 
-def _near(left: str, right: str) -> bool:
-    close = jaro_winkler(left, right) >= 9200
-    return close or (min(len(left), len(right)) >= 4 and osa(left, right) <= 1)
+class _Name(NamedTuple):
+    """One name of one record, given or family: its joined form, which is empty if it is missing, and its words."""
+
+    joined: str
+    words: tuple[str, ...]
 
 
-def _compound(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
-    return any(len(word) >= 3 for word in set(left) & set(right))
-
-
-def _phonetic(left: str, right: str) -> bool:
-    return bool(metaphone(left)) and metaphone(left) == metaphone(right)
-
-
-def _first_true(*levels: tuple[str, bool]) -> str:
-    return next((name for name, holds in levels if holds), "different")
-
-
-def _given_name(a: Forms, b: Forms) -> str:
-    if not a.given or not b.given:
-        return "missing"
-    shorter, longer = sorted((a.given, b.given), key=len)
+def _alike(left: _Name, right: _Name) -> str:
+    """How two names that are not equal are alike, without a look at nicknames or at the other columns."""
+    a, b = left.joined, right.joined
+    shorter, longer = sorted((a, b), key=len)
+    letter, winkler = len(shorter) == 1, jaro_winkler(a, b)
     return _first_true(
-        ("exact", a.given == b.given),
-        ("nickname", bool(nickname_classes(a.given_words[0]) & nickname_classes(b.given_words[0]))),
-        ("swapped", _swapped(a, b)),
-        ("near", _near(a.given, b.given)),
-        ("compound", _compound(a.given_words, b.given_words)),
-        ("initial", len(shorter) == 1 and longer.startswith(shorter)),
-        ("phonetic", _phonetic(a.given, b.given)),
-        ("close", jaro_winkler(a.given, b.given) >= 8000),
+        ("near", winkler >= 9200 or (len(shorter) >= 4 and osa(a, b) <= 1)),
+        ("compound", any(len(word) >= 3 for word in set(left.words) & set(right.words))),
+        ("initial", letter and longer.startswith(shorter)),
+        ("phonetic", not letter and bool(metaphone(a)) and metaphone(a) == metaphone(b)),
+        ("close", not letter and winkler >= 8200),
+        ("loose", not letter and winkler >= 7000),
     )
 
 
-def _family_name(a: Forms, b: Forms) -> str:
-    if not a.family or not b.family:
-        return "missing"
-    return _first_true(
-        ("exact", a.family == b.family),
-        ("swapped", _swapped(a, b)),
-        ("near", _near(a.family, b.family)),
-        ("compound", _compound(a.family_words, b.family_words)),
-        ("phonetic", _phonetic(a.family, b.family)),
-        ("close", jaro_winkler(a.family, b.family) >= 8000),
-    )
+def _fit(left: _Name, right: _Name) -> bool:
+    """Whether one name may stand for the other, whatever columns they are in."""
+    return left.joined == right.joined or _alike(left, right) not in ("loose", "different")
+
+
+def _names(a: Forms, b: Forms) -> tuple[str, str]:
+    """Levels of given_name and family_name, which look at each other."""
+    given_a, given_b = (_Name(forms.given, forms.given_words) for forms in (a, b))
+    family_a, family_b = (_Name(forms.family, forms.family_words) for forms in (a, b))
+    given = family = "missing"
+    if given_a.joined and given_b.joined:
+        given = _first_true(
+            ("exact", given_a.joined == given_b.joined),
+            ("nickname", bool(nickname_classes(given_a.words[0]) & nickname_classes(given_b.words[0]))),
+            otherwise=_alike(given_a, given_b),
+        )
+    if family_a.joined and family_b.joined:
+        family = _first_true(("exact", family_a.joined == family_b.joined), otherwise=_alike(family_a, family_b))
+    if {given, family} <= {"missing", "loose", "different"}:
+        return _crossed([(given_a, family_b), (given_b, family_a)]) or (given, family)
+    return given, family
+
+
+def _crossed(pairs: list[tuple[_Name, _Name]]) -> tuple[str, str] | None:
+    """Levels of given_name and family_name if the two stand crosswise: given names against family names."""
+    held = [(one, other) for one, other in pairs if one.joined and other.joined]
+    if not held or not all(_fit(one, other) for one, other in held):
+        return None
+    if len(held) == 1:
+        return "missing", "crossed"
+    return "swapped" if all(one.joined == other.joined for one, other in held) else "crossed", "missing"
 
 
 def _middle_name(a: Forms, b: Forms) -> str:
@@ -207,46 +202,55 @@ def _birth_date(a: Forms, b: Forms) -> str:
         return "missing"
     left, right = a.birth_date.split("-"), b.birth_date.split("-")
     exchanged = left == [right[0], right[2], right[1]]
-    equal = sum(x == y for x, y in zip(left, right, strict=True))
+    equal = [x == y for x, y in zip(left, right, strict=True)]
+    default = left[1:] == ["01", "01"] or "00" in left[1:]
+    distance = osa("".join(left), "".join(right))
     return _first_true(
-        ("exact", left == right),
-        ("near", exchanged or osa("".join(left), "".join(right)) <= 1),
-        ("part", equal == 2),
-        ("year", left[0] == right[0]),
+        ("exact", left == right and not default),
+        ("exact_january", left == right),
+        ("near", exchanged or distance <= 1),
+        ("part", sum(equal) == 2 and (equal[0] or not default)),
+        ("near2", distance <= 2),
+        ("year", equal[0]),
     )
 
 
-def _address(a: Forms, b: Forms) -> str:
-    streets, cities, codes = (
-        bool(left and right) for left, right in ((a.street, b.street), (a.city, b.city), (a.postcode, b.postcode))
-    )
-    if not (streets or cities or codes):
+def _joint(first: str, second: str) -> str:
+    """Level of two fields together."""
+    return "missing" if first == second == "none" else f"{first}_{second}"
+
+
+def _street(a: Forms, b: Forms) -> str:
+    name = number = "none"
+    if (one := a.street_name) and (other := b.street_name):
+        winkler = jaro_winkler(one, other)
+        name = _first_true(
+            ("equal", one == other), ("near", winkler >= 9200 or osa(one, other) <= 2), ("close", winkler >= 8200)
+        )
+    if (one := a.house_number) and (other := b.house_number):
+        number = _first_true(("equal", one == other), ("near", osa(one, other) <= 1 and max(len(one), len(other)) >= 2))
+    return _joint(name, number)
+
+
+def _place(a: Forms, b: Forms) -> str:
+    code = city = "none"
+    if (one := a.postcode) and (other := b.postcode):
+        area = min(len(one), len(other)) >= 3 and one[:3] == other[:3]
+        code = _first_true(("equal", one == other), ("near", osa(one, other) <= 1), ("area", area))
+    if (one := a.city) and (other := b.city):
+        city = _first_true(("equal", one == other), ("near", jaro_winkler(one, other) >= 9000 or osa(one, other) <= 1))
+    return _joint(code, city)
+
+
+_RULES: tuple[Callable[[Forms, Forms], str], ...] = (_middle_name, _name_suffix, _birth_date, _street, _place)
+
+
+def _extra(a: Forms, b: Forms, name: str) -> str:
+    one, other = a.extras.get(name, ""), b.extras.get(name, "")
+    if not one or not other:
         return "missing"
-    same_street = streets and a.street == b.street
-    near_street = same_street or (
-        streets and a.house_number == b.house_number and jaro_winkler(a.street_rest, b.street_rest) >= 9000
-    )
-    same_code = codes and a.postcode == b.postcode
-    off_by_one = codes and osa(a.postcode, b.postcode) <= 1
-    same_city = cities and a.city == b.city
-    same_area = codes and min(len(a.postcode), len(b.postcode)) >= 3 and a.postcode[:3] == b.postcode[:3]
-    bare = any(not forms.postcode and not forms.city for forms in (a, b))
+    shorter = min(len(one), len(other))
     return _first_true(
-        ("street_postcode", same_street and same_code),
-        ("near_street_postcode", near_street and same_code),
-        ("street_city", near_street and (same_city or off_by_one)),
-        ("street", same_street and bare),
-        ("postcode", same_code),
-        ("postcode_near", off_by_one or same_area),
-        ("city", cities and jaro_winkler(a.city, b.city) >= 9200),
+        ("exact", one == other),
+        ("near", (shorter >= 5 and jaro_winkler(one, other) >= 8800) or (shorter >= 4 and osa(one, other) <= 1)),
     )
-
-
-_RULES: tuple[Callable[[Forms, Forms], str], ...] = (
-    _given_name,
-    _family_name,
-    _middle_name,
-    _name_suffix,
-    _birth_date,
-    _address,
-)

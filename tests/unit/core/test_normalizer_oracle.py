@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from goldthread import _core
 from oracle import normalize_attributes, normalize_identifier
 from oracle.identity import Digest, address_of, token_of
-from oracle.normalizer import Normalized
+from oracle.normalizer import Normalized, normalize_extra
 from oracle.population import ADDRESS_KEY, CITIES, FAMILY, GIVEN, TOKEN_KEY
 from oracle.records import ATTRIBUTES
 
@@ -99,10 +99,11 @@ def test_a_full_name_is_split(text: str, parts: tuple[str, ...]) -> None:
 def test_a_clean_form_is_its_own_clean_form(given_name: str, family: str, other: str) -> None:
     raw: dict[str, str | None] = dict.fromkeys(ATTRIBUTES, other)
     raw |= {"given_name": given_name, "family_name": family}
-    once, _ = by_core(raw, "GB")
-    again, invalid = by_core({name: once.get(name) for name in ATTRIBUTES}, "GB")
+    once, invalid = by_core(raw, "GB")
+    again, still_invalid = by_core({name: once.get(name) for name in ATTRIBUTES}, "GB")
     assert again == once
-    assert invalid == set()
+    # A date that is no calendar day stays one; what could not be read at all is gone.
+    assert still_invalid == (invalid & {"birth_date"} if "birth_date" in once else set())
 
 
 # Dates, streets, cities, postcodes
@@ -123,18 +124,78 @@ def test_birth_dates_are_read_alike(date: dt.date, layout: str, region: str) -> 
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["1980-02-30", "1980-13-01", "31/31/1980", "19801301", "1599-12-31", "2101-01-01", "yesterday", "80-1-1", "1/1/80"],
+    ("text", "clean"),
+    [
+        ("1980-02-30", "1980-02-30"),
+        ("1980-13-01", "1980-13-01"),
+        ("31/31/1980", "1980-31-31"),
+        ("14/15/1980", "1980-14-15"),
+        ("30/02/1980", "1980-02-30"),
+        ("19801301", "1980-13-01"),
+        ("1980-00-00", "1980-00-00"),
+        ("1599-12-31", "1599-12-31"),
+        ("2101-01-01", "2101-01-01"),
+        ("0000-01-01", "0000-01-01"),
+        ("1980-2-30T00:00", "1980-02-30"),
+        ("yesterday", None),
+        ("80-1-1", None),
+        ("1/1/80", None),
+        ("9999", None),
+        ("1980-02/03", None),
+        ("03/02/1980 10:00", None),
+        ("19800203T10:00", None),
+    ],
 )
-def test_what_is_no_date_is_invalid(text: str) -> None:
-    assert by_core({"birth_date": text}, "US") == ({}, {"birth_date"})
-    assert normalize_attributes({"birth_date": text}, "US") == ({}, {"birth_date"})
+def test_what_is_no_date_is_invalid_and_its_digits_stay(text: str, clean: str | None) -> None:
+    wanted = ({} if clean is None else {"birth_date": clean}, {"birth_date"})
+    assert by_core({"birth_date": text}, "US") == wanted
+    assert normalize_attributes({"birth_date": text}, "US") == wanted
 
 
-@pytest.mark.parametrize("text", ["0000-00-00", "1111-11-11", "9999-12-31", "1900-01-01", "N/A", "unknown", " "])
+joints_of_dates = st.sampled_from(["-", "/", ".", "", " "])
+month_or_day = st.sampled_from(["00", "0", "1", "01", "11", "12", "13", "2", "31"])
+years = st.sampled_from(["1980", "0000", "1111", "1900", "9999", "1599", "198", "19", "２０００"])
+digits_of_dates = st.one_of(
+    st.tuples(years, joints_of_dates, month_or_day, joints_of_dates, month_or_day),
+    st.tuples(month_or_day, joints_of_dates, month_or_day, joints_of_dates, years),
+    st.builds(
+        lambda year, joint, one, other: (year, joint, one, joint, other), years, joints_of_dates, *[month_or_day] * 2
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    digits_of_dates,
+    st.sampled_from(["{}", "{}", " {}", "{}T10:00", "{} 10:00", "{}t", "{}x", "{}\u00a010", "\u00a0{}"]),
+    st.sampled_from(["US", "GB"]),
+)
+def test_digits_are_read_alike(parts: Sequence[str], written: str, region: str) -> None:
+    raw = {"birth_date": written.format("".join(parts))}
+    assert by_core(raw, region) == normalize_attributes(raw, region)
+
+
+@pytest.mark.parametrize(
+    "text", ["0000-00-00", "1111-11-11", "9999-12-31", "9999-99-99", "31/12/9999", "1900-01-01", "N/A", "unknown", " "]
+)
 def test_a_date_that_says_nothing_is_missing(text: str) -> None:
     assert by_core({"birth_date": text}, "US") == ({}, set())
     assert normalize_attributes({"birth_date": text}, "US") == ({}, set())
+
+
+extras = st.one_of(
+    names(),
+    st.text("abcXYZ012 -'é", max_size=20),
+    st.sampled_from(["N/A", "-", "Test", "x" * 513, "é" * 256, "é" * 257]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.one_of(st.none(), extras), max_size=8))
+def test_extras_come_out_alike(values: list[str | None]) -> None:
+    clean = _core.normalize_extras(values)
+    assert clean == [normalize_extra(value) or None for value in values]
+    assert _core.normalize_extras(clean) == clean
 
 
 STREET_PIECES = """
@@ -307,31 +368,36 @@ clean_rows = st.dictionaries(st.sampled_from(ATTRIBUTES), st.text("abc é-'", mi
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["pos", "crm"]), st.lists(digests, max_size=4, unique=True), clean_rows, st.integers(0, 3)
+            st.sampled_from(["pos", "crm"]),
+            st.lists(digests, max_size=4, unique=True),
+            clean_rows,
+            st.integers(0, 3),
+            st.dictionaries(st.sampled_from(["sex", "birth_place", "a1"]), st.text("abc 1", min_size=1, max_size=8)),
         ),
         min_size=1,
         max_size=4,
     )
 )
 def test_addresses_are_those_of_the_page(
-    rows: Sequence[tuple[str, list[Digest], dict[str, str], int]],
+    rows: Sequence[tuple[str, list[Digest], dict[str, str], int, dict[str, str]]],
 ) -> None:
     offsets = [0]
-    for _, identifiers, _, _ in rows:
+    for _, identifiers, *_ in rows:
         offsets.append(offsets[-1] + len(identifiers))
-    every = [one for _, identifiers, _, _ in rows for one in identifiers]
+    every = [one for _, identifiers, *_ in rows for one in identifiers]
     answer = _core.address_records(
         ADDRESS_KEY,
-        [source for source, _, _, _ in rows],
+        [source for source, *_ in rows],
         offsets,
         [one.type for one in every],
         [one.namespace for one in every],
         [one.form for one in every],
         [one.digest for one in every],
-        {name: [attributes.get(name) for _, _, attributes, _ in rows] for name in ATTRIBUTES},
-        [epoch for _, _, _, epoch in rows],
+        {name: [attributes.get(name) for _, _, attributes, *_ in rows] for name in ATTRIBUTES},
+        [epoch for *_, epoch, _ in rows],
+        extras={name: [said.get(name) for *_, said in rows] for name in ("sex", "birth_place", "a1")},
     )
     assert answer == [
-        address_of(ADDRESS_KEY, source, identifiers, attributes, epoch)
-        for source, identifiers, attributes, epoch in rows
+        address_of(ADDRESS_KEY, source, identifiers, attributes, epoch, extras=said)
+        for source, identifiers, attributes, epoch, said in rows
     ]

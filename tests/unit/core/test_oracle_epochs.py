@@ -21,11 +21,13 @@ from oracle.cases import plain
 from oracle.epochs import HandOver, Named, epoch_address, epoch_at, epoch_token, hand_overs, opener_at, phones_of
 from oracle.evidence import Event, Purchase
 from oracle.identity import Digest
-from oracle.models import shipped, small_limits
+from oracle.models import round_weights, shipped, small_limits
 from oracle.population import ADDRESS_KEY, record_of
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
-MODEL = Model.parse(small_limits(generic=4, generic_records=12, purchases_per_day=3, phone_gap_days=90))
+MODEL = Model.parse(
+    small_limits(base=round_weights(), generic=4, generic_records=12, purchases_per_day=3, phone_gap_days=90)
+)
 
 holdings = partial(evidence.holdings, address_key=ADDRESS_KEY)
 expected = partial(evidence.expected, address_key=ADDRESS_KEY)
@@ -233,7 +235,7 @@ def test_the_new_owner_sees_nothing_of_the_old_one() -> None:
         *said(NOBODY, 201, amount=10_000),
         *said(with_card, 7, amount=100_000),
     ]
-    found = expected(events, Model.parse(shipped()))
+    found = expected(events, Model.parse(round_weights()))
     sums = {frozenset(one.members): one.totals.purchase_total_minor for one in found.profiles.values()}
     [new] = [total for members, total in sums.items() if PRIYA.address in members]
     [old] = [total for members, total in sums.items() if OTTO.address in members]

@@ -31,11 +31,11 @@ from oracle.evidence import (
     use_by_day,
 )
 from oracle.identity import Digest
-from oracle.models import small_limits
+from oracle.models import round_weights, small_limits
 from oracle.population import ADDRESS_KEY, Population, record_of
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
-MODEL = Model.parse(small_limits(limit=2, purchases_per_day=3, stores_per_day=2))
+MODEL = Model.parse(small_limits(base=round_weights(), limit=2, purchases_per_day=3, stores_per_day=2))
 PHONE = Digest(2, "", 1, sha256(b"phone").digest())
 ANN = record_of("pos", {"given_name": "ann", "family_name": "roe"}, [PHONE])
 BOB = record_of("pos", {"given_name": "bob", "family_name": "roe"}, [PHONE])

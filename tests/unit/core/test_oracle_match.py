@@ -7,50 +7,48 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from hashlib import sha256
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixtures import core
 from goldthread import _core
 from oracle import Model, Outcome, Record, kept_pairs, match
 from oracle.cases import plain
+from oracle.edges import edge_records
 from oracle.engine import block_key, candidates, generic_tokens, keys_of
 from oracle.forms import prepare
 from oracle.identity import Digest
-from oracle.layout import columns, outcome_of
-from oracle.models import shipped, small_limits
+from oracle.layout import outcome_of
+from oracle.models import every_part, round_weights, shipped, small_limits, variants
 from oracle.population import Population, record_of
 from oracle.score import Prepared, compare
 
 Rows = Sequence[tuple[int, int]]
 
+VARIANTS = variants()
 SECRET = b"the blocking key of the oracle tests"
-CROWDED = small_limits(max_block=3, max_component=8, generic=2)
-
-
-def by_core(records: Sequence[Record], text: str, *, closed: Iterable[bytes] = ()) -> tuple[Outcome, dict[str, int]]:
-    """Outcome and counts of the batch engine."""
-    records_of_core, model = _core.Records(*columns(records)), _core.Model.parse(text)
-    answer = _core.match_records(SECRET, records_of_core, model, closed_tokens=list(closed))
-    return outcome_of(records, answer[:5]), answer[5]
+CROWDED = small_limits(base=every_part(round_weights()), max_block=3, max_component=8, generic=2)
 
 
 @cache
 def crowd() -> list[Record]:
     """About 300 records of few names in few places, so that blocks and tokens overflow small limits."""
-    return Population(150, copies=2, noise=0.3, missing=0.2, shared=0.6).records(7)
+    return Population(150, copies=2, noise=0.3, missing=0.2, shared=0.6, extras=True).records(7)
 
 
 def test_name_keys_are_those_of_the_page() -> None:
-    records = crowd()
+    records = [*crowd(), *edge_records(1, 100)]
     expected = [prepare(record).name_key for record in records]
-    assert _core.Records(*columns(records)).name_keys() == expected
+    assert core.prepared(records).name_keys() == expected
     assert None in expected
 
 
-def test_blocking_keys_are_those_of_the_page() -> None:
-    records, model = crowd(), Model.parse(shipped())
+@pytest.mark.parametrize("text", [shipped(), CROWDED], ids=["shipped", "every part"])
+def test_blocking_keys_are_those_of_the_page(text: str) -> None:
+    records, model = [*crowd(), *edge_records(1, 100)], Model.parse(text)
     expected = []
     for row, record in enumerate(records):
         for number, rule in enumerate(model.rules):
@@ -59,14 +57,17 @@ def test_blocking_keys_are_those_of_the_page() -> None:
                 digest = block_key(SECRET, key)
                 expected.append((row, number, depth, digest, parent))
                 parent = digest
-    answer = _core.blocking_keys(SECRET, _core.Records(*columns(records)), _core.Model.parse(shipped()))
+    answer = _core.blocking_keys(SECRET, core.prepared(records), _core.Model.parse(text))
     assert list(zip(*answer, strict=True)) == expected
-    assert {depth for _, _, depth, _, _ in expected} == {0, 1, 2}
+    depths = [len(rule.refinements) for rule in model.rules]
+    assert {(rule, depth) for _, rule, depth, _, _ in expected} == {
+        (rule, depth) for rule, deepest in enumerate(depths) for depth in range(deepest + 1)
+    }
 
 
-@pytest.mark.parametrize("text", [shipped(), CROWDED], ids=["shipped limits", "small limits"])
+@pytest.mark.parametrize("text", [*VARIANTS.values(), CROWDED], ids=[*VARIANTS, "small limits"])
 def test_a_population_matches_alike(text: str) -> None:
-    outcome, counts = by_core(crowd(), text)
+    outcome, counts = core.matched(crowd(), text)
     expected = match(crowd(), Model.parse(text))
     assert plain(outcome) == plain(expected)
     assert counts["generic_tokens"] == len(generic_tokens(crowd(), Model.parse(text)))
@@ -74,11 +75,29 @@ def test_a_population_matches_alike(text: str) -> None:
 
 def test_small_limits_are_really_reached() -> None:
     model = Model.parse(CROWDED)
-    _, counts = by_core(crowd(), CROWDED)
+    _, counts = core.matched(crowd(), CROWDED)
     assert generic_tokens(crowd(), model)
     assert counts["crowded_keys"] > 10
     assert counts["largest_component"] <= model.max_component
-    assert plain(match(crowd(), model)) != plain(match(crowd(), Model.parse(shipped())))
+    assert plain(match(crowd(), model)) != plain(match(crowd(), Model.parse(round_weights())))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_candidate_pairs_are_those_that_are_kept_at_a_floor(name: str) -> None:
+    text, records = VARIANTS[name], crowd()[:120]
+    model = Model.parse(text)
+    bare = [record.without(generic_tokens(records, model)) for record in records]
+    prepared = {record.address: Prepared.of(record) for record in bare}
+    row = {record.address: place for place, record in enumerate(records)}
+    scored = {}
+    for pair in candidates(prepared, model):
+        low, high = sorted(row[address] for address in pair)
+        scored[low, high] = compare(prepared[records[low].address], prepared[records[high].address], model)
+    for floor in (model.edge_floor, model.link):
+        answer = list(zip(*_core.candidate_pairs(core.prepared(records), _core.Model.parse(text), floor), strict=True))
+        kept = [(*pair, one.score) for pair, one in scored.items() if one.score >= floor or one.is_kin(model)]
+        assert answer == sorted(kept)
+    assert any(one.is_kin(model) for one in scored.values()) == (model.household_prior is not None)
 
 
 def carriers(count: int, *, nameless: bool) -> list[Record]:
@@ -95,7 +114,7 @@ def test_a_token_of_many_records_is_generic_with_or_without_names(nameless: bool
     few, many = carriers(5, nameless=nameless), carriers(6, nameless=nameless)
     assert generic_tokens(few, Model.parse(text)) == set()
     assert generic_tokens(many, Model.parse(text)) == {many[0].identifiers[0].token}
-    below, above = by_core(few, text), by_core(many, text)
+    below, above = core.matched(few, text), core.matched(many, text)
     assert (below[1]["generic_tokens"], below[1]["candidates"]) == (0, 10)
     assert above[1]["generic_tokens"] == 1
     if nameless:
@@ -120,7 +139,7 @@ def test_generic_tokens_are_a_function_of_the_records_and_only_grow(
         found = generic_tokens(records, model)
         assert closed <= found
         closed = found
-        outcome, counts = by_core(records, text)
+        outcome, counts = core.matched(records, text)
         assert counts["generic_tokens"] == len(found)
         assert plain(outcome) == plain(match(records, model))
 
@@ -132,16 +151,17 @@ LIMITS = st.fixed_dictionaries(
         "generic": st.integers(1, 4),
         "generic_records": st.integers(2, 40),
         "limit": st.sampled_from([None, 1, 2, 3]),
+        "base": st.sampled_from([*VARIANTS.values()]),
     }
 )
 
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 60), LIMITS)
-def test_populations_match_alike(seed: int, people: int, limits: dict[str, int]) -> None:
+def test_populations_match_alike(seed: int, people: int, limits: dict[str, Any]) -> None:
     text = small_limits(**limits)
-    records = Population(people, copies=2, noise=0.3, missing=0.3, shared=0.6).records(seed)
-    assert plain(by_core(records, text)[0]) == plain(match(records, Model.parse(text)))
+    records = Population(people, copies=2, noise=0.3, missing=0.3, shared=0.6, extras=True).records(seed)
+    assert plain(core.matched(records, text)[0]) == plain(match(records, Model.parse(text)))
 
 
 def some_tokens(random: Random, records: Sequence[Record], count: int) -> set[bytes]:
@@ -152,23 +172,23 @@ def some_tokens(random: Random, records: Sequence[Record], count: int) -> set[by
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32), st.integers(2, 40), st.integers(0, 30), LIMITS)
-def test_tokens_closed_from_outside_are_generic(seed: int, people: int, count: int, limits: dict[str, int]) -> None:
+def test_tokens_closed_from_outside_are_generic(seed: int, people: int, count: int, limits: dict[str, Any]) -> None:
     text = small_limits(**limits)
-    records = Population(people, copies=2, noise=0.3, missing=0.3, shared=0.8).records(seed)
+    records = Population(people, copies=2, noise=0.3, missing=0.3, shared=0.8, extras=True).records(seed)
     closed = some_tokens(Random(seed), records, count)
-    outcome, counts = by_core(records, text, closed=closed)
+    outcome, counts = core.matched(records, text, closed=closed)
     assert plain(outcome) == plain(match(records, Model.parse(text), closed=closed))
     assert counts["generic_tokens"] == len(generic_tokens(records, Model.parse(text)) | closed - {bytes(32)})
 
 
 def test_a_closed_token_decides_nothing_any_more() -> None:
-    model, records = Model.parse(shipped()), carriers(3, nameless=False)
+    model, records = Model.parse(round_weights()), carriers(3, nameless=False)
     till = records[0].identifiers[0].token
     named = {record.address: record.identifiers for record in records}
     assert all(till in {one.token for one in carried} for carried in named.values())
     # The till's phone and one cashier's name: together enough to merge, until the phone says nothing.
     assert [len(cluster) for cluster in match(records, model).partition] == [3]
-    for outcome in (match(records, model, closed=[till]), by_core(records, shipped(), closed=[till])[0]):
+    for outcome in (match(records, model, closed=[till]), core.matched(records, round_weights(), closed=[till])[0]):
         assert sorted(len(cluster) for cluster in outcome.partition) == [1, 1, 1]
 
 
@@ -183,7 +203,7 @@ def asserted_by_core(
     found = candidates({record.address: Prepared.of(record) for record in bare}, model)
     pairs = [sorted(row[address] for address in pair) for pair in found]
     left, right = [a for a, _ in pairs], [b for _, b in pairs]
-    columned = _core.Records(*columns(bare))
+    columned = core.prepared(bare)
     kept, scores, _, _ = _core.score_pairs(columned, left, right, core_model, cutoff=model.edge_floor)
     edges = [left[at] for at in kept], [right[at] for at in kept]
     named = (frozenset({records[a].address, records[b].address}) for a, b in zip(*edges, strict=True))
@@ -200,9 +220,9 @@ def some_assertions(random: Random, records: Sequence[Record], count: int) -> tu
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32), st.integers(2, 30), LIMITS)
-def test_populations_with_assertions_match_alike(seed: int, people: int, limits: dict[str, int]) -> None:
+def test_populations_with_assertions_match_alike(seed: int, people: int, limits: dict[str, Any]) -> None:
     text, random = small_limits(**limits), Random(seed)
-    records = Population(people, copies=2, noise=0.3, missing=0.4, shared=0.8).records(seed)
+    records = Population(people, copies=2, noise=0.3, missing=0.4, shared=0.8, extras=True).records(seed)
     same, different = some_assertions(random, records, 4) if len(records) > 1 else ([], [])
     closed = some_tokens(random, records, random.randint(0, 10))
     expected = match(
@@ -223,14 +243,17 @@ def test_an_assertion_about_no_record_says_nothing() -> None:
 
 def test_populations_reach_every_rule() -> None:
     """What the comparison of whole populations is worth: each rule decides something in many of them."""
-    text = small_limits(max_block=8, max_component=30, generic=4, limit=1)
-    model, wide = Model.parse(text), Model.parse(small_limits(max_block=8, max_component=30, generic=4))
+    text = small_limits(base=round_weights(), max_block=8, max_component=30, generic=4, limit=1)
+    model, wide = (
+        Model.parse(text),
+        Model.parse(small_limits(base=round_weights(), max_block=8, max_component=30, generic=4)),
+    )
     reached: Counter[str] = Counter()
     for seed in range(12):
         random = Random(seed)
-        records = Population(60, copies=2, noise=0.3, missing=0.4, shared=0.8).records(seed)
+        records = Population(60, copies=2, noise=0.3, missing=0.4, shared=0.8, extras=True).records(seed)
         closed = some_tokens(random, records, 30)
-        outcome, _ = by_core(records, text, closed=closed)
+        outcome, _ = core.matched(records, text, closed=closed)
         assert plain(outcome) == plain(match(records, model, closed=closed))
         reached["households"] += len(outcome.households)
         reached["reviews above the threshold"] += sum(review.strength >= model.link for review in outcome.reviews)
@@ -239,23 +262,15 @@ def test_populations_reach_every_rule() -> None:
         same, different = some_assertions(random, records, 6)
         asserted = asserted_by_core(records, text, same=same, different=different, closed=closed)
         reached["assertions"] += plain(outcome) != plain(asserted)
-        reached["lines"] += lines(records, model)
+        reached["kin below the floor"] += sum(score < model.edge_floor for score in kept_pairs(records, model).values())
     assert {name: count for name, count in reached.items() if count < 8} == {}, reached
-
-
-def lines(records: Sequence[Record], model: Model) -> int:
-    """Candidates that contradict for no other reason than that a line alone holds them."""
-    prepared = {record.address: Prepared.of(record) for record in records}
-    pairs = [sorted(pair) for pair in candidates(prepared, model)]
-    found = [compare(prepared[a], prepared[b], model) for a, b in pairs]
-    return sum(one.held_by_a_line and not one.contradicts_by_claim for one in found)
 
 
 @settings(max_examples=10, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_records_does_not_matter(random: Random) -> None:
     shuffled = random.sample(crowd(), len(crowd()))
-    outcome, counts = by_core(shuffled, CROWDED)
-    first, first_counts = by_core(crowd(), CROWDED)
+    outcome, counts = core.matched(shuffled, CROWDED)
+    first, first_counts = core.matched(crowd(), CROWDED)
     assert plain(outcome) == plain(first)
     assert counts == first_counts

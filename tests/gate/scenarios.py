@@ -95,7 +95,7 @@ def crossed(bench: Bench) -> str | None:
                 LedgerTransaction(holder).own_evidence()
                 send(world, _crossing(round_, Random(f"{bench.seed} crossed {round_}")), seed=bench.seed)
                 wait_until(
-                    lambda: _waiting(holder) == 3,  # noqa: B023  # called before the next round
+                    lambda: _waiting(holder) == 3,  # called before the next round
                     seconds=60,
                     what="three consumers want to write",
                 )

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from fixtures.counted import counted, ranked, untold
+from fixtures.models import of_one_pair
 from fixtures.partitions import of_ledger, of_oracle
 from fixtures.servers import Postgres
 from fixtures.story import Story, customer
@@ -138,7 +139,8 @@ def test_one_swipe_fewer_leaves_it_open(ledger: Ledger, ledger_dsn: str, metrics
     events = crowd("purchases")[:-1]
     assert sum(event.event_id.startswith("e") for event in events) == 30
     draw = random.Random(order)
-    story = Story(ledger, metrics, dsn=ledger_dsn, model_text=small_limits(max_block=100, max_component=100, generic=8))
+    model = small_limits(base=of_one_pair(), max_block=100, max_component=100, generic=8)
+    story = Story(ledger, metrics, dsn=ledger_dsn, model_text=model)
     story.ingest_in_batches(draw.sample(events, len(events)), cuts(draw, order))
     story.drain()
     assert story.rows(CARD_STATE) == [(False, False)]

@@ -19,6 +19,7 @@ __all__ = ["compared", "crossed", "crowded", "offsets_and_inbox", "unseen_marks"
 _EVENTS = 800
 _KILLS = 12
 _ROUNDS = 3
+_CONSUMER = "consume-0"
 _LOYALTY, _PHONE = 3, 2
 _WAITING = """
 SELECT count(*) FROM pg_locks
@@ -60,13 +61,21 @@ def crowded(bench: Bench) -> str | None:
 
 
 def offsets_and_inbox(bench: Bench) -> str | None:
-    """A consumer that is killed again and again over events that are each sent once: offsets and inbox must agree whenever it is dead."""
+    """A consumer that is killed again and again over events that are each sent once: offsets and inbox must agree whenever it is dead.
+
+    Once it is killed while it waits for the evidence, so in the midst of its transaction however the machine is scheduled; then anywhere.
+    """
     plan, _ = bench.plan(4 * _EVENTS)
     once = {one.said.key: one for one in plan.deliveries if one.said is not None and one.door is Door.KAFKA}
     contested = {one.key for one in plan.said if sum(other.key == one.key for other in plan.said) > 1}
     with bench.world(consumers=1, batch_events=40) as world:
-        send(world, [one for key, one in once.items() if key not in contested], seed=bench.seed)
-        return _kill_until(world, bench, lambda: _lost(world))
+        world.start(_CONSUMER)
+        with world.connect() as holder, holder.transaction():
+            LedgerTransaction(holder).own_evidence()
+            send(world, [one for key, one in once.items() if key not in contested], seed=bench.seed)
+            wait_until(lambda: _waiting(holder) == 1, seconds=60, what="the consumer wants to write")
+            world.act(_CONSUMER, lambda worker: worker.kill())
+        return _lost(world) or _kill_until(world, bench, lambda: _lost(world))
 
 
 def unseen_marks(bench: Bench) -> str | None:
@@ -74,6 +83,7 @@ def unseen_marks(bench: Bench) -> str | None:
     plan, expectation = bench.plan(4 * _EVENTS)
     with bench.world(consumers=1, batch_events=40) as world:
         send(world, [one for one in plan.deliveries if one.door is Door.KAFKA], seed=bench.seed)
+        world.start(_CONSUMER)
         if _kill_until(world, bench, lambda: _marked(world)) is None:
             return None
         bench.drain(world)
@@ -136,8 +146,6 @@ def _crossing(round_: int, random: Random) -> list[Delivery]:
 def _kill_until(world: World, bench: Bench, sign: Callable[[], str | None]) -> str | None:
     """Kills the consumer in the midst of its work until there is a sign of it, or its work is done; gives the sign."""
     random = Random(f"{bench.seed} kills")
-    name = "consume-0"
-    world.start(name)
     found: str | None = None
     for _ in range(_KILLS):
         before = _inbox(world)
@@ -145,9 +153,9 @@ def _kill_until(world: World, bench: Bench, sign: Callable[[], str | None]) -> s
         while _inbox(world) == before and time.monotonic() < until:
             time.sleep(0.01)
         time.sleep(random.uniform(0.0, 0.25))
-        world.hold(name)
+        world.hold(_CONSUMER)
         found = sign()
-        world.release(name)
+        world.release(_CONSUMER)
         if found is not None or time.monotonic() >= until:
             break
     return found

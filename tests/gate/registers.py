@@ -30,7 +30,15 @@ _LOOKUP_SECONDS = 2.0
 _NAP_SECONDS = 0.01
 _READ_BACK = 0.2
 """Share of Resolve calls after which what was written is read through another server."""
-_AGAIN = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED})
+_AGAIN = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        # Nobody here cancels a call: it reached a server in the moment in which that stopped.
+        grpc.StatusCode.CANCELLED,
+    }
+)
 _CUSTOMER = 8
 
 

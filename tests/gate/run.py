@@ -134,7 +134,7 @@ def _run(options: GateOptions, plan: Plan, world: World, journal: Journal, told:
     )
     clock.lap("oracle")
     if deadlocks := world.servers.deadlocks():
-        trouble.append(f"PostgreSQL ended {deadlocks} transactions because of deadlocks")
+        trouble += [f"PostgreSQL ended a transaction: {said}" for said in deadlocks]
     ground = Ground(plan, journal, world.settings, view, expectation)
     violations = [
         *collected("processes and answers", [*trouble, *world.trouble, *registers.trouble, *nemesis.trouble]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -37,6 +38,7 @@ SELECT count(*)::int FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
 
+_DEADLOCK = re.compile(r"deadlock detected\n(?:.*DETAIL: .*\n(?:\t.*\n)*)?")
 _READY_SECONDS = 90.0
 _POLL_SECONDS = 0.1
 _TESTS = Path(__file__).resolve().parents[1]
@@ -90,6 +92,10 @@ class Servers:
         found = self.stack.endpoints
         with psycopg.connect(found.postgres_dsn, autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            # What a deadlock was about; everywhere else the log keeps such details to itself, since they may name people.
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} SET log_error_verbosity = 'default'").format(sql.Identifier(name))
+            )
         with Redis.from_url(found.redis_url) as cache:
             cache.flushall()
         model = self.folder / f"{name}.toml"
@@ -111,10 +117,10 @@ class Servers:
         ensure_topics(wiring.bus_settings(settings), partitions=partitions)
         return settings
 
-    def deadlocks(self) -> int:
-        """How often PostgreSQL ended a transaction because of a deadlock. From its log: its statistics do not outlive a SIGKILL."""
-        logs = (self.folder / "servers" / "postgres").glob("server.log*")
-        return sum(path.read_text(errors="replace").count("deadlock detected") for path in logs)
+    def deadlocks(self) -> list[str]:
+        """What PostgreSQL said of each transaction that it ended because of a deadlock. From its log: its statistics do not outlive a SIGKILL."""
+        logs = sorted((self.folder / "servers" / "postgres").glob("server.log*"))
+        return [" ".join(said.split()) for path in logs for said in _DEADLOCK.findall(path.read_text(errors="replace"))]
 
     def pause(self, part: str, *, seconds: float) -> None:
         """Stops a server by SIGSTOP for a while."""

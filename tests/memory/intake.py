@@ -21,11 +21,13 @@ __all__ = [
     "insert_tokens",
     "known_offsets",
     "limit_statements",
+    "lock_timeout",
     "lock_token_ids",
     "lock_tokens",
     "offsets",
     "own_evidence",
     "seen_events",
+    "set_lock_timeout",
     "share_evidence",
     "upsert_records",
 ]
@@ -68,6 +70,16 @@ def own_evidence(at: Tables, given: Given) -> Rows:
 def limit_statements(at: Tables, given: Given) -> Rows:
     """Nothing waits."""
     return [(given["milliseconds"],)]
+
+
+def lock_timeout(at: Tables, given: Given) -> Rows:
+    """Nothing waits."""
+    return [("0",)]
+
+
+def set_lock_timeout(at: Tables, given: Given) -> Rows:
+    """Nothing waits."""
+    return [(given["setting"],)]
 
 
 def insert_offset(at: Tables, given: Given) -> Rows:

@@ -97,16 +97,16 @@ def _answer(at: Tables, token: Token) -> tuple[Any, ...]:
     held = {row.profile_id: row for row in placed if not row.ambiguous}
     head = (token.token, token.type, token.generic, at.commits, len(placed), len(held))
     if len(held) != 1:
-        return (*head, *(None,) * 9, TIERED_AS_OF)
+        return (*head, *(None,) * 8, TIERED_AS_OF)
     [row] = held.values()
     given_name, family_name = (None, None)
     if row.name_record is not None:
         said = at.record[row.name_record].attributes
         given_name, family_name = said[0], said[2]
     reviews = [at.review[review_id] for review_id in at.reviews_at.get(row.profile_id, ())]
-    low = min((one.review_id for one in reviews if one.low_profile == row.profile_id), default=None)
-    high = min((one.review_id for one in reviews if one.high_profile == row.profile_id), default=None)
-    return (*head, row.profile_id, given_name, family_name, *row[7:11], low, high, TIERED_AS_OF)
+    shown = min(reviews, key=lambda one: (one.low_profile, one.high_profile), default=None)
+    review_id = None if shown is None else shown.review_id
+    return (*head, row.profile_id, given_name, family_name, *row[7:11], review_id, TIERED_AS_OF)
 
 
 def tokens_after(at: Tables, given: Given) -> Rows:

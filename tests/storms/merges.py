@@ -17,14 +17,17 @@ from fixtures.story import Story, customer
 from goldthread.cache import CacheSettings, RedisCardStore
 from goldthread.domain.words import IncomingEvent, LookupOutcome, profile_public_id
 from goldthread.v1 import lookup_service_pb2 as pb
-from oracle.models import small_limits
+from oracle.models import round_weights, small_limits
 from storms.bystanders import Bystanders
 from storms.writers import Outcome, deadlocks, drained, open_story, storm, told_metrics
 
 __all__ = ["SHAPES", "Merged", "run_merge"]
 
-_GENEROUS = small_limits(max_block=100, max_component=1_000, generic=50, limit=1_000)
-"""As shipped, but one person may have as many devices and cookies as there are profiles in a storm."""
+_GENEROUS = small_limits(base=round_weights(), max_block=100, max_component=1_000, generic=50, limit=1_000).replace(
+    "stranger = -20000\n", "stranger = 0\n"
+)
+"""One person may have as many devices and cookies as there are profiles in a storm, and two records that share none of them are no less one
+person for it: the clusters of a long chain have next to nothing in common on the whole."""
 
 _QUIET_SECONDS = 1.0
 

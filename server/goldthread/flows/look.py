@@ -169,13 +169,15 @@ class Looker:
             try:
                 done = self._attempt(tx, asked, most=self._inline_records)
             except OverusedError as error:
-                changes = close_overused(tx, error.token_ids)
+                with tx.without_waiting():
+                    changes = close_overused(tx, error.token_ids)
                 marks = [NewMark(record_id, Step.JUDGE) for record_id in changes.carriers]
             except HandOverError as error:
                 if not hang:
                     report.deferred += len(mark_ids)
                     return report
-                hung = hang_anew(tx, self._matcher, self._birth_ids, error.token_ids)
+                with tx.without_waiting():
+                    hung = hang_anew(tx, self._matcher, self._birth_ids, error.token_ids)
                 report.made |= hung.made
                 marks = hung.marks
             except _OversizedError:

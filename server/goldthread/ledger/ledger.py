@@ -343,7 +343,7 @@ def _unknown(token: bytes) -> Answer:
 def _answer(row: Sequence[Any]) -> Answer:
     (token, type_, generic, stamped, placed, profiles, profile_id, given, family) = row[:9]
     stamp = known_stamp(stamped)
-    (count, total, last_at, last_store, low_review, high_review, as_of) = row[9:]
+    (count, total, last_at, last_store, review, as_of) = row[9:]
     if not generic and not placed:
         # Unlike the answer for a token that the ledger never saw, this one replaces cards of records that are gone.
         return replace(_unknown(bytes(token)), version=stamp)
@@ -356,12 +356,11 @@ def _answer(row: Sequence[Any]) -> Answer:
             question=question_for(IdentifierType(type_)),
             review_id="",
         )
-    reviews = [review for review in (low_review, high_review) if review is not None]
     totals = Totals(count, total, last_at, last_store)
     return Answer(
         token=bytes(token),
         version=stamp,
-        outcome=LookupOutcome.NEEDS_CONFIRMATION if reviews else LookupOutcome.FOUND,
+        outcome=LookupOutcome.FOUND if review is None else LookupOutcome.NEEDS_CONFIRMATION,
         card=CardSnapshot(
             profile_id=profile_public_id(profile_id),
             masked_name=masked_name(given, family),
@@ -370,6 +369,6 @@ def _answer(row: Sequence[Any]) -> Answer:
             last_purchase_at=last_at,
             last_purchase_store=last_store,
         ),
-        question=question_for(IdentifierType(type_)) if reviews else QuestionKind.UNSPECIFIED,
-        review_id=str(min(reviews)) if reviews else "",
+        question=QuestionKind.UNSPECIFIED if review is None else question_for(IdentifierType(type_)),
+        review_id="" if review is None else str(review),
     )

@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class LookupServiceStub:
     """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
-    than the server admits), after the time RetryInfo names and longer each time.
+    than the server admits), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
+    reached a server in the moment in which that stopped.
     """
 
     def __init__(self, channel):
@@ -45,7 +46,8 @@ class LookupServiceStub:
 
 class LookupServiceServicer:
     """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
-    than the server admits), after the time RetryInfo names and longer each time.
+    than the server admits), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
+    reached a server in the moment in which that stopped.
     """
 
     def Lookup(self, request, context):
@@ -75,7 +77,8 @@ def add_LookupServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class LookupService:
     """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
-    than the server admits), after the time RetryInfo names and longer each time.
+    than the server admits), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
+    reached a server in the moment in which that stopped.
     """
 
     @staticmethod

@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class LookupServiceStub:
     """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
-    than the server admits), after the time RetryInfo names and longer each time.
+    than the server admits), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
+    reached a server in the moment in which that stopped.
     """
 
     @_typing.overload
@@ -44,7 +45,8 @@ class LookupServiceStub:
 @_typing.type_check_only
 class LookupServiceAsyncStub(LookupServiceStub):
     """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
-    than the server admits), after the time RetryInfo names and longer each time.
+    than the server admits), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
+    reached a server in the moment in which that stopped.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -56,7 +58,8 @@ class LookupServiceAsyncStub(LookupServiceStub):
 
 class LookupServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
-    than the server admits), after the time RetryInfo names and longer each time.
+    than the server admits), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
+    reached a server in the moment in which that stopped.
     """
 
     @_abc_1.abstractmethod

@@ -52,7 +52,8 @@ class ResolverServiceServicer:
         returns the profile as it is now and changes nothing; the same pair with other content is ALREADY_EXISTS with reason EVENT_ID_CONFLICT.
         INVALID_ARGUMENT lists every broken field. These may be retried with the same event, after the time RetryInfo names and longer each time:
         UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (more calls at once than the server admits; nothing was done; without RetryInfo the
-        message is too large); DEADLINE_EXCEEDED (the event may be durable all the same, a repeat is harmless).
+        message is too large); DEADLINE_EXCEEDED (the event may be durable all the same, a repeat is harmless); likewise CANCELLED where the caller
+        cancelled nothing, because the call reached a server in the moment in which that stopped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,8 @@ class ResolverServiceStub:
     returns the profile as it is now and changes nothing; the same pair with other content is ALREADY_EXISTS with reason EVENT_ID_CONFLICT.
     INVALID_ARGUMENT lists every broken field. These may be retried with the same event, after the time RetryInfo names and longer each time:
     UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (more calls at once than the server admits; nothing was done; without RetryInfo the
-    message is too large); DEADLINE_EXCEEDED (the event may be durable all the same, a repeat is harmless).
+    message is too large); DEADLINE_EXCEEDED (the event may be durable all the same, a repeat is harmless); likewise CANCELLED where the caller
+    cancelled nothing, because the call reached a server in the moment in which that stopped.
     """
 
 @_typing.type_check_only
@@ -53,7 +54,8 @@ class ResolverServiceAsyncStub(ResolverServiceStub):
     returns the profile as it is now and changes nothing; the same pair with other content is ALREADY_EXISTS with reason EVENT_ID_CONFLICT.
     INVALID_ARGUMENT lists every broken field. These may be retried with the same event, after the time RetryInfo names and longer each time:
     UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (more calls at once than the server admits; nothing was done; without RetryInfo the
-    message is too large); DEADLINE_EXCEEDED (the event may be durable all the same, a repeat is harmless).
+    message is too large); DEADLINE_EXCEEDED (the event may be durable all the same, a repeat is harmless); likewise CANCELLED where the caller
+    cancelled nothing, because the call reached a server in the moment in which that stopped.
     """
 
 class ResolverServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -70,7 +72,8 @@ class ResolverServiceServicer(metaclass=_abc_1.ABCMeta):
         returns the profile as it is now and changes nothing; the same pair with other content is ALREADY_EXISTS with reason EVENT_ID_CONFLICT.
         INVALID_ARGUMENT lists every broken field. These may be retried with the same event, after the time RetryInfo names and longer each time:
         UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (more calls at once than the server admits; nothing was done; without RetryInfo the
-        message is too large); DEADLINE_EXCEEDED (the event may be durable all the same, a repeat is harmless).
+        message is too large); DEADLINE_EXCEEDED (the event may be durable all the same, a repeat is harmless); likewise CANCELLED where the caller
+        cancelled nothing, because the call reached a server in the moment in which that stopped.
         """
 
 def add_ResolverServiceServicer_to_server(servicer: ResolverServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -40,7 +40,7 @@ class StewardServiceStub:
 
     INVALID_ARGUMENT lists every broken field. These may be retried with the same request, after the time RetryInfo names and longer each time:
     UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (nothing was done); DEADLINE_EXCEEDED (the operation may be durable all the same, a repeat is
-    harmless).
+    harmless); likewise CANCELLED where the caller cancelled nothing, because the call reached a server in the moment in which that stopped.
     """
 
     def __init__(self, channel):
@@ -111,7 +111,7 @@ class StewardServiceServicer:
 
     INVALID_ARGUMENT lists every broken field. These may be retried with the same request, after the time RetryInfo names and longer each time:
     UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (nothing was done); DEADLINE_EXCEEDED (the operation may be durable all the same, a repeat is
-    harmless).
+    harmless); likewise CANCELLED where the caller cancelled nothing, because the call reached a server in the moment in which that stopped.
     """
 
     def ListReviews(self, request, context):
@@ -260,7 +260,7 @@ class StewardService:
 
     INVALID_ARGUMENT lists every broken field. These may be retried with the same request, after the time RetryInfo names and longer each time:
     UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (nothing was done); DEADLINE_EXCEEDED (the operation may be durable all the same, a repeat is
-    harmless).
+    harmless); likewise CANCELLED where the caller cancelled nothing, because the call reached a server in the moment in which that stopped.
     """
 
     @staticmethod

@@ -41,7 +41,7 @@ class StewardServiceStub:
 
     INVALID_ARGUMENT lists every broken field. These may be retried with the same request, after the time RetryInfo names and longer each time:
     UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (nothing was done); DEADLINE_EXCEEDED (the operation may be durable all the same, a repeat is
-    harmless).
+    harmless); likewise CANCELLED where the caller cancelled nothing, because the call reached a server in the moment in which that stopped.
     """
 
     @_typing.overload
@@ -99,7 +99,7 @@ class StewardServiceAsyncStub(StewardServiceStub):
 
     INVALID_ARGUMENT lists every broken field. These may be retried with the same request, after the time RetryInfo names and longer each time:
     UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (nothing was done); DEADLINE_EXCEEDED (the operation may be durable all the same, a repeat is
-    harmless).
+    harmless); likewise CANCELLED where the caller cancelled nothing, because the call reached a server in the moment in which that stopped.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -153,7 +153,7 @@ class StewardServiceServicer(metaclass=_abc_1.ABCMeta):
 
     INVALID_ARGUMENT lists every broken field. These may be retried with the same request, after the time RetryInfo names and longer each time:
     UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (nothing was done); DEADLINE_EXCEEDED (the operation may be durable all the same, a repeat is
-    harmless).
+    harmless); likewise CANCELLED where the caller cancelled nothing, because the call reached a server in the moment in which that stopped.
     """
 
     @_abc_1.abstractmethod

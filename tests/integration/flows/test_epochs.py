@@ -10,12 +10,13 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from fixtures.counted import content_digest, untold
 from fixtures.stewards import action, homes
 from fixtures.story import NOON, Story, customer
-from goldthread.domain.errors import EventIdConflictError
+from goldthread.domain.errors import EventIdConflictError, LedgerUnavailableError
 from goldthread.domain.steward import MergeProfiles
 from goldthread.domain.words import IncomingEvent, LookupOutcome, profile_public_id
 from goldthread.flows.look import Look
@@ -182,6 +183,20 @@ def test_a_preview_shows_the_hand_over_and_changes_nothing(either: Story) -> Non
     assert (shown.decision, len(shown.evidence)) == (real.decision, len(real.evidence))
     either.drain()
     assert together(either) == {frozenset({"a1", "a2", "n1", "n2"}), frozenset({"b1", "n3"})}
+
+
+def test_a_preview_waits_for_no_phone_that_changed_hands(story: Story) -> None:
+    """The phone's row is wanted out of the order of locks: where another writer holds it, the preview gives way and comes again."""
+    story.ingest(*OLD)
+    story.take(NEW[0])
+    with psycopg.connect(story.dsn) as other:
+        other.execute("SELECT FROM token WHERE type = 2 FOR NO KEY UPDATE")
+        with pytest.raises(LedgerUnavailableError) as caught:
+            story.resolve(NEW[2], preview=True)
+        assert caught.value.metadata["sqlstate"] == "55P03"
+        assert len(story.sleeps) == 4
+    assert story.resolve(NEW[2], preview=True).duplicate is False
+    assert handed_over(story) == 0
 
 
 def test_resolve_answers_for_the_record_to_which_its_event_went(either: Story) -> None:

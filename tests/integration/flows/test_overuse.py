@@ -6,12 +6,14 @@ import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
+import psycopg
 import pytest
 
 from fixtures.counted import counted, ranked, untold
 from fixtures.partitions import of_ledger, of_oracle
 from fixtures.servers import Postgres
 from fixtures.story import Story, customer
+from goldthread.domain.errors import LedgerUnavailableError
 from goldthread.domain.words import IncomingEvent, LookupOutcome
 from goldthread.ledger import Ledger, LedgerSettings
 from goldthread.telemetry.metrics import Metrics
@@ -157,6 +159,18 @@ def test_a_preview_of_the_swipe_that_closes_a_card_shows_it_closed(story: Story)
     assert done.decision is told.decision
     story.drain()
     assert story.profile_of("e0") != story.profile_of("a", source="webshop")
+
+
+def test_a_preview_waits_for_no_lock_that_it_would_take_out_of_order(story: Story) -> None:
+    """A writer who holds the card might wait for what the preview holds: so the preview gives way, and comes again."""
+    story.ingest(*(swipe(number) for number in range(30)))
+    with psycopg.connect(story.dsn) as other:
+        other.execute("SELECT FROM token WHERE type = 3 FOR NO KEY UPDATE")
+        with pytest.raises(LedgerUnavailableError) as caught:
+            story.resolve(swipe(30), preview=True)
+        assert caught.value.metadata["sqlstate"] == "55P03"
+        assert len(story.sleeps) == 4
+    assert story.resolve(swipe(30), preview=True).duplicate is False
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["counted first", "lost at once"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 
@@ -25,8 +26,11 @@ from goldthread.domain.errors import (
 )
 from goldthread.domain.steward import (
     DecideReview,
+    MergeProfiles,
+    RevertOperation,
     ReviewView,
 )
+from goldthread.domain.words import LookupOutcome
 
 
 def test_a_review_is_settled_for_good(story: Story) -> None:
@@ -41,6 +45,33 @@ def test_a_review_is_settled_for_good(story: Story) -> None:
     # The review is over for good: seen again, the records ask nothing.
     story.ingest(*(customer(f"{event.event_id}2", source=event.source, **event.attributes) for event in REVIEW_EVENTS))
     assert story.steward.reviews(size=10, after=None).reviews == ()
+
+
+def test_of_several_reviews_a_card_shows_the_same_one_after_a_merge_was_taken_back(story: Story) -> None:
+    """The review that a merge closed is another row when it comes again: what is shown must not go by the age of rows."""
+    jennifer = {"given_name": "Jennifer", "family_name": "Miller", "city": "Austin", "postcode": "78701"}
+    story.ingest(
+        customer("a", street="12 Oak St", **jennifer),
+        customer("b", source="crm", email="j@acme.com", **jennifer),
+        customer("c", source="webshop", street="99 Elm Rd", **jennifer),
+    )
+    asked = story.profile_of("b", source="crm")
+
+    def shown() -> tuple[LookupOutcome, tuple[UUID, UUID]]:
+        answer = story.answer("email", "j@acme.com")
+        pairs = {
+            str(review.review_id): (review.low_profile, review.high_profile)
+            for review in story.steward.reviews(size=10, after=None).reviews
+        }
+        assert sum(asked in pair for pair in pairs.values()) == 2
+        return answer.outcome, pairs[answer.review_id]
+
+    before = shown()
+    assert before[0] is LookupOutcome.NEEDS_CONFIRMATION
+    for other in set(before[1]) - {asked}:
+        merged = done(story, MergeProfiles(profile_ids=(asked, other)))
+        done(story, RevertOperation(operation_id=merged.operation_id))
+    assert shown() == before
 
 
 def test_a_review_decided_same_merges(story: Story) -> None:

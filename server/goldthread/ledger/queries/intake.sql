@@ -6,6 +6,14 @@ SELECT pg_advisory_xact_lock_shared(%(lock)s);
 -- Waits until no other writer is in its evidence transaction, and keeps others out until this one ends.
 SELECT pg_advisory_xact_lock(%(lock)s);
 
+-- name: lock_timeout
+-- How long a statement waits for a lock, as the setting has it.
+SELECT current_setting('lock_timeout');
+
+-- name: set_lock_timeout
+-- Sets how long later statements of this transaction wait for a lock.
+SELECT set_config('lock_timeout', %(setting)s, true);
+
 -- name: insert_offset
 -- Opens a partition's offset row at the first offset ever read from it.
 INSERT INTO consumer_offset (group_name, topic, partition, next_offset, topic_id)

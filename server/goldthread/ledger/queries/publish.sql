@@ -57,12 +57,26 @@ SELECT setval('ledger_version', ledger_version.last_value + (1::bigint << 32)) F
 -- name: answers
 -- The answer to each known token in one snapshot, with its stamp: the profiles that hold the token's records, with what a card shows. Records
 -- that no look has placed yet count for nothing, nor do withdrawn ones, even once they are back but still at the home of their own. Of a phone that
--- changed hands the latest owner's count alone.
+-- changed hands the latest owner's count alone. Of several open reviews the one of the lowest ids is shown: not the eldest, since a review that is taken
+-- back and comes again must leave the answer as it was.
 SELECT token.token, token.type, token.generic, stamped.stamp, held.placed, held.profiles,
     profile.profile_id, given.given_name, given.family_name,
     profile.purchase_count, profile.purchase_total_minor, profile.last_purchase_at, profile.last_purchase_store,
-    (SELECT min(review_id) FROM review WHERE closed_at IS NULL AND low_profile = profile.profile_id),
-    (SELECT min(review_id) FROM review WHERE closed_at IS NULL AND high_profile = profile.profile_id),
+    (
+        SELECT review_id
+        FROM (
+            (
+                SELECT review_id, low_profile, high_profile FROM review
+                WHERE closed_at IS NULL AND low_profile = profile.profile_id ORDER BY high_profile LIMIT 1
+            )
+            UNION ALL
+            (
+                SELECT review_id, low_profile, high_profile FROM review
+                WHERE closed_at IS NULL AND high_profile = profile.profile_id ORDER BY low_profile LIMIT 1
+            )
+        ) AS mine
+        ORDER BY low_profile, high_profile LIMIT 1
+    ),
     tiering.as_of
 FROM token
 CROSS JOIN tiering

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from itertools import combinations
 from random import Random
 
+from oracle.identity import Digest
 from oracle.model import Model
 from oracle.partition import Evidence, Outcome, partition
-from oracle.population import Population
+from oracle.population import Population, record_of
 from oracle.records import Record
 from oracle.score import Comparison, Prepared, compare
 
-__all__ = ["Case", "case_of", "noisy_case", "plain", "some_pairs"]
+__all__ = ["Case", "case_of", "contested_case", "noisy_case", "plain", "some_pairs"]
 
 Rows = Sequence[tuple[int, int]]
 
@@ -87,3 +88,29 @@ def noisy_case(seed: int, text: str, *, people: int, same: int, different: int, 
         some_pairs(random, len(records), random.randint(0, same)),
         some_pairs(random, len(records), random.randint(0, different)),
     )
+
+
+_PEOPLE = ("susan", "suzan", "susanna", "george", "geo", "g", "")
+
+
+def contested_case(seed: int, text: str) -> Case:
+    """A home whose phone and e-mail several people share, and records that say little more than one of these: whose are they?"""
+    random = Random(seed)
+    home = {"family_name": "miller", "street": "12 oak st", "city": "boston", "postcode": "02134"}
+    lines = [Digest(kind, "", 1, bytes([kind]) * 32) for kind in (1, 2, 6)]
+    records: dict[bytes, Record] = {}
+    for person in range(random.randint(2, 4)):
+        own = Digest(3, "", 1, bytes([100 + person]) * 32)
+        said = {**home, "given_name": random.choice(_PEOPLE), "birth_date": f"19{random.randint(50, 53)}-02-03"}
+        for copy in range(random.choice((1, 1, 2, 3))):
+            kept = {name: value for name, value in said.items() if value and random.random() < 0.7}
+            carried = random.sample(lines, random.randint(1, 2)) + [own] * random.randint(0, 1)
+            one = record_of(f"of {person} {copy}", kept, sorted(carried))
+            records[one.address] = one
+    for number in range(random.randint(1, 3)):
+        hint = random.choice(({}, {}, {"family_name": "miller"}, {"given_name": random.choice(_PEOPLE[:-1])}))
+        one = record_of(f"bare {number}", hint, sorted(random.sample(lines, random.randint(1, 2))))
+        records[one.address] = one
+    made = list(records.values())
+    same, different = (some_pairs(random, len(made), random.choice((0, 0, 0, 1))) for _ in range(2))
+    return case_of(made, text, same=same, different=different)

@@ -63,15 +63,19 @@ def small_limits(
     purchases_per_day: int | None = None,
     stores_per_day: int | None = None,
     phone_gap_days: int | None = None,
+    ambiguity_margin: int | None = None,
+    apart: int | None = None,
 ) -> str:
     """The shipped model, or `base`, with small blocks, small components and few name keys.
 
-    If asked for, also with few records, purchases or stores to a token, with `limit` identifiers of each type to a cluster, and
-    with another gap after which a phone may have changed hands; `None` leaves these as shipped.
+    If asked for, also with few records, purchases or stores to a token, with `limit` identifiers of each type to a cluster, with
+    another gap after which a phone may have changed hands, and with other bounds of ambiguity; `None` leaves these as they are.
     """
     text = shipped() if base is None else base
     for name, value in (("max_block", max_block), ("max_component", max_component)):
         text = _with(text, f"{name} = ", value)
+    bounds = {"ambiguity_margin": ambiguity_margin, "apart": apart}
+    text = _section(text, "partition", {name: value for name, value in bounds.items() if value is not None})
     text = _section(text, "generic", {**dict.fromkeys(IDENTIFIER_TYPES, generic), "records": generic_records})
     use = {"purchases_per_day": purchases_per_day, "stores_per_day": stores_per_day}
     text = _section(text, "generic", {name: value for name, value in use.items() if value is not None})
@@ -156,7 +160,7 @@ def _section(text: str, name: str, values: Mapping[str, int]) -> str:
 
 def _with(text: str, start: str, value: int) -> str:
     """The text with the number set on its one line of this start; raises `ValueError` if there is no such line."""
-    changed, count = re.subn(rf"^{start}\d+$", f"{start}{value}", text, flags=re.MULTILINE)
+    changed, count = re.subn(rf"^{start}-?\d+$", f"{start}{value}", text, flags=re.MULTILINE)
     if count != 1:
         raise ValueError(f"{count} lines of the model start with {start!r}")
     return changed

@@ -131,13 +131,10 @@ def test_birth_dates_are_read_alike(date: dt.date, layout: str, region: str) -> 
         ("31/31/1980", "1980-31-31"),
         ("14/15/1980", "1980-14-15"),
         ("30/02/1980", "1980-02-30"),
-        ("19801301", "1980-13-01"),
         ("1980-00-00", "1980-00-00"),
-        ("1599-12-31", "1599-12-31"),
         ("2101-01-01", "2101-01-01"),
         ("0000-01-01", "0000-01-01"),
         ("1980-2-30T00:00", "1980-02-30"),
-        ("yesterday", None),
         ("80-1-1", None),
         ("1/1/80", None),
         ("9999", None),
@@ -176,7 +173,7 @@ def test_digits_are_read_alike(parts: Sequence[str], written: str, region: str) 
 
 
 @pytest.mark.parametrize(
-    "text", ["0000-00-00", "1111-11-11", "9999-12-31", "9999-99-99", "31/12/9999", "1900-01-01", "N/A", "unknown", " "]
+    "text", ["0000-00-00", "1111-11-11", "9999-99-99", "31/12/9999", "1900-01-01", "N/A", "none", " "]
 )
 def test_a_date_that_says_nothing_is_missing(text: str) -> None:
     assert by_core({"birth_date": text}, "US") == ({}, set())

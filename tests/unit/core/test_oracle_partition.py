@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from random import Random
 
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 
 from fixtures.core import partitioned
 from oracle import Model, Outcome, Record
-from oracle.cases import Case, case_of, noisy_case, plain
+from oracle.cases import Case, case_of, contested_case, noisy_case, plain
 from oracle.identity import Digest
-from oracle.models import round_weights, shaken, small_limits, variants
+from oracle.models import round_weights, shaken, small_limits, variants, without_households
 from oracle.population import record_of
 
 VARIANTS = variants()
@@ -46,6 +47,57 @@ def test_assertions_partition_alike(seed: int, people: int, missing: float, name
 def test_any_weights_partition_alike(seed: int, people: int, missing: float) -> None:
     text = shaken(PLAIN, seed, by=4000)
     decided(noisy_case(seed, text, people=people, same=1, different=1, missing=missing), text)
+
+
+def contested(seed: int) -> str:
+    """A model of its own, in which a phone or an e-mail about reaches the link and people may be told apart by little."""
+    random = Random(seed)
+    margin, apart = random.choice((0, 500, 2000, 5000)), random.choice((0, -500, -2000, -4000, -7000))
+    text = small_limits(base=round_weights(), max_component=100, generic=8, ambiguity_margin=margin, apart=apart)
+    text = shaken(text, seed, by=2000)
+    return without_households(text) if random.random() < 0.15 else text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32))
+def test_what_two_people_claim_is_decided_alike(seed: int) -> None:
+    decided(contested_case(seed, contested(seed)), contested(seed))
+
+
+def test_contested_worlds_reach_every_bound_of_ambiguity() -> None:
+    """What the property above is worth: each bound of the rule decides in several of its worlds."""
+    reached: Counter[str] = Counter()
+    for seed in range(200):
+        text = contested(seed)
+        case = contested_case(seed, text)
+        found = case.by_oracle(text).ambiguous
+        reached["ambiguous"] += bool(found)
+        bounds = {"ambiguity_margin": 5000, "apart": -7000}
+        for bound, value in bounds.items():
+            other = re.sub(rf"^{bound} = .*$", f"{bound} = {value}", text, flags=re.MULTILINE)
+            reached[bound] += case.by_oracle(other).ambiguous != found
+    assert {name: count for name, count in reached.items() if count < 4} == {}, reached
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(2, 6), st.data())
+def test_floors_rise_alike(seed: int, limit: int, data: st.DataObject) -> None:
+    """The scores of kept pairs are what the caller says: here close to each other and to the floors, or below the first."""
+    text = small_limits(base=round_weights(), max_component=limit)
+    case = noisy_case(seed, text, people=5, same=1, different=1)
+    near = st.integers(-2600, 1600)
+    kept = [(a, b, data.draw(near)) for a, b, _ in case.kept]
+    decided(Case(case.records, kept, case.same, case.different), text)
+
+
+def test_a_floor_rises_by_one_bit() -> None:
+    """Once both pairs are below the raised floor, though only one had to go, all three stand alone."""
+    twins = [record_of(source, {"given_name": "susan"}, [email("susan")]) for source in ("crm", "pos", "web")]
+    text = small_limits(base=round_weights(), max_component=2)
+    outcome = decided(Case(twins, [(0, 1, -1700), (1, 2, -1200)]), text)
+    assert set(outcome.partition) == clusters([twins[0]], [twins[1]], [twins[2]])
+    outcome = decided(Case(twins, [(0, 1, -1700), (1, 2, -1000)]), text)
+    assert set(outcome.partition) == clusters([twins[0]], [twins[1], twins[2]])
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,0 +1,103 @@
+//! Weights, priors and frequencies of an estimate.
+
+use super::estimate::{Estimate, bits, real};
+use super::start::Start;
+use super::{Learnt, names};
+use crate::model::{FAMILY, GIVEN, Learned, NameCounts, Shares, Weight};
+use crate::record::{Records, Slots};
+use crate::words::{FORM_FOLDED, IDENTIFIER_TYPES};
+
+/// Bounds of a weight, in millibits.
+const LEAST_WEIGHT: f64 = -20_000.0;
+const MOST_WEIGHT: f64 = 25_000.0;
+
+/// Rounded half up; the caller's value is inside i32.
+pub(super) fn rounded(value: f64) -> i32 {
+    #[allow(clippy::cast_possible_truncation)]
+    let whole = libm::floor(value + 0.5).clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32;
+    whole
+}
+
+fn millibits(share: f64, strangers: f64) -> i32 {
+    rounded((1000.0 * bits(share, strangers)).clamp(LEAST_WEIGHT, MOST_WEIGHT))
+}
+
+/// Weights of a comparison. A personal comparison says nothing against a household, save that namesakes occur in one.
+fn weights(comparison: usize, start: &Start, shares: Option<&Shares>) -> Vec<Weight> {
+    let Some(shares) = shares else { return vec![Weight::default(); start.levels] };
+    let namesake = |level: usize| comparison == GIVEN::INDEX && level == usize::from(GIVEN::EXACT);
+    let weight = |level: usize| Weight {
+        stranger: millibits(shares.same[level], shares.strangers[level]),
+        household: if !start.personal || namesake(level) {
+            millibits(shares.household[level], shares.strangers[level])
+        } else {
+            0
+        },
+    };
+    std::iter::once(Weight::default()).chain((1..start.levels).map(weight)).collect()
+}
+
+/// Priors for a population: persons keep their number of records, so the share of pairs that are one person falls with it.
+pub(super) fn priors(estimate: &Estimate, records: usize, population: u64) -> (i32, i32) {
+    let scale = real(records.max(1) as u64) / real(population.max(1));
+    let (matches, households) = ((estimate.matches * scale).min(0.4), (estimate.households * scale).min(0.4));
+    let prior = |odds: f64| rounded((1000.0 * libm::log2(odds)).clamp(-100_000.0, 100_000.0));
+    (prior(matches / (1.0 - matches - households)), prior(matches / households))
+}
+
+/// Pairs of records that both hold a token of a type that says something on its own. O(slots).
+pub(super) fn holder_pairs(slots: &Slots, records: usize) -> [f64; IDENTIFIER_TYPES.len()] {
+    let mut holders = [0_u64; IDENTIFIER_TYPES.len()];
+    for record in 0..records {
+        let mut last = 0;
+        for slot in slots.of(record).iter().filter(|slot| slot.form != FORM_FOLDED) {
+            if slot.kind != last {
+                holders[usize::from(slot.kind) - 1] += 1;
+                last = slot.kind;
+            }
+        }
+    }
+    holders.map(|count| real(count) * (real(count) - 1.0) / 2.0)
+}
+
+/// What an estimate becomes in a model.
+pub(super) struct Lesson {
+    pub(super) comparisons: Vec<Learnt>,
+    pub(super) given_names: NameCounts,
+    pub(super) family_names: NameCounts,
+    /// Bits that each comparison brings on average to a pair of one person that has it on both sides.
+    pub(super) expected: Vec<f64>,
+}
+
+impl Lesson {
+    /// The same with priors, as a model takes it.
+    pub(super) fn with(&self, (stranger_prior, household_prior): (i32, i32)) -> Learned<'_> {
+        Learned {
+            stranger_prior,
+            household_prior,
+            weights: self.comparisons.iter().map(|learnt| learnt.weights.as_slice()).collect(),
+            given: &self.given_names,
+            family: &self.family_names,
+        }
+    }
+}
+
+fn expected_bits(shares: &Shares) -> f64 {
+    let levels = shares.same.iter().zip(&shares.strangers).skip(1);
+    levels.map(|(same, strangers)| same * bits(*same, *strangers)).sum()
+}
+
+/// Weights and frequencies of an estimate. O(records).
+pub(super) fn learn(records: &Records, starts: &[Start], estimate: &Estimate) -> Lesson {
+    let shares = |place: usize| estimate.shares[place].as_ref();
+    let learnt = |(place, start): (usize, &Start)| Learnt {
+        shares: shares(place).cloned().unwrap_or_default(),
+        weights: weights(place, start, shares(place)),
+    };
+    Lesson {
+        comparisons: starts.iter().enumerate().map(learnt).collect(),
+        given_names: names::counts(records, shares(GIVEN::INDEX), |row| records.given(row)),
+        family_names: names::counts(records, shares(FAMILY::INDEX), |row| records.family(row)),
+        expected: (0..starts.len()).map(|place| shares(place).map_or(0.0, expected_bits)).collect(),
+    }
+}

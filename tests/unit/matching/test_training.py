@@ -250,7 +250,7 @@ class Reference:
         for c, name, size in self.names:
             free = sum(count for _, bits, count in self.found if bits >> c & 1) > 50
             counts = self.sums(self.found, c, size, same, free=free)
-            self.m[c] = [(k + 2 * s) / (sum(counts) + 2) for k, s in zip(counts, start_of(name, size), strict=True)]
+            self.m[c] = [(k + 10 * s) / (sum(counts) + 10) for k, s in zip(counts, start_of(name, size), strict=True)]
             self.u[c] = self.smoothed(c, size, [1 - a - b for a, b in drawn])
             if c in self.holders:
                 sharers = self.sums(self.found, c, size, rest)

@@ -83,8 +83,9 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    /// Blocks of tokens and of rules, as docs/matching.md section 6 has them. O(records · rules), and a sort of what the probes share.
-    pub(super) fn new(records: &Records, slots: &Slots, model: &Model, probes: &Probes) -> Self {
+    /// Blocks of tokens and of the rules at these positions, as docs/matching.md section 6 has them. O(records · rules), and a sort of what
+    /// the probes share.
+    pub(super) fn new(records: &Records, slots: &Slots, model: &Model, rules: &[usize], probes: &Probes) -> Self {
         let mut found = Self {
             once: probes.all,
             cuts: vec![0],
@@ -98,7 +99,9 @@ impl Candidates {
             is_probe[*row as usize] = true;
         }
         found.add_tokens(records, slots, &is_probe);
-        found.add_blocks(records, model, &is_probe);
+        for &rule in rules {
+            found.add_blocks(records, model, rule, probes, &is_probe);
+        }
         found.number(records.len());
         found
     }
@@ -130,40 +133,36 @@ impl Candidates {
         }
     }
 
-    fn add_blocks(&mut self, records: &Records, model: &Model, is_probe: &[bool]) {
-        let rows = u32::try_from(records.len()).unwrap_or(u32::MAX);
-        for (position, rule) in model.rules().iter().enumerate() {
-            let mut built_on = rule.parts.iter().fold(0, |bits, part| bits | part.built_on());
-            let mut keyed: Vec<(u64, u32)> = (0..rows)
+    fn add_blocks(&mut self, records: &Records, model: &Model, position: usize, probes: &Probes, is_probe: &[bool]) {
+        let rule = &model.rules()[position];
+        let key = |row: u32| plain_key(records, &rule.parts, row as usize);
+        let probed: Option<FxHashSet<u64>> = (!self.once).then(|| probes.rows.iter().filter_map(|row| key(*row)).collect());
+        let mut built_on = rule.parts.iter().fold(0, |bits, part| bits | part.built_on());
+        let mut keyed: Vec<(u64, u32)> = (0..u32::try_from(records.len()).unwrap_or(u32::MAX))
+            .into_par_iter()
+            .with_min_len(1024)
+            .filter_map(|row| key(row).map(|key| (key, row)))
+            .filter(|(key, _)| probed.as_ref().is_none_or(|probed| probed.contains(key)))
+            .collect();
+        let mut refinements = rule.refinements.iter();
+        loop {
+            keyed.par_sort_unstable();
+            let mut crowd: Vec<(u64, u32)> = Vec::new();
+            for run in keyed.chunk_by(|a, b| a.0 == b.0).filter(|run| run.len() > 1) {
+                if run.len() > model.max_block() {
+                    crowd.extend(run);
+                } else if self.once || run.iter().any(|(_, row)| is_probe[*row as usize]) {
+                    let pass = Pass { number: FIRST_RULE + position, built_on };
+                    self.push(pass, run.iter().map(|(_, row)| *row));
+                }
+            }
+            let Some(part) = refinements.next().filter(|_| !crowd.is_empty()) else { break };
+            built_on |= part.built_on();
+            keyed = crowd
                 .into_par_iter()
                 .with_min_len(1024)
-                .filter_map(|row| plain_key(records, &rule.parts, row as usize).map(|key| (key, row)))
+                .filter_map(|(key, row)| plain_refined(records, key, *part, row as usize).map(|key| (key, row)))
                 .collect();
-            let mut refinements = rule.refinements.iter();
-            loop {
-                if !self.once {
-                    let probed: FxHashSet<u64> =
-                        keyed.iter().filter(|(_, row)| is_probe[*row as usize]).map(|(key, _)| *key).collect();
-                    keyed.retain(|(key, _)| probed.contains(key));
-                }
-                keyed.par_sort_unstable();
-                let mut crowd: Vec<(u64, u32)> = Vec::new();
-                for run in keyed.chunk_by(|a, b| a.0 == b.0).filter(|run| run.len() > 1) {
-                    if run.len() > model.max_block() {
-                        crowd.extend(run);
-                    } else {
-                        let pass = Pass { number: FIRST_RULE + position, built_on };
-                        self.push(pass, run.iter().map(|(_, row)| *row));
-                    }
-                }
-                let Some(part) = refinements.next().filter(|_| !crowd.is_empty()) else { break };
-                built_on |= part.built_on();
-                keyed = crowd
-                    .into_par_iter()
-                    .with_min_len(1024)
-                    .filter_map(|(key, row)| plain_refined(records, key, *part, row as usize).map(|key| (key, row)))
-                    .collect();
-            }
         }
     }
 

@@ -12,7 +12,7 @@ const SETTLED: f64 = 1e-5;
 /// Pairs in which a comparison must be free for its shares to be learned of them alone.
 const ENOUGH_FREE: f64 = 50.0;
 /// Pairs that the start of the shares counts for: among one person, and among one household.
-const SAME_STRENGTH: f64 = 2.0;
+const SAME_STRENGTH: f64 = 10.0;
 const HOUSEHOLD_STRENGTH: f64 = 10.0;
 /// Half the free parameters of the households, taken off their count: minimum message length (Wallace and Boulton 1968; Figueiredo and Jain 2002).
 const HOUSEHOLD_COST: f64 = 30.0;

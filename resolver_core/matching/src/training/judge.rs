@@ -85,13 +85,14 @@ fn labelled(scorer: &Scorer<'_>, labels: &Labels<'_>, sample: &[ScoredPair]) -> 
     Ok(judged)
 }
 
-/// Who speaks for the records of the sample. Where not all records were looked at, the candidates of these are looked for first.
-fn voices(scorer: &Scorer<'_>, pairs: &[ScoredPair], sample: &[ScoredPair], probes: &Probes) -> Voices {
+/// Who speaks for the records of the sample. Where not all records were looked at, the candidates of these are looked for first, by the rules
+/// that are needed.
+fn voices(scorer: &Scorer<'_>, pairs: &[ScoredPair], sample: &[ScoredPair], probes: &Probes, rules: &[usize]) -> Voices {
     if probes.once() {
         return Voices::new(scorer, pairs);
     }
     let probes = Probes::of(scorer.records, sample.iter().flat_map(|pair| [pair.left, pair.right]).collect());
-    let candidates = Candidates::new(scorer.records, scorer.slots, scorer.model, &probes);
+    let candidates = Candidates::new(scorer.records, scorer.slots, scorer.model, rules, &probes);
     let (pairs, _) = scored(scorer, &candidates, &probes, STRONG);
     Voices::new(scorer, &pairs)
 }
@@ -102,11 +103,12 @@ pub(super) fn judge(
     candidates: &Candidates,
     probes: &Probes,
     expected: &[f64],
+    rules: &[usize],
     options: &TrainingOptions<'_>,
 ) -> CoreResult<Judgement> {
     let (pairs, counted) = scored(scorer, candidates, probes, LEAST_SCORE);
     let sample = middling(scorer.records, &pairs, options.seed);
-    let voted = votes(scorer, &sample, &voices(scorer, &pairs, &sample, probes), expected);
+    let voted = votes(scorer, &sample, &voices(scorer, &pairs, &sample, probes, rules), expected);
     let labelled = labelled(scorer, &options.labels, &sample)?;
     let fitted = fit(&labelled, fit(&voted, Line::PLAIN));
     let (slope, intercept) = (rounded(1000.0 * fitted.slope), rounded(1000.0 * fitted.intercept));

@@ -132,7 +132,8 @@ pub fn train(records: &Records, blueprint: &Model, options: &TrainingOptions<'_>
     let slots = records.slots().without(&generic);
     let plain = Scorer::new(records, &slots, blueprint);
     let probes = Probes::new(records, options.seed, MOST_PROBES);
-    let candidates = Candidates::new(records, &slots, blueprint, &probes);
+    let rules: Vec<usize> = (0..blueprint.rules().len()).collect();
+    let candidates = Candidates::new(records, &slots, blueprint, &rules, &probes);
     let starts = start::starts(blueprint);
     let random = tally::pairs(&plain, &random_pairs(records, options.seed, RANDOM_PAIRS));
     let pairs = real(records.len() as u64) * (real(records.len() as u64) - 1.0) / 2.0;
@@ -157,11 +158,11 @@ pub fn train(records: &Records, blueprint: &Model, options: &TrainingOptions<'_>
         (estimate, finds, patterns) = estimated(distrusted);
     }
 
+    let needed = passes::needed(&finds, blueprint.rules().len());
     let learned = learn(records, &starts, &estimate);
     let model = blueprint.relearned(&learned.with(priors(&estimate, records.len(), records.len() as u64)));
     let scorer = Scorer::new(records, &slots, &model);
-    let judgement = judge(&scorer, &candidates, &probes, &learned.expected, options)?;
-    let needed = passes::needed(&finds, blueprint.rules().len());
+    let judgement = judge(&scorer, &candidates, &probes, &learned.expected, &needed, options)?;
     let population = options.population.unwrap_or(records.len() as u64);
     let (stranger_prior, household_prior) = priors(&estimate, records.len(), population);
     let own = limits::limits(&slots, &judgement.linked, probes.once(), blueprint.limits());

@@ -129,7 +129,7 @@ mod tests {
             (rules(&[3]), found(20.0, 0.0)),
             (1, found(1000.0, 0.0)),
         ];
-        assert_eq!(needed(&finds, 5), [0, 3]);
+        assert_eq!(needed(&finds, 5), [1, 3]);
         let few = [(rules(&[0, 1]), found(90.0, 0.0)), (rules(&[1]), found(0.0, 0.0))];
         assert_eq!(needed(&few, 3), [0, 1]);
         assert_eq!(needed(&[], 3), Vec::<usize>::new());

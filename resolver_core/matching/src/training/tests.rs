@@ -7,14 +7,24 @@ use crate::record::tests::{Sample, batch};
 use crate::words::COMPARISONS;
 
 const GIVEN_NAMES: [&str; 16] = [
-    "anna", "bruno", "carla", "david", "elena", "felix", "greta", "henry", "irina", "jonas", "klara", "linus", "marta", "nils", "olga",
-    "paul",
+    "anna", "bruno", "carla", "david", "elena", "felix", "greta", "henry", "irina", "jonas", "klara", "linus", "marta",
+    "nils", "olga", "paul",
 ];
 const FAMILY_NAMES: [&str; 12] = [
-    "zimmer", "okafor", "lindqvist", "moreau", "tanaka", "byrne", "castillo", "novak", "haddad", "weber", "rossi", "dubois",
+    "zimmer",
+    "okafor",
+    "lindqvist",
+    "moreau",
+    "tanaka",
+    "byrne",
+    "castillo",
+    "novak",
+    "haddad",
+    "weber",
+    "rossi",
+    "dubois",
 ];
-const STREETS: [&str; 8] =
-    ["elm st", "main st", "oak ave", "mill rd", "high st", "park ln", "river dr", "hill ct"];
+const STREETS: [&str; 8] = ["elm st", "main st", "oak ave", "mill rd", "high st", "park ln", "river dr", "hill ct"];
 
 /// A person as written down: some of it missing, some of it wrong.
 #[derive(Clone)]
@@ -24,12 +34,12 @@ struct Written {
     person: i64,
 }
 
-/// Four hundred households of one to three people, each person written down one to three times.
+/// A hundred and fifty households of one to three people, each person written down one to three times.
 fn written(seed: u64) -> Vec<Written> {
     let mut draw = Draw::new(seed);
     let mut all = Vec::new();
     let mut person = 0;
-    for home in 0..400 {
+    for home in 0..150 {
         let family = FAMILY_NAMES[draw.below(12)];
         let street = format!("{} {}", 1 + draw.below(90), STREETS[draw.below(8)]);
         let postcode = format!("{:05}", 10_000 + 137 * draw.below(60));
@@ -87,7 +97,7 @@ fn the_order_of_rows_and_the_number_of_threads_change_nothing() {
     };
     assert_eq!(one, on_threads(1));
     assert_eq!(one, on_threads(5));
-    assert_ne!(one.comparisons, train(&records(&forth[..500]), &plain(), &options).expect("valid").comparisons);
+    assert_ne!(one.comparisons, train(&records(&forth[..300]), &plain(), &options).expect("valid").comparisons);
 }
 
 #[test]
@@ -104,15 +114,17 @@ fn a_file_is_learned_from() {
     };
     let truth = pairs(&|a, b| a.person == b.person);
     assert!((found.matches / truth - 1.0).abs() < 0.1, "{} of {truth}", found.matches);
-    assert!(found.households > 200.0 && found.settled);
+    assert!(found.households > 50.0 && found.settled);
     let date = COMPARISONS.iter().position(|name| *name == "birth_date").expect("a comparison");
     assert!(found.comparisons[date].weights[1].stranger > 8000 && found.comparisons[date].weights[7].stranger < -3000);
     assert!(found.comparisons[date].weights.iter().all(|weight| weight.household == 0));
     let mail = &found.comparisons[0];
     assert!(mail.weights[1].stranger > 10_000 && mail.shares.strangers[1] < 1e-4);
-    assert!(found.comparisons[1].shares.same.is_empty() && found.comparisons[1].weights.iter().all(|w| *w == Weight::default()));
-    assert!(found.passes.iter().any(|pass| pass.name == "email" && pass.kept && pass.matches > 50.0));
-    assert!(found.judged.0 > 50 && found.judged.1 == 0);
+    assert!(
+        found.comparisons[1].shares.same.is_empty() && found.comparisons[1].weights.iter().all(|w| *w == Weight::default())
+    );
+    assert!(found.passes.iter().any(|pass| pass.name == "email" && pass.kept && pass.matches > 20.0));
+    assert!(found.judged.0 > 20 && found.judged.1 == 0);
     let histogram: f64 = found.weights.iter().map(|bin| bin.strangers + bin.households).sum();
     assert!((histogram - found.candidates).abs() < 1e-6);
 }
@@ -134,16 +146,15 @@ fn labels_correct_the_calibration() {
     let persons: Vec<i64> = written.iter().map(|(_, one)| one.person).collect();
     let labels = Labels { persons: &persons, ..Labels::default() };
     let told = train(&batch, &plain(), &TrainingOptions { labels, ..TrainingOptions::default() }).expect("valid");
-    assert!(told.judged.1 > 100);
+    assert!(told.judged.1 > 50);
     let error: f64 = told.reliability.iter().map(|bin| (bin.expected - bin.observed).abs() * real(bin.pairs as u64)).sum();
     let pairs: usize = told.reliability.iter().map(|bin| bin.pairs).sum();
     assert!(error / real(pairs as u64) < 0.05, "{:?}", told.reliability);
-    let refused = |labels: Labels<'_>| {
-        match train(&batch, &plain(), &TrainingOptions { labels, ..TrainingOptions::default() }) {
+    let refused =
+        |labels: Labels<'_>| match train(&batch, &plain(), &TrainingOptions { labels, ..TrainingOptions::default() }) {
             Err(CoreError::Input { argument, .. }) => argument,
             _ => "",
-        }
-    };
+        };
     let (rows, outside, same) = ([0_i64], [99_999_i64], [true]);
     assert_eq!(refused(Labels { left: &rows, right: &outside, same: &same, persons: &[] }), "right");
     assert_eq!(refused(Labels { left: &rows, right: &rows, same: &[], persons: &[] }), "same");
@@ -174,19 +185,22 @@ fn a_sample_of_the_records_stands_for_all() {
     let slots = batch.slots();
     let model = plain();
     let scorer = Scorer::new(&batch, slots, &model);
+    let rules: Vec<usize> = (0..model.rules().len()).collect();
     let count = |most: usize| {
         let probes = Probes::new(&batch, 3, most);
-        let candidates = Candidates::new(&batch, slots, &model, &probes);
+        let candidates = Candidates::new(&batch, slots, &model, &rules, &probes);
         let seen = tally::candidates(&scorer, &candidates, &probes, 0);
         (seen.iter().map(|one| real(one.pairs)).sum::<f64>() * probes.worth, probes.once())
     };
-    let ((whole, once), (sampled, not_once)) = (count(100_000), count(400));
+    let ((whole, once), (sampled, not_once)) = (count(100_000), count(200));
     assert!(once && !not_once);
-    assert!((sampled / whole - 1.0).abs() < 0.1, "{sampled} of {whole}");
+    assert!((sampled / whole - 1.0).abs() < 0.15, "{sampled} of {whole}");
     let all: Vec<u32> = (0..u32::try_from(batch.len()).expect("few")).collect();
-    let some = Probes::of(&batch, all[..300].to_vec());
-    let (wide, narrow) =
-        (Candidates::new(&batch, slots, &model, &Probes::of(&batch, all)), Candidates::new(&batch, slots, &model, &some));
+    let some = Probes::of(&batch, all[..150].to_vec());
+    let (wide, narrow) = (
+        Candidates::new(&batch, slots, &model, &rules, &Probes::of(&batch, all)),
+        Candidates::new(&batch, slots, &model, &rules, &some),
+    );
     let (mut found, mut other) = (Vec::new(), Vec::new());
     for probe in some.rows {
         narrow.partners(probe, 0, &mut found);

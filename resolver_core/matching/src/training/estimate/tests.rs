@@ -7,7 +7,7 @@ use crate::words::MOST_COMPARISONS;
 
 const PHONE: usize = 1;
 /// Pairs in all, of one person, and of one household.
-const PAIRS: u64 = 1_000_000;
+const PAIRS: u64 = 400_000;
 const MATCHES: u64 = 3000;
 const HOUSEHOLDS: u64 = 2500;
 
@@ -18,27 +18,20 @@ fn planted() -> [(usize, [Vec<f64>; 3]); 4] {
     given_household[1] += NAMESAKES;
     let date_strangers = vec![0.0, 0.0005, 0.0001, 0.001, 0.02, 0.0084, 0.02, 0.95];
     [
-        (PHONE, [vec![0.0, 0.75, 0.25], vec![0.0, 0.4, 0.6], vec![0.0, 0.0002, 0.9998]]),
+        (PHONE, [vec![0.0, 0.75, 0.25], vec![0.0, 0.7, 0.3], vec![0.0, 0.0002, 0.9998]]),
         (
             GIVEN::INDEX,
-            [
-                vec![0.0, 0.7, 0.08, 0.01, 0.01, 0.06, 0.02, 0.03, 0.02, 0.02, 0.01, 0.04],
-                given_household,
-                given_strangers,
-            ],
+            [vec![0.0, 0.7, 0.08, 0.01, 0.01, 0.06, 0.02, 0.03, 0.02, 0.02, 0.01, 0.04], given_household, given_strangers],
         ),
         (
             FAMILY::INDEX,
             [
                 vec![0.0, 0.85, 0.01, 0.05, 0.02, 0.005, 0.01, 0.01, 0.005, 0.04],
-                vec![0.0, 0.8, 0.01, 0.03, 0.02, 0.005, 0.01, 0.01, 0.005, 0.11],
+                vec![0.0, 0.95, 0.005, 0.01, 0.005, 0.002, 0.003, 0.005, 0.005, 0.015],
                 vec![0.0, 0.004, 0.001, 0.001, 0.001, 0.001, 0.006, 0.02, 0.08, 0.886],
             ],
         ),
-        (
-            BIRTH_DATE::INDEX,
-            [vec![0.0, 0.9, 0.02, 0.04, 0.02, 0.005, 0.005, 0.01], date_strangers.clone(), date_strangers],
-        ),
+        (BIRTH_DATE::INDEX, [vec![0.0, 0.9, 0.02, 0.04, 0.02, 0.005, 0.005, 0.01], date_strangers.clone(), date_strangers]),
     ]
 }
 
@@ -59,7 +52,7 @@ fn counted(pairs: impl Iterator<Item = Levels>) -> Vec<Pattern> {
     pairs.chunk_by(|a, b| a == b).map(|run| Pattern { levels: run[0], free: u32::MAX, pairs: run.len() as u64 }).collect()
 }
 
-/// All pairs that agree in something, and a sample of all pairs.
+/// All pairs that agree exactly in something (nearly all of one person or household do), and a sample of all pairs.
 fn simulated(seed: u64) -> (Vec<Pattern>, Vec<Pattern>) {
     let mut draw = Draw::new(seed);
     let planted = planted();
@@ -72,7 +65,7 @@ fn simulated(seed: u64) -> (Vec<Pattern>, Vec<Pattern>) {
         }
         pairs.push(levels);
     }
-    let random = counted((0..200_000).map(|_| pairs[draw.below(pairs.len())]));
+    let random = counted((0..100_000).map(|_| pairs[draw.below(pairs.len())]));
     let agree = |levels: &Levels| planted.iter().any(|(comparison, _)| levels[*comparison] == 1);
     (counted(pairs.into_iter().filter(agree)), random)
 }
@@ -97,8 +90,16 @@ fn planted_shares_come_back() {
         for level in 1..same.len() {
             let distance = |list: &[f64], planted: &[f64]| (list[level] - planted[level]).abs();
             assert!(distance(&shares.same, &same) < 0.03, "same {comparison} {level}: {:?}", shares.same);
-            assert!(distance(&shares.household, &household) < 0.05, "household {comparison} {level}: {:?}", shares.household);
-            assert!(distance(&shares.strangers, &strangers) < 0.01, "strangers {comparison} {level}: {:?}", shares.strangers);
+            assert!(
+                distance(&shares.household, &household) < 0.05,
+                "household {comparison} {level}: {:?}",
+                shares.household
+            );
+            assert!(
+                distance(&shares.strangers, &strangers) < 0.01,
+                "strangers {comparison} {level}: {:?}",
+                shares.strangers
+            );
         }
     }
 }

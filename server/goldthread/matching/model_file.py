@@ -107,7 +107,7 @@ def model_text(
     if calibration is not None:
         lines += _section("calibration", {"slope": calibration[0], "intercept": calibration[1]})
     for name, section in blueprint.sections.items():
-        lines += _section(name, section)
+        lines += _section(name, section if name != "blocking" or blueprint.rules else {**section, "rules": []})
         if name == "blocking":
             for rule in blueprint.rules:
                 lines += ["[[blocking.rules]]", *_pairs(rule), ""]

@@ -7,7 +7,7 @@ use crate::words::{EMAIL, IDENTIFIER_TYPES};
 
 /// Rounds at most, and the relative change of the share of matches below which they end.
 const MOST_ROUNDS: usize = 150;
-const FEWEST_ROUNDS: usize = 11;
+const FEWEST_ROUNDS: usize = 21;
 const SETTLED: f64 = 1e-5;
 /// Pairs in which a comparison must be free for its shares to be learned of them alone.
 const ENOUGH_FREE: f64 = 50.0;
@@ -16,6 +16,8 @@ const SAME_STRENGTH: f64 = 10.0;
 const HOUSEHOLD_STRENGTH: f64 = 10.0;
 /// Half the free parameters of the households, taken off their count: minimum message length (Wallace and Boulton 1968; Figueiredo and Jain 2002).
 const HOUSEHOLD_COST: f64 = 30.0;
+/// Rounds in which households find their pairs before they are charged for: a small file begins with fewer than the cost.
+const FREE_ROUNDS: usize = 10;
 /// How far `different` of given names may be from that of family names, as a ratio: errors and changes strike both alike.
 const TIE: f64 = 1.01;
 /// Share of the pairs of one household that have one given name for a reason: father and son.
@@ -216,7 +218,8 @@ impl Estimation<'_> {
         }
         let pairs = evidence.pairs.max(1.0);
         let matches = (matches.max(1.0) * evidence.worth / pairs).min(MOST_SHARE);
-        let households = ((households - HOUSEHOLD_COST).max(0.01) * evidence.worth / pairs).min(MOST_SHARE);
+        let cost = if last.rounds < FREE_ROUNDS { 0.0 } else { HOUSEHOLD_COST };
+        let households = ((households - cost).max(0.01) * evidence.worth / pairs).min(MOST_SHARE);
         let mut shares: Vec<Option<Shares>> = vec![None; self.starts.len()];
         for (comparison, start) in self.starts.iter().enumerate() {
             if last.shares[comparison].is_none() {

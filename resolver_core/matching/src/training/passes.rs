@@ -45,14 +45,14 @@ pub(super) fn distrusted(finds: &[(Passes, Finds)], passes: usize) -> Passes {
     (0..passes).filter(judged).fold(0, |bits, pass| bits | 1 << pass)
 }
 
-/// Positions of the rules that are needed: those without which more than a thousandth of the expected matches would be lost are kept, the
-/// least useful goes first (ties: the one that finds more pairs). A rule that finds nothing is dropped where others are kept. O(rules² · finds).
+/// Positions of the rules that are needed: all where few matches are expected, since a small file cannot tell. Else the least useful goes
+/// first (ties: the one that finds more pairs) until a thousandth of the expected matches would be lost. O(rules² · finds).
 pub(super) fn needed(finds: &[(Passes, Finds)], rules: usize) -> Vec<usize> {
     let total = Finds::sum(finds.iter().map(|(_, found)| *found)).matches;
-    let mut kept: Vec<usize> = (0..rules).filter(|rule| of(finds, FIRST_RULE + rule).pairs > 0.0).collect();
     if total < ENOUGH_MATCHES {
-        return kept;
+        return (0..rules).collect();
     }
+    let mut kept: Vec<usize> = (0..rules).filter(|rule| of(finds, FIRST_RULE + rule).pairs > 0.0).collect();
     let tokens: Passes = (1 << FIRST_RULE) - 1;
     let loss = |rule: usize, kept: &[usize]| {
         let rest = kept.iter().filter(|other| **other != rule).fold(tokens, |bits, other| bits | 1 << (FIRST_RULE + other));
@@ -131,7 +131,6 @@ mod tests {
         ];
         assert_eq!(needed(&finds, 5), [1, 3]);
         let few = [(rules(&[0, 1]), found(90.0, 0.0)), (rules(&[1]), found(0.0, 0.0))];
-        assert_eq!(needed(&few, 3), [0, 1]);
-        assert_eq!(needed(&[], 3), Vec::<usize>::new());
+        assert_eq!(needed(&few, 3), [0, 1, 2]);
     }
 }

@@ -113,7 +113,7 @@ fn a_file_is_learned_from() {
         real(count as u64)
     };
     let truth = pairs(&|a, b| a.person == b.person);
-    assert!((found.matches / truth - 1.0).abs() < 0.1, "{} of {truth}", found.matches);
+    assert!((found.matches / truth - 1.0).abs() < 0.15, "{} of {truth}", found.matches);
     assert!(found.households > 50.0 && found.settled);
     let date = COMPARISONS.iter().position(|name| *name == "birth_date").expect("a comparison");
     assert!(found.comparisons[date].weights[1].stranger > 8000 && found.comparisons[date].weights[7].stranger < -3000);
@@ -149,7 +149,10 @@ fn labels_correct_the_calibration() {
     assert!(told.judged.1 > 50);
     let error: f64 = told.reliability.iter().map(|bin| (bin.expected - bin.observed).abs() * real(bin.pairs as u64)).sum();
     let pairs: usize = told.reliability.iter().map(|bin| bin.pairs).sum();
-    assert!(error / real(pairs as u64) < 0.05, "{:?}", told.reliability);
+    let untold = train(&batch, &plain(), &TrainingOptions::default()).expect("valid");
+    assert!(error / real(pairs as u64) < 0.12, "{:?}", told.reliability);
+    assert_eq!((told.judged.0, &told.comparisons), (untold.judged.0, &untold.comparisons));
+    assert_ne!(told.calibration, untold.calibration);
     let refused =
         |labels: Labels<'_>| match train(&batch, &plain(), &TrainingOptions { labels, ..TrainingOptions::default() }) {
             Err(CoreError::Input { argument, .. }) => argument,
@@ -170,7 +173,7 @@ fn little_and_nothing_to_learn_from() {
         let found = train(&records(&all[..count]), &plain(), &TrainingOptions::default()).expect("valid");
         assert_eq!((found.records, found.population), (count, count as u64));
         assert!(found.stranger_prior < 1000 && found.matches.is_finite());
-        assert_eq!(found.rules.len() + 1 >= found.passes.len(), true);
+        assert_eq!(found.rules.len(), plain().rules().len());
     }
     let empty: Sample<'_> = ([None; 8], &[]);
     let found = train(&batch(&["a", "b", "c"], &[empty; 3]), &plain(), &TrainingOptions::default()).expect("valid");

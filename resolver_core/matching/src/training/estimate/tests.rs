@@ -2,7 +2,7 @@ use super::super::sample::Draw;
 use super::super::start::starts;
 use super::*;
 use crate::model::tests::plain;
-use crate::model::{BIRTH_DATE, Model};
+use crate::model::{BIRTH_DATE, Model, STREET};
 use crate::words::MOST_COMPARISONS;
 
 const PHONE: usize = 1;
@@ -11,11 +11,18 @@ const PAIRS: u64 = 400_000;
 const MATCHES: u64 = 3000;
 const HOUSEHOLDS: u64 = 2500;
 
-/// Shares of the levels of four comparisons, by class: one person, one household, strangers. Those that are not personal differ in a household.
-fn planted() -> [(usize, [Vec<f64>; 3]); 4] {
+/// Shares of the levels of five comparisons, by class: one person, one household, strangers. A household is known by what it shares, and it takes
+/// three such comparisons to tell it from chance.
+fn planted() -> [(usize, [Vec<f64>; 3]); 5] {
     let given_strangers = vec![0.0, 0.01, 0.005, 0.001, 0.001, 0.003, 0.002, 0.01, 0.006, 0.03, 0.1, 0.832];
     let mut given_household: Vec<f64> = given_strangers.iter().map(|share| share * (1.0 - NAMESAKES)).collect();
     given_household[1] += NAMESAKES;
+    // Levels 5, 9 and 19: both parts equal, the name near, both different.
+    let street = |equal: f64, near: f64| {
+        let mut shares = vec![0.0; 20];
+        (shares[5], shares[9], shares[19]) = (equal, near, 1.0 - equal - near);
+        shares
+    };
     let date_strangers = vec![0.0, 0.0005, 0.0001, 0.001, 0.02, 0.0084, 0.02, 0.95];
     [
         (PHONE, [vec![0.0, 0.75, 0.25], vec![0.0, 0.7, 0.3], vec![0.0, 0.0002, 0.9998]]),
@@ -66,7 +73,8 @@ fn simulated(seed: u64) -> (Vec<Pattern>, Vec<Pattern>) {
         pairs.push(levels);
     }
     let random = counted((0..100_000).map(|_| pairs[draw.below(pairs.len())]));
-    let agree = |levels: &Levels| planted.iter().any(|(comparison, _)| levels[*comparison] == 1);
+    let agree =
+        |levels: &Levels| levels[STREET::INDEX] == 5 || planted.iter().any(|(comparison, _)| levels[*comparison] == 1);
     (counted(pairs.into_iter().filter(agree)), random)
 }
 

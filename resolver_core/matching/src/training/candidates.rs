@@ -58,8 +58,10 @@ impl Probes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) partner: u32,
-    /// Comparisons on which some trusted pass that found the pair is not built.
+    /// Comparisons on which some pass that found the pair is not built.
     pub(super) free: u32,
+    /// Those on which some trusted pass that found it is not built.
+    pub(super) trusted: u32,
     /// Passes that found it.
     pub(super) passes: Passes,
 }
@@ -136,13 +138,13 @@ impl Candidates {
     fn add_blocks(&mut self, records: &Records, model: &Model, position: usize, probes: &Probes, is_probe: &[bool]) {
         let rule = &model.rules()[position];
         let key = |row: u32| plain_key(records, &rule.parts, row as usize);
-        let probed: Option<FxHashSet<u64>> = (!self.once).then(|| probes.rows.iter().filter_map(|row| key(*row)).collect());
+        let wanted: Option<FxHashSet<u64>> = (!self.once).then(|| probes.rows.iter().filter_map(|row| key(*row)).collect());
         let mut built_on = rule.parts.iter().fold(0, |bits, part| bits | part.built_on());
         let mut keyed: Vec<(u64, u32)> = (0..u32::try_from(records.len()).unwrap_or(u32::MAX))
             .into_par_iter()
             .with_min_len(1024)
             .filter_map(|row| key(row).map(|key| (key, row)))
-            .filter(|(key, _)| probed.as_ref().is_none_or(|probed| probed.contains(key)))
+            .filter(|(key, _)| wanted.as_ref().is_none_or(|wanted| wanted.contains(key)))
             .collect();
         let mut refinements = rule.refinements.iter();
         loop {
@@ -185,8 +187,7 @@ impl Candidates {
         }
     }
 
-    /// Candidates of a probe, ascending and each once; those of higher rows only where all records are probes. A pass in `distrusted` makes no
-    /// comparison free. `found` is emptied first.
+    /// Candidates of a probe, ascending and each once; those of higher rows only where all records are probes. `found` is emptied first.
     pub(super) fn partners(&self, probe: u32, distrusted: Passes, found: &mut Vec<Found>) {
         found.clear();
         for &block in &self.own[self.own_cuts[probe as usize]..self.own_cuts[probe as usize + 1]] {
@@ -194,14 +195,17 @@ impl Candidates {
             let members = if self.once { &members[members.partition_point(|row| *row <= probe)..] } else { members };
             let pass = self.made_by[block as usize];
             let passes = 1 << pass.number;
-            let free = if distrusted & passes == 0 { !pass.built_on } else { 0 };
-            found.extend(members.iter().filter(|row| **row != probe).map(|&partner| Found { partner, free, passes }));
+            let free = !pass.built_on;
+            let trusted = if distrusted & passes == 0 { free } else { 0 };
+            let one = |&partner: &u32| Found { partner, free, trusted, passes };
+            found.extend(members.iter().filter(|row| **row != probe).map(one));
         }
         found.sort_unstable_by_key(|one| one.partner);
         found.dedup_by(|next, kept| {
             let same = next.partner == kept.partner;
             if same {
                 kept.free |= next.free;
+                kept.trusted |= next.trusted;
                 kept.passes |= next.passes;
             }
             same

@@ -1,8 +1,9 @@
 //! Expectation maximisation of the three-hypothesis model over level patterns (docs/training.md section 3).
 
 use super::start::{Start, is_identifier, normalized};
+use super::tally::Pattern;
 use crate::model::{AGREE, FAMILY, GIVEN, MOST_LEVELS, Shares};
-use crate::score::{Levels, Pattern};
+use crate::score::Levels;
 use crate::words::{EMAIL, IDENTIFIER_TYPES};
 
 /// Rounds at most, and the relative change of the share of matches below which they end.
@@ -129,25 +130,38 @@ fn leaned(mut counts: Vec<f64>, start: &[f64], strength: f64) -> Vec<f64> {
     counts.iter().zip(start).map(|(count, start)| (count + strength * start) / total).collect()
 }
 
+/// Whether the shares of a comparison are learned only from pairs in which it is free: where there are enough of them.
+struct Taught {
+    same: bool,
+    household: bool,
+}
+
+impl Taught {
+    fn of(candidates: &[Pattern], comparison: usize) -> Self {
+        let enough = |free: &dyn Fn(&Pattern) -> u32| {
+            let pairs =
+                candidates.iter().filter(|pattern| free(pattern) >> comparison & 1 == 1).map(|pattern| pattern.pairs);
+            real(pairs.sum()) > ENOUGH_FREE
+        };
+        Self { same: enough(&|pattern| pattern.trusted), household: enough(&|pattern| pattern.free) }
+    }
+}
+
 /// One estimation: the evidence, the starts, and what is learned from which pairs.
 struct Estimation<'a> {
     evidence: &'a Evidence<'a>,
     starts: &'a [Start],
     /// Number of random pairs.
     drawn: f64,
-    /// By comparison: whether there are enough pairs in which it is free.
-    free: Vec<bool>,
+    /// By comparison: the patterns of which one person, and households, are learned.
+    taught: Vec<Taught>,
 }
 
 /// Estimates shares and priors from the starts. O(rounds · patterns · comparisons).
 pub(super) fn estimate(evidence: &Evidence<'_>, starts: &[Start]) -> Estimate {
     let drawn = evidence.random.iter().map(|pattern| real(pattern.pairs)).sum::<f64>();
-    let free_pairs = |comparison: usize| {
-        let free = evidence.candidates.iter().filter(|pattern| pattern.free >> comparison & 1 == 1);
-        free.map(|pattern| real(pattern.pairs)).sum::<f64>()
-    };
-    let free = (0..starts.len()).map(|comparison| free_pairs(comparison) > ENOUGH_FREE).collect();
-    let estimation = Estimation { evidence, starts, drawn, free };
+    let taught = (0..starts.len()).map(|comparison| Taught::of(evidence.candidates, comparison)).collect();
+    let estimation = Estimation { evidence, starts, drawn, taught };
     let mut estimate = estimation.first();
     while estimate.rounds < MOST_ROUNDS && !estimate.settled {
         estimate = estimation.next(&estimate);
@@ -194,15 +208,27 @@ impl Estimation<'_> {
         counts
     }
 
-    /// Counts by level over the candidates in which the comparison is free, or over all if those are few.
-    fn counts(&self, comparison: usize, weights: &[Posterior], weight: impl Fn(Posterior) -> f64) -> Vec<f64> {
+    /// Counts by level over the candidates that teach something of the comparison.
+    fn counts(&self, comparison: usize, found: &[Posterior], weight: impl Fn(&Pattern, Posterior) -> f64) -> Vec<f64> {
         let mut counts = vec![0.0; self.starts[comparison].levels];
-        for (pattern, posterior) in self.evidence.candidates.iter().zip(weights) {
-            if !self.free[comparison] || pattern.free >> comparison & 1 == 1 {
-                counts[usize::from(pattern.levels[comparison])] += real(pattern.pairs) * weight(*posterior);
-            }
+        for (pattern, posterior) in self.evidence.candidates.iter().zip(found) {
+            counts[usize::from(pattern.levels[comparison])] += weight(pattern, *posterior);
         }
         counts
+    }
+
+    fn same_counts(&self, comparison: usize, found: &[Posterior]) -> Vec<f64> {
+        let all = !self.taught[comparison].same;
+        self.counts(comparison, found, |pattern, posterior| {
+            if all || pattern.trusted >> comparison & 1 == 1 { real(pattern.pairs) * posterior.same } else { 0.0 }
+        })
+    }
+
+    fn household_counts(&self, comparison: usize, found: &[Posterior]) -> Vec<f64> {
+        let all = !self.taught[comparison].household;
+        self.counts(comparison, found, |pattern, posterior| {
+            if all || pattern.free >> comparison & 1 == 1 { real(pattern.pairs) * posterior.household } else { 0.0 }
+        })
     }
 
     /// One round: posteriors of all patterns under the last estimate, then shares and priors from them.
@@ -225,7 +251,7 @@ impl Estimation<'_> {
             if last.shares[comparison].is_none() {
                 continue;
             }
-            let same = leaned(self.counts(comparison, &found, |one| one.same), &start.same, SAME_STRENGTH);
+            let same = leaned(self.same_counts(comparison, &found), &start.same, SAME_STRENGTH);
             let mut strangers = self.smoothed(self.random_counts(comparison, |place| drawn[place].strangers()));
             if is_identifier(comparison) {
                 self.count_sharers(comparison, &found, &mut strangers);
@@ -240,7 +266,7 @@ impl Estimation<'_> {
                 }
                 shares
             } else {
-                let counts = self.counts(comparison, &found, |one| one.household);
+                let counts = self.household_counts(comparison, &found);
                 leaned(counts, &start.household(&strangers), HOUSEHOLD_STRENGTH)
             };
             shares[comparison] = Some(Shares { same, household, strangers });

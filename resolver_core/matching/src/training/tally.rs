@@ -5,16 +5,29 @@ use rustc_hash::FxHashMap;
 
 use super::candidates::{Candidates, Found, Passes, Probes};
 use super::estimate::{Ratios, real};
-use crate::score::{Levels, Pattern, Scorer};
+use crate::score::{Levels, Scorer};
 
-type Counts = FxHashMap<(Levels, u32, Passes), u64>;
+type Counts = FxHashMap<(Levels, u32, u32, Passes), u64>;
 
 /// Pairs that look alike and were found alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Seen {
     pub(super) levels: Levels,
+    /// Comparisons that are free in it, and those that a trusted pass frees.
     pub(super) free: u32,
+    pub(super) trusted: u32,
     pub(super) passes: Passes,
+    pub(super) pairs: u64,
+}
+
+/// Pairs that look alike, whatever found them, with the comparisons that are free in them: what the estimation reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pattern {
+    pub(super) levels: Levels,
+    /// Comparisons of which households may be learned from these pairs, as bits.
+    pub(super) free: u32,
+    /// Those of which one person may.
+    pub(super) trusted: u32,
     pub(super) pairs: u64,
 }
 
@@ -29,8 +42,10 @@ fn joined(mut one: Counts, mut other: Counts) -> Counts {
 }
 
 fn sorted(counts: Counts) -> Vec<Seen> {
-    let mut seen: Vec<Seen> =
-        counts.into_iter().map(|((levels, free, passes), pairs)| Seen { levels, free, passes, pairs }).collect();
+    let mut seen: Vec<Seen> = counts
+        .into_iter()
+        .map(|((levels, free, trusted, passes), pairs)| Seen { levels, free, trusted, passes, pairs })
+        .collect();
     seen.par_sort_unstable();
     seen
 }
@@ -42,7 +57,7 @@ pub(super) fn candidates(scorer: &Scorer<'_>, candidates: &Candidates, probes: &
         candidates.partners(*probe, distrusted, &mut found);
         for one in &found {
             let levels = scorer.score(*probe as usize, one.partner as usize).levels;
-            *counts.entry((levels, one.free & known, one.passes)).or_default() += 1;
+            *counts.entry((levels, one.free & known, one.trusted & known, one.passes)).or_default() += 1;
         }
         (counts, found)
     };
@@ -53,17 +68,21 @@ pub(super) fn candidates(scorer: &Scorer<'_>, candidates: &Candidates, probes: &
 /// Patterns of given pairs, ascending. O(pairs).
 pub(super) fn pairs(scorer: &Scorer<'_>, pairs: &[(u32, u32)]) -> Vec<Pattern> {
     let one = |mut counts: Counts, &(left, right): &(u32, u32)| {
-        *counts.entry((scorer.score(left as usize, right as usize).levels, 0, 0)).or_default() += 1;
+        *counts.entry((scorer.score(left as usize, right as usize).levels, 0, 0, 0)).or_default() += 1;
         counts
     };
     patterns(&sorted(pairs.par_iter().with_min_len(1024).fold(Counts::default, one).reduce(Counts::default, joined)))
 }
 
-/// The same whatever found the pairs: what the estimation reads. O(seen).
+/// The same whatever found the pairs. O(seen).
 pub(super) fn patterns(seen: &[Seen]) -> Vec<Pattern> {
-    let alike = seen.chunk_by(|a, b| (a.levels, a.free) == (b.levels, b.free));
-    let pattern =
-        |run: &[Seen]| Pattern { levels: run[0].levels, free: run[0].free, pairs: run.iter().map(|one| one.pairs).sum() };
+    let alike = seen.chunk_by(|a, b| (a.levels, a.free, a.trusted) == (b.levels, b.free, b.trusted));
+    let pattern = |run: &[Seen]| Pattern {
+        levels: run[0].levels,
+        free: run[0].free,
+        trusted: run[0].trusted,
+        pairs: run.iter().map(|one| one.pairs).sum(),
+    };
     alike.map(pattern).collect()
 }
 

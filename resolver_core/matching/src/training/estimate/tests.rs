@@ -39,6 +39,7 @@ fn planted() -> [(usize, [Vec<f64>; 3]); 5] {
             ],
         ),
         (BIRTH_DATE::INDEX, [vec![0.0, 0.9, 0.02, 0.04, 0.02, 0.005, 0.005, 0.01], date_strangers.clone(), date_strangers]),
+        (STREET::INDEX, [street(0.6, 0.1), street(0.9, 0.05), street(0.0005, 0.0005)]),
     ]
 }
 
@@ -56,7 +57,10 @@ fn drawn(draw: &mut Draw, shares: &[f64]) -> u8 {
 fn counted(pairs: impl Iterator<Item = Levels>) -> Vec<Pattern> {
     let mut pairs: Vec<Levels> = pairs.collect();
     pairs.sort_unstable();
-    pairs.chunk_by(|a, b| a == b).map(|run| Pattern { levels: run[0], free: u32::MAX, pairs: run.len() as u64 }).collect()
+    pairs
+        .chunk_by(|a, b| a == b)
+        .map(|run| Pattern { levels: run[0], free: u32::MAX, trusted: u32::MAX, pairs: run.len() as u64 })
+        .collect()
 }
 
 /// All pairs that agree exactly in something (nearly all of one person or household do), and a sample of all pairs.

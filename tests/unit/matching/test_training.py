@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from math import log2
 
@@ -21,6 +22,7 @@ from goldthread.matching.training import Training, default_blueprint, train
 
 LARGE = written_people(11, homes=150)
 SMALL = written_people(12, homes=60)
+OFTEN = written_people(13, homes=50, persons=2, copies=5)
 Table = Mapping[str, Sequence[str | None]]
 
 
@@ -94,6 +96,14 @@ def test_a_trained_model_is_a_blueprint(training: Training) -> None:
     stated = tomllib.loads(again.model_text)
     assert stated["thresholds"] == tomllib.loads(training.model_text)["thresholds"]
     assert Blueprint.read(training.model_text).shares.keys() == {c.name for c in training.comparisons if c.levels}
+
+
+def test_a_pass_made_mostly_of_households_is_told(training: Training) -> None:
+    distrusted = {found.name for found in training.passes if found.distrusted}
+    assert "street" in distrusted
+    assert not distrusted & {"email", "birth", "names"}
+    for found in training.passes:
+        assert found.distrusted == (found.households > found.matches and found.households + found.matches >= 50)
 
 
 def test_extras_join_and_weigh(training: Training) -> None:
@@ -203,8 +213,8 @@ def start_of(name: str, levels: int) -> list[float]:
 class Reference:
     """One estimation; shares are lists without `missing`."""
 
-    def __init__(self, found: Patterns, drawn: Patterns, n: int, holders: Mapping[int, int]) -> None:
-        self.found, self.drawn, self.total = found, drawn, n * (n - 1) / 2
+    def __init__(self, found: Patterns, trusted: Patterns, drawn: Patterns, n: int, holders: Mapping[int, int]) -> None:
+        self.found, self.trusted, self.drawn, self.total = found, trusted, drawn, n * (n - 1) / 2
         self.holders, self.random = holders, sum(count for _, _, count in drawn)
         self.names = [(c, name, len(_core.LEVELS[c]) - 1) for c, name in enumerate(_core.COMPARISONS)]
         self.names = [one for one in self.names if any(levels[one[0]] for levels, _, _ in found)]
@@ -244,14 +254,20 @@ class Reference:
     def step(self) -> None:
         found, drawn = self.posteriors(self.found), self.posteriors(self.drawn)
         same, kin = [p for p, _ in found], [p for _, p in found]
+        taught = [p for p, _ in self.posteriors(self.trusted)]
         rest = [1 - a - b for a, b in found]
         self.lm = sum(count * p for (_, _, count), p in zip(self.found, same, strict=True)) / self.total
-        kept = sum(count * p for (_, _, count), p in zip(self.found, kin, strict=True)) - (30 if self.round >= 10 else 0)
+        kept = sum(count * p for (_, _, count), p in zip(self.found, kin, strict=True)) - (
+            30 if self.round >= 10 else 0
+        )
         self.round += 1
         self.lh = max(kept, 0.01) / self.total
         for c, name, size in self.names:
             free = sum(count for _, bits, count in self.found if bits >> c & 1) > 50
-            counts = self.sums(self.found, c, size, same, free=free)
+            if sum(count for _, bits, count in self.trusted if bits >> c & 1) > 50:
+                counts = self.sums(self.trusted, c, size, taught, free=True)
+            else:
+                counts = self.sums(self.found, c, size, same)
             self.m[c] = [(k + 10 * s) / (sum(counts) + 10) for k, s in zip(counts, start_of(name, size), strict=True)]
             self.u[c] = self.smoothed(c, size, [1 - a - b for a, b in drawn])
             if c in self.holders:
@@ -275,20 +291,24 @@ class Reference:
 
 
 def test_a_second_implementation_finds_the_same_shares() -> None:
-    blueprint = Blueprint.read(default_blueprint()).draft()
-    engine = engine_of(SMALL, blueprint)
-    model, records = _core.Model.parse(blueprint), engine.prepared()
-    count = engine.records
+    plan = Blueprint.read(default_blueprint())
+    engine = engine_of(OFTEN, plan.draft())
+    model, records, count = _core.Model.parse(plan.draft()), engine.prepared(), engine.records
     assert count * (count - 1) // 2 <= 400_000
     every = pairs(range(count))
-    training = trained(SMALL)
-    assert not any(found.distrusted for found in training.passes)
-    holders = len({record for record, mail in zip(engine.row_records, SMALL["email"], strict=True) if mail})
+    training = trained(OFTEN)
+    distrusted = {found.name for found in training.passes if found.distrusted}
+    assert distrusted
+    assert training.households > 30
+    trusted = _core.Model.parse(
+        replace(plan, rules=[rule for rule in plan.rules if rule["name"] not in distrusted]).draft()
+    )
+    holders = len({record for record, mail in zip(engine.row_records, OFTEN["email"], strict=True) if mail})
+    width = len(model.comparisons)
     reference = Reference(
-        patterns(_core.count_candidates(records, model), len(model.comparisons)),
-        patterns(
-            _core.count_pairs(records, [a for a, _ in every], [b for _, b in every], model), len(model.comparisons)
-        ),
+        patterns(_core.count_candidates(records, model), width),
+        patterns(_core.count_candidates(records, trusted), width),
+        patterns(_core.count_pairs(records, [a for a, _ in every], [b for _, b in every], model), width),
         count,
         {0: holders},
     )

@@ -1,7 +1,8 @@
 //! Calibration: a logistic curve through votes of third records, or through labels (docs/training.md section 5).
 
-/// Pairs that the start of slope and intercept counts for, roughly: ridges of the fit.
+/// Ridges of the fit: how firmly the start of slope and intercept is held. A fixed slope is the start's.
 const SLOPE_RIDGE: f64 = 20.0;
+const FIXED_SLOPE: f64 = 1e15;
 const INTERCEPT_RIDGE: f64 = 2.0;
 /// Scores beyond these many bits say no more about the curve.
 const LEAST_BITS: f64 = -8.0;
@@ -40,14 +41,27 @@ pub(super) fn probability(bits: f64) -> f64 {
     1.0 / (1.0 + libm::exp2(-bits.clamp(-200.0, 200.0)))
 }
 
-/// The curve of greatest likelihood, held towards `start` by the ridges (Platt 1999): Newton's method. `start` itself without any pair. O(pairs).
+/// The curve through labels, held towards `start` by the ridges. O(pairs).
 pub(super) fn fit(judged: &[Judged], start: Line) -> Line {
+    fitted(judged, start, SLOPE_RIDGE)
+}
+
+/// The curve through votes. Votes are surer of themselves where scores are high or low, which steepens it: the slope goes only half the way from one
+/// to where they draw it, and the intercept follows. O(pairs).
+pub(super) fn fit_votes(judged: &[Judged]) -> Line {
+    let drawn = fitted(judged, Line::PLAIN, SLOPE_RIDGE);
+    let start = Line { slope: f64::midpoint(1.0, drawn.slope), intercept: 0.0 };
+    if judged.is_empty() { Line::PLAIN } else { fitted(judged, start, FIXED_SLOPE) }
+}
+
+/// The curve of greatest likelihood, held towards `start` (Platt 1999): Newton's method. `start` itself without any pair.
+fn fitted(judged: &[Judged], start: Line, slope_ridge: f64) -> Line {
     let ln2 = core::f64::consts::LN_2;
     let mut line = start;
     for _ in 0..MOST_STEPS {
         let (mut slope, mut intercept) =
-            (-SLOPE_RIDGE * (line.slope - start.slope), -INTERCEPT_RIDGE * (line.intercept - start.intercept));
-        let (mut ss, mut si, mut ii) = (SLOPE_RIDGE, 0.0, INTERCEPT_RIDGE);
+            (-slope_ridge * (line.slope - start.slope), -INTERCEPT_RIDGE * (line.intercept - start.intercept));
+        let (mut ss, mut si, mut ii) = (slope_ridge, 0.0, INTERCEPT_RIDGE);
         for one in judged {
             let bits = one.bits.clamp(LEAST_BITS, MOST_BITS);
             let p = probability(line.at(bits));
@@ -96,6 +110,14 @@ mod tests {
             assert!((found.slope - truth.slope).abs() < 0.03, "{found:?}");
             assert!((found.intercept - truth.intercept).abs() < 0.1, "{found:?}");
         }
+    }
+
+    #[test]
+    fn votes_move_the_slope_half_the_way() {
+        let truth = Line { slope: 0.6, intercept: 1.0 };
+        let found = fit_votes(&judged(20_000, truth));
+        assert!((found.slope - 0.8).abs() < 0.02 && found.intercept > 1.0, "{found:?}");
+        assert_eq!(fit_votes(&[]), Line::PLAIN);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::calibrate::{Judged, Line, fit};
+use super::calibrate::{Judged, Line, fit, fit_votes};
 use super::candidates::{Candidates, Found, Probes};
 use super::curves::{ReliabilityBin, Scores, WeightBin, histogram, reliability};
 use super::learn::rounded;
@@ -110,7 +110,7 @@ pub(super) fn judge(
     let sample = middling(scorer.records, &pairs, options.seed);
     let voted = votes(scorer, &sample, &voices(scorer, &pairs, &sample, probes, rules), expected);
     let labelled = labelled(scorer, &options.labels, &sample)?;
-    let fitted = fit(&labelled, fit(&voted, Line::PLAIN));
+    let fitted = fit(&labelled, fit_votes(&voted));
     let (slope, intercept) = (rounded(1000.0 * fitted.slope), rounded(1000.0 * fitted.intercept));
     let line = Line { slope: f64::from(slope) / 1000.0, intercept: f64::from(intercept) / 1000.0 };
     let links = |pair: &ScoredPair| line.at(f64::from(pair.score) / 1000.0) * 1000.0 >= f64::from(scorer.model.link());

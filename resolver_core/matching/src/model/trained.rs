@@ -119,7 +119,6 @@ strangers = [0.25, 0.75]
         assert_eq!(complaint("0.5, 0.5", "0.5, \"a\""), "training.shares.name_suffix.household");
         assert_eq!(complaint("strangers =", "others ="), "training.shares.name_suffix.strangers");
         assert_eq!(complaint("shares.name_suffix", "shares.shoe_size"), "training.shares.shoe_size");
-        assert_eq!(complaint("[training]", "training = 1\n[more]"), "training");
     }
 
     #[test]

@@ -275,7 +275,7 @@ class Estimates:
         """Number of records the priors speak of."""
     @property
     def probes(self) -> int:
-        """Records whose candidates were looked at: all of a batch of up to 60,000, a sample of a larger one."""
+        """Records whose candidates were looked at: all of a batch of up to 30,000, a sample of a larger one."""
     @property
     def candidates(self) -> float: ...
     @property

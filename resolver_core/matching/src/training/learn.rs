@@ -1,8 +1,9 @@
 //! Weights, priors and frequencies of an estimate.
 
+use super::Learnt;
 use super::estimate::{Estimate, bits, real};
+use super::names::Relatives;
 use super::start::Start;
-use super::{Learnt, names};
 use crate::model::{FAMILY, GIVEN, Learned, NameCounts, Shares, Weight};
 use crate::record::{Records, Slots};
 use crate::words::{FORM_FOLDED, IDENTIFIER_TYPES};
@@ -88,7 +89,7 @@ fn expected_bits(shares: &Shares) -> f64 {
 }
 
 /// Weights and frequencies of an estimate. O(records).
-pub(super) fn learn(records: &Records, starts: &[Start], estimate: &Estimate) -> Lesson {
+pub(super) fn learn(records: &Records, starts: &[Start], estimate: &Estimate, relatives: &Relatives, worth: f64) -> Lesson {
     let shares = |place: usize| estimate.shares[place].as_ref();
     let learnt = |(place, start): (usize, &Start)| Learnt {
         shares: shares(place).cloned().unwrap_or_default(),
@@ -96,8 +97,8 @@ pub(super) fn learn(records: &Records, starts: &[Start], estimate: &Estimate) ->
     };
     Lesson {
         comparisons: starts.iter().enumerate().map(learnt).collect(),
-        given_names: names::counts(records, shares(GIVEN::INDEX), |row| records.given(row)),
-        family_names: names::counts(records, shares(FAMILY::INDEX), |row| records.family(row)),
+        given_names: relatives.given(records, shares(GIVEN::INDEX), worth),
+        family_names: relatives.family(records, shares(FAMILY::INDEX), worth),
         expected: (0..starts.len()).map(|place| shares(place).map_or(0.0, expected_bits)).collect(),
     }
 }

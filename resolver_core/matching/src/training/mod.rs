@@ -33,7 +33,7 @@ use crate::score::Scorer;
 use crate::words::IDENTIFIER_TYPES;
 
 /// Records whose candidates are looked at; more are sampled.
-const MOST_PROBES: usize = 60_000;
+const MOST_PROBES: usize = 30_000;
 /// Random pairs that show how often strangers agree.
 const RANDOM_PAIRS: usize = 400_000;
 /// What somebody knows of pairs of rows.
@@ -159,7 +159,8 @@ pub fn train(records: &Records, blueprint: &Model, options: &TrainingOptions<'_>
     }
 
     let needed = passes::needed(&finds, blueprint.rules().len());
-    let learned = learn(records, &starts, &estimate);
+    let relatives = names::relatives(&plain, &candidates, &probes, &Ratios::of(&estimate));
+    let learned = learn(records, &starts, &estimate, &relatives, probes.worth);
     let model = blueprint.relearned(&learned.with(priors(&estimate, records.len(), records.len() as u64)));
     let scorer = Scorer::new(records, &slots, &model);
     let judgement = judge(&scorer, &candidates, &probes, &learned.expected, &needed, options)?;

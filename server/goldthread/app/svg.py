@@ -49,7 +49,7 @@ def chart(title: str, across: Axis, up: Axis, series: Sequence[Series]) -> str:
         placed = [(_x(across, x), _y(up, y)) for x, y in one.points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         parts.append(
-            f'<polyline class="{one.style}" fill="none" points="{path}"><title>{escape(one.name)}</title></polyline>'
+            f'<polyline class="{one.style}" style="fill:none" points="{path}"><title>{escape(one.name)}</title></polyline>'
         )
         if one.dots:
             parts += [

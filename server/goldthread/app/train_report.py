@@ -20,7 +20,7 @@ svg.chart { width: 100%; max-width: 46rem; height: auto; } svg.bar { width: 6rem
 svg text { font-size: 12px; fill: currentColor; } .grid { stroke: var(--line); }
 .same { fill: var(--same); stroke: var(--same); } .household { fill: var(--household); stroke: var(--household); }
 .strangers { fill: var(--strangers); stroke: var(--strangers); } .ideal { stroke: var(--strangers); stroke-dasharray: 4 4; }
-polyline { fill: none !important; stroke-width: 2; } rect { stroke: none !important; }
+polyline { stroke-width: 2; } rect { stroke: none !important; }
 .key::before { content: "■ "; } .key.same { color: var(--same); } .key.household { color: var(--household); } .key.strangers { color: var(--strangers); }
 """.strip()
 _LINK = 0.94

@@ -293,6 +293,21 @@ impl Estimation<'_> {
     }
 }
 
+/// Pairs by comparison and level that say something of its weight: expected ones of one person among the candidates, and of strangers among the
+/// random pairs.
+pub(super) fn support(evidence: &Evidence<'_>, estimate: &Estimate, starts: &[Start]) -> Vec<Vec<f64>> {
+    let ratios = Ratios::of(estimate);
+    let mut support: Vec<Vec<f64>> = starts.iter().map(|start| vec![0.0; start.levels]).collect();
+    let mut add = |pattern: &Pattern, weight: f64| {
+        for (counts, level) in support.iter_mut().zip(&pattern.levels) {
+            counts[usize::from(*level)] += real(pattern.pairs) * weight;
+        }
+    };
+    evidence.candidates.iter().for_each(|pattern| add(pattern, ratios.posterior(&pattern.levels).same));
+    evidence.random.iter().for_each(|pattern| add(pattern, ratios.posterior(&pattern.levels).strangers()));
+    support
+}
+
 /// Sets the share of given names of one person that differ to that of family names, within [`TIE`]; their other levels keep their proportions.
 fn tie(shares: &mut [Option<Shares>]) {
     let Some(family) = shares[FAMILY::INDEX].as_ref().map(|family| family.same[usize::from(FAMILY::DIFFERENT)]) else {

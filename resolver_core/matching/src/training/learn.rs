@@ -1,9 +1,9 @@
 //! Weights, priors and frequencies of an estimate.
 
-use super::Learnt;
 use super::estimate::{Estimate, bits, real};
 use super::names::Relatives;
 use super::start::Start;
+use super::{Estimated, Learnt};
 use crate::model::{FAMILY, GIVEN, Learned, NameCounts, Shares, Weight};
 use crate::record::{Records, Slots};
 use crate::words::{FORM_FOLDED, IDENTIFIER_TYPES};
@@ -11,6 +11,10 @@ use crate::words::{FORM_FOLDED, IDENTIFIER_TYPES};
 /// Bounds of a weight, in millibits.
 const LEAST_WEIGHT: f64 = -20_000.0;
 const MOST_WEIGHT: f64 = 25_000.0;
+/// Pairs that what is known of a level without the file counts for.
+const LEAN: f64 = 2.0;
+/// Pairs from which on a level speaks for itself.
+const ENOUGH_SUPPORT: f64 = 20.0;
 
 /// Rounded half up; the caller's value is inside i32.
 pub(super) fn rounded(value: f64) -> i32 {
@@ -19,23 +23,55 @@ pub(super) fn rounded(value: f64) -> i32 {
     whole
 }
 
-fn millibits(share: f64, strangers: f64) -> i32 {
-    rounded((1000.0 * bits(share, strangers)).clamp(LEAST_WEIGHT, MOST_WEIGHT))
+/// Bits of a level against strangers: of one person, and of one household.
+#[derive(Clone, Copy, Default)]
+struct Bits {
+    same: f64,
+    household: f64,
 }
 
-/// Weights of a comparison. A personal comparison says nothing against a household, save that namesakes occur in one.
-fn weights(comparison: usize, start: &Start, shares: Option<&Shares>) -> Vec<Weight> {
-    let Some(shares) = shares else { return vec![Weight::default(); start.levels] };
-    let namesake = |level: usize| comparison == GIVEN::INDEX && level == usize::from(GIVEN::EXACT);
-    let weight = |level: usize| Weight {
-        stranger: millibits(shares.same[level], shares.strangers[level]),
-        household: if !start.personal || namesake(level) {
-            millibits(shares.household[level], shares.strangers[level])
-        } else {
-            0
-        },
+/// Bits of the levels of a comparison. Those that hardly a pair shows lean on what is known without the file: nothing was learned of them.
+fn leaned_bits(start: &Start, shares: &Shares, support: &[f64]) -> Vec<Bits> {
+    let known = start.strangers.as_ref().map(|strangers| (strangers, start.household(strangers)));
+    let level = |level: usize| {
+        let learned = Bits {
+            same: bits(shares.same[level], shares.strangers[level]),
+            household: bits(shares.household[level], shares.strangers[level]),
+        };
+        let Some((strangers, household)) = &known else { return learned };
+        let lean = |learned: f64, known: f64| (support[level] * learned + LEAN * known) / (support[level] + LEAN);
+        Bits {
+            same: lean(learned.same, bits(start.same[level], strangers[level])),
+            household: if start.personal {
+                learned.household
+            } else {
+                lean(learned.household, bits(household[level], strangers[level]))
+            },
+        }
     };
-    std::iter::once(Weight::default()).chain((1..start.levels).map(weight)).collect()
+    std::iter::once(Bits::default()).chain((1..start.levels).map(level)).collect()
+}
+
+/// A personal comparison says nothing against a household, save that namesakes occur in one.
+fn weights(comparison: usize, start: &Start, found: &[Bits]) -> Vec<Weight> {
+    let millibits = |bits: f64| rounded((1000.0 * bits).clamp(LEAST_WEIGHT, MOST_WEIGHT));
+    let weight = |(level, bits): (usize, &Bits)| {
+        let namesake = comparison == GIVEN::INDEX && level == usize::from(GIVEN::EXACT);
+        Weight {
+            stranger: millibits(bits.same),
+            household: if start.personal && !namesake { 0 } else { millibits(bits.household) },
+        }
+    };
+    found.iter().enumerate().map(weight).collect()
+}
+
+/// Shares as a further training starts from them: those of strangers and households at levels that hardly a pair shows agree with the weights.
+fn stated(start: &Start, mut shares: Shares, support: &[f64], found: &[Bits]) -> Shares {
+    for level in (1..start.levels).filter(|level| start.strangers.is_some() && support[*level] < ENOUGH_SUPPORT) {
+        shares.strangers[level] = (shares.same[level] / libm::exp2(found[level].same)).min(1.0);
+        shares.household[level] = (shares.strangers[level] * libm::exp2(found[level].household)).min(1.0);
+    }
+    shares
 }
 
 /// Priors for a population: persons keep their number of records, so the share of pairs that are one person falls with it.
@@ -89,11 +125,21 @@ fn expected_bits(shares: &Shares) -> f64 {
 }
 
 /// Weights and frequencies of an estimate. O(records).
-pub(super) fn learn(records: &Records, starts: &[Start], estimate: &Estimate, relatives: &Relatives, worth: f64) -> Lesson {
-    let shares = |place: usize| estimate.shares[place].as_ref();
-    let learnt = |(place, start): (usize, &Start)| Learnt {
-        shares: shares(place).cloned().unwrap_or_default(),
-        weights: weights(place, start, shares(place)),
+pub(super) fn learn(
+    records: &Records,
+    starts: &[Start],
+    estimated: &Estimated,
+    relatives: &Relatives,
+    worth: f64,
+) -> Lesson {
+    let shares = |place: usize| estimated.estimate.shares[place].as_ref();
+    let learnt = |(place, start): (usize, &Start)| {
+        let Some(shares) = shares(place) else {
+            return Learnt { shares: Shares::default(), weights: vec![Weight::default(); start.levels] };
+        };
+        let support = &estimated.support[place];
+        let found = leaned_bits(start, shares, support);
+        Learnt { weights: weights(place, start, &found), shares: stated(start, shares.clone(), support, &found) }
     };
     Lesson {
         comparisons: starts.iter().enumerate().map(learnt).collect(),

@@ -18,13 +18,14 @@ mod start;
 mod tally;
 mod votes;
 
-use self::candidates::{Candidates, FIRST_RULE, Probes};
+use self::candidates::{Candidates, FIRST_RULE, Passes, Probes};
 pub use self::curves::{ReliabilityBin, WeightBin};
-use self::estimate::{Evidence, Ratios, estimate, real};
+use self::estimate::{Estimate, Evidence, Ratios, estimate, real, support};
 use self::judge::judge;
 use self::learn::{holder_pairs, learn, priors};
 pub use self::passes::PassReport;
 use self::sample::random_pairs;
+use self::tally::Finds;
 use crate::engine::generic_tokens;
 use crate::error::{CoreError, CoreResult};
 use crate::model::{Model, NameCounts, Shares, Weight};
@@ -118,6 +119,17 @@ pub struct Training {
     pub reliability: Vec<ReliabilityBin>,
 }
 
+/// One estimation and what it says of the pairs it saw.
+struct Estimated {
+    estimate: Estimate,
+    finds: Vec<(Passes, Finds)>,
+    /// Pairs by comparison and level that say something of its weight.
+    support: Vec<Vec<f64>>,
+    /// Distinct patterns of candidates, and pairs that have them.
+    patterns: usize,
+    pairs: f64,
+}
+
 /// Trains a model on a batch, beginning with a blueprint: its comparisons, extras, blocking rules, limits of blocks and tokens, and what it
 /// was trained to itself. Memory: the blocks and patterns of the records looked at, which are bounded, and a few numbers to a record.
 /// O(records · rules + records · log records) and the candidates of the records looked at.
@@ -148,35 +160,38 @@ pub fn train(records: &Records, blueprint: &Model, options: &TrainingOptions<'_>
             holder_pairs: holder_pairs(&slots, records.len()),
         };
         let estimate = estimate(&evidence, &starts);
-        let finds = tally::finds(&seen, &Ratios::of(&estimate));
-        (estimate, finds, patterns)
+        Estimated {
+            finds: tally::finds(&seen, &Ratios::of(&estimate)),
+            support: support(&evidence, &estimate, &starts),
+            patterns: patterns.len(),
+            pairs: patterns.iter().map(|pattern| real(pattern.pairs)).sum(),
+            estimate,
+        }
     };
     let passes = FIRST_RULE + blueprint.rules().len();
-    let (mut estimate, mut finds, mut patterns) = estimated(0);
-    let distrusted = passes::distrusted(&finds, passes);
-    if distrusted != 0 {
-        (estimate, finds, patterns) = estimated(distrusted);
-    }
+    let first = estimated(0);
+    let distrusted = passes::distrusted(&first.finds, passes);
+    let found = if distrusted == 0 { first } else { estimated(distrusted) };
 
-    let needed = passes::needed(&finds, blueprint.rules().len());
-    let relatives = names::relatives(&plain, &candidates, &probes, &Ratios::of(&estimate));
-    let learned = learn(records, &starts, &estimate, &relatives, probes.worth);
-    let model = blueprint.relearned(&learned.with(priors(&estimate, records.len(), records.len() as u64)));
+    let needed = passes::needed(&found.finds, blueprint.rules().len());
+    let relatives = names::relatives(&plain, &candidates, &probes, &Ratios::of(&found.estimate));
+    let learned = learn(records, &starts, &found, &relatives, probes.worth);
+    let model = blueprint.relearned(&learned.with(priors(&found.estimate, records.len(), records.len() as u64)));
     let scorer = Scorer::new(records, &slots, &model);
     let judgement = judge(&scorer, &candidates, &probes, &learned.expected, &needed, options)?;
     let population = options.population.unwrap_or(records.len() as u64);
-    let (stranger_prior, household_prior) = priors(&estimate, records.len(), population);
+    let (stranger_prior, household_prior) = priors(&found.estimate, records.len(), population);
     let own = limits::limits(&slots, &judgement.linked, probes.once(), blueprint.limits());
     Ok(Training {
         records: records.len(),
         population,
         probes: probes.rows.len(),
-        candidates: patterns.iter().map(|pattern| real(pattern.pairs)).sum::<f64>() * probes.worth,
-        patterns: patterns.len(),
-        rounds: estimate.rounds,
-        settled: estimate.settled,
-        matches: estimate.matches * pairs,
-        households: estimate.households * pairs,
+        candidates: found.pairs * probes.worth,
+        patterns: found.patterns,
+        rounds: found.estimate.rounds,
+        settled: found.estimate.settled,
+        matches: found.estimate.matches * pairs,
+        households: found.estimate.households * pairs,
         stranger_prior,
         household_prior,
         comparisons: learned.comparisons,
@@ -185,7 +200,7 @@ pub fn train(records: &Records, blueprint: &Model, options: &TrainingOptions<'_>
         limits: own,
         calibration: (judgement.slope, judgement.intercept),
         judged: (judgement.votes, judgement.labels),
-        passes: passes::reports(&finds, blueprint, distrusted, &needed, probes.worth),
+        passes: passes::reports(&found.finds, blueprint, distrusted, &needed, probes.worth),
         rules: needed,
         weights: judgement.histogram,
         reliability: judgement.reliability,

@@ -1,6 +1,6 @@
 //! Where the estimation starts, and what it leans on where a file says little.
 
-use crate::model::{ExtraKind, GIVEN, MIDDLE, Model, PLACE, STREET, SUFFIX, Shares, levels_at};
+use crate::model::{BIRTH_DATE, ExtraKind, FAMILY, GIVEN, MIDDLE, Model, PLACE, STREET, SUFFIX, Shares, levels_at};
 use crate::words::{COMPARISONS, IDENTIFIER_TYPES};
 
 /// Start of the share of pairs of one person that agree exactly, and of those that differ; what is between shares the rest.
@@ -11,6 +11,18 @@ const STREET_NAME: [f64; 5] = [1.0, 0.8, 0.1, 0.05, 0.05];
 const STREET_NUMBER: [f64; 4] = [1.0, 0.8, 0.12, 0.08];
 const POSTCODE: [f64; 5] = [1.0, 0.75, 0.12, 0.05, 0.08];
 const CITY: [f64; 4] = [1.0, 0.75, 0.15, 0.1];
+
+/// What strangers are like before a file is seen, roughly: without `missing`, in the order of the levels.
+const GIVEN_STRANGERS: [f64; 11] = [0.005, 0.005, 0.0005, 0.001, 0.003, 0.002, 0.01, 0.005, 0.03, 0.1, 0.8385];
+const FAMILY_STRANGERS: [f64; 9] = [0.002, 0.001, 0.002, 0.002, 0.005, 0.005, 0.02, 0.1, 0.863];
+const MIDDLE_STRANGERS: [f64; 3] = [0.05, 0.05, 0.9];
+const SUFFIX_STRANGERS: [f64; 2] = [0.4, 0.6];
+const DATE_STRANGERS: [f64; 7] = [0.0001, 0.0005, 0.001, 0.02, 0.01, 0.015, 0.9534];
+const EXTRA_STRANGERS: [f64; 3] = [0.3, 0.02, 0.68];
+const STREET_NAME_STRANGERS: [f64; 5] = [1.0, 0.003, 0.002, 0.01, 0.985];
+const STREET_NUMBER_STRANGERS: [f64; 4] = [1.0, 0.02, 0.08, 0.9];
+const POSTCODE_STRANGERS: [f64; 5] = [1.0, 0.003, 0.005, 0.05, 0.942];
+const CITY_STRANGERS: [f64; 4] = [1.0, 0.02, 0.005, 0.975];
 
 /// Shares that sum to one; the first, of `missing`, is not counted and becomes zero.
 pub(super) fn normalized(mut shares: Vec<f64>) -> Vec<f64> {
@@ -47,6 +59,22 @@ fn plain(comparison: usize, levels: usize) -> Vec<f64> {
     }
 }
 
+/// Start of the shares among strangers; of no identifier, which depends on how many records there are.
+fn plain_strangers(comparison: usize) -> Option<Vec<f64>> {
+    let of = |shares: &[f64]| Some(std::iter::once(0.0).chain(shares.iter().copied()).collect());
+    match comparison {
+        _ if is_identifier(comparison) => None,
+        GIVEN::INDEX => of(&GIVEN_STRANGERS),
+        FAMILY::INDEX => of(&FAMILY_STRANGERS),
+        MIDDLE::INDEX => of(&MIDDLE_STRANGERS),
+        SUFFIX::INDEX => of(&SUFFIX_STRANGERS),
+        BIRTH_DATE::INDEX => of(&DATE_STRANGERS),
+        STREET::INDEX => Some(joint(STREET_NAME_STRANGERS, STREET_NUMBER_STRANGERS)),
+        PLACE::INDEX => Some(joint(POSTCODE_STRANGERS, CITY_STRANGERS)),
+        _ => of(&EXTRA_STRANGERS),
+    }
+}
+
 /// What is known of a comparison before a file is seen.
 pub(super) struct Start {
     /// Number of levels, `missing` among them.
@@ -57,6 +85,8 @@ pub(super) struct Start {
     pub(super) same: Vec<f64>,
     /// Shares among pairs of one household where a model states them; of a comparison that is not personal.
     pub(super) household: Option<Vec<f64>>,
+    /// Shares among strangers; none of an identifier.
+    pub(super) strangers: Option<Vec<f64>>,
 }
 
 impl Start {
@@ -75,7 +105,7 @@ pub(super) fn starts(model: &Model) -> Vec<Start> {
         let extra = comparison.checked_sub(COMPARISONS.len()).and_then(|place| model.extras().get(place));
         let personal = match extra {
             Some(extra) => extra.kind == ExtraKind::Person,
-            None => matches!(comparison, GIVEN::INDEX | MIDDLE::INDEX | SUFFIX::INDEX | crate::model::BIRTH_DATE::INDEX),
+            None => matches!(comparison, GIVEN::INDEX | MIDDLE::INDEX | SUFFIX::INDEX | BIRTH_DATE::INDEX),
         };
         let known: Option<&Shares> = model.shares(comparison);
         Start {
@@ -83,6 +113,8 @@ pub(super) fn starts(model: &Model) -> Vec<Start> {
             personal,
             same: known.map_or_else(|| plain(comparison, levels), |shares| normalized(shares.same.clone())),
             household: known.filter(|_| !personal).map(|shares| normalized(shares.household.clone())),
+            strangers: plain_strangers(comparison)
+                .map(|plain| known.map_or(plain, |shares| normalized(shares.strangers.clone()))),
         }
     };
     (0..model.width()).map(one).collect()
@@ -108,6 +140,10 @@ mod tests {
             assert_eq!((start.same.len(), start.same[0]), (start.levels, 0.0), "{name}");
             assert!((start.same.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{name}");
             assert!(start.same[1..].iter().all(|share| *share > 0.0), "{name}");
+            let Some(strangers) = &start.strangers else { continue };
+            assert_eq!(strangers.len(), start.levels, "{name}");
+            assert!((strangers.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{name}");
+            assert!(start.same[1] > strangers[1] && start.same[start.levels - 1] < strangers[start.levels - 1], "{name}");
         }
         let personal: Vec<&str> =
             model.comparisons().zip(&starts).filter(|(_, start)| start.personal).map(|(name, _)| name).collect();

@@ -14,8 +14,10 @@ from typing import Final, final
 __all__ = [
     "ATTRIBUTES",
     "COMPARISONS",
+    "LEVELS",
     "NORMALIZER_VERSION",
     "CoreError",
+    "Estimates",
     "InputError",
     "Model",
     "ModelError",
@@ -42,6 +44,7 @@ __all__ = [
     "seal",
     "soundex",
     "tokenize",
+    "train",
     "unseal",
 ]
 
@@ -52,6 +55,9 @@ ATTRIBUTES: Final[tuple[str, ...]]
 """The eight attributes in the order of docs/matching.md section 1."""
 COMPARISONS: Final[tuple[str, ...]]
 """The fifteen comparisons that every model has, in their order; the extras of a model follow them."""
+
+LEVELS: Final[tuple[list[str], ...]]
+"""Their level names; the first of each is `missing`. An extra has the levels exact, near and different."""
 
 class CoreError(Exception):
     """Base of what the core raises."""
@@ -259,6 +265,95 @@ def match_records(
 
     `closed_tokens` are generic whoever carries them, for what only events tell (none unless given); one that no record carries is passed over.
     Counts: `candidates`, `pairs` (kept), `components`, `largest_component`, `generic_tokens`, `crowded_keys`.
+    """
+
+@final
+class Estimates:
+    """What a training found (docs/training.md). Weights and priors are uncalibrated millibits; pairs are those of the batch."""
+
+    @property
+    def records(self) -> int: ...
+    @property
+    def population(self) -> int:
+        """Number of records the priors speak of."""
+    @property
+    def probes(self) -> int:
+        """Records whose candidates were looked at: all of a batch of up to 30,000, a sample of a larger one."""
+    @property
+    def candidates(self) -> float: ...
+    @property
+    def patterns(self) -> int:
+        """Distinct patterns (docs/matching.md section 9) among the candidates that were looked at."""
+    @property
+    def rounds(self) -> tuple[int, bool]:
+        """Rounds of the estimation, and whether it settled."""
+    @property
+    def matches(self) -> float:
+        """Expected pairs of one person."""
+    @property
+    def households(self) -> float:
+        """Expected pairs of two people of one household."""
+    @property
+    def priors(self) -> tuple[int, int]:
+        """Against strangers and against a household, for the population."""
+    @property
+    def weights(self) -> list[list[tuple[int, int]]]:
+        """By comparison, `(stranger, household)` of each level after `missing`."""
+    @property
+    def shares(self) -> list[tuple[list[float], list[float], list[float]] | None]:
+        """By comparison, shares of each level after `missing` among pairs of one person, of one household, and of strangers.
+
+        None where no candidate has it on both sides; its weights are zero.
+        """
+    @property
+    def frequencies(
+        self,
+    ) -> tuple[tuple[float, float, int, list[tuple[str, float]]], tuple[float, float, int, list[tuple[str, float]]]]:
+        """Of given and of family names: baseline, default, limit and listed names, as a model file states them."""
+    @property
+    def limits(self) -> list[int]:
+        """Identifier limits by type."""
+    @property
+    def calibration(self) -> tuple[int, int]:
+        """Slope in thousandths, intercept in millibits."""
+    @property
+    def judged(self) -> tuple[int, int]:
+        """Pairs that third records voted on, and pairs that labels judged."""
+    @property
+    def rules(self) -> list[int]:
+        """Positions of the blueprint's blocking rules that are needed."""
+    @property
+    def passes(self) -> list[tuple[str, float, float, float, float, float, bool, bool]]:
+        """Of each pass: name, pairs, pairs no pass before it found, expected matches, those no other pass found, expected households.
+
+        Then whether it was distrusted for finding mostly households, and whether it is needed.
+        """
+    @property
+    def histogram(self) -> list[tuple[int, float, float, float]]:
+        """Candidates by calibrated score, 500 millibits to a bin.
+
+        Lower edge; candidates whose nearest rival is "strangers", and "one household"; expected matches among both.
+        """
+    @property
+    def reliability(self) -> list[tuple[int, float, float]]:
+        """Pairs by probability: how many, mean probability, and the share that labels (without any, votes) call one person."""
+
+def train(
+    records: Records,
+    model: Model,
+    *,
+    seed: int,
+    population: int | None = None,
+    left: Sequence[int] = ...,
+    right: Sequence[int] = ...,
+    same: Sequence[bool] = ...,
+    persons: Sequence[int] = ...,
+    closed_tokens: Sequence[bytes] = ...,
+) -> Estimates:
+    """Estimates a model for a batch without labels, beginning with the blueprint `model`; on all cores, bounded memory.
+
+    Pairs `left`, `right` of rows that are the `same` person or not, and `persons` (the person of each row, negative where unknown), are labels:
+    they correct the calibration. The order of the records does not matter.
     """
 
 def seal(key: bytes, nonces: Sequence[bytes], contexts: Sequence[bytes], values: Sequence[bytes]) -> list[bytes]:

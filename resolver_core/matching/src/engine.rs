@@ -97,7 +97,7 @@ fn carriers(slots: &Slots, records: usize) -> Vec<usize> {
 
 /// Marks the closed tokens, and those that more distinct name keys carry than their type allows, or more records than the model does.
 /// O(slots · log slots).
-fn generic_tokens(records: &Records, model: &Model, closed: &[&[u8]]) -> CoreResult<Vec<bool>> {
+pub(crate) fn generic_tokens(records: &Records, model: &Model, closed: &[&[u8]]) -> CoreResult<Vec<bool>> {
     let slots = records.slots();
     let closed = closed
         .iter()

@@ -15,13 +15,14 @@ mod score;
 mod seal;
 mod tables;
 mod token;
+mod training;
 pub mod words;
 
 pub use block::{BlockingKey, blocking_keys};
 pub use distance::{double_metaphone, jaro_winkler, jaro_winkler_units, levenshtein, osa, soundex, within_one};
 pub use engine::{Counts, ScoredRows, candidate_pairs, count_candidates, match_records};
 pub use error::{CoreError, CoreResult};
-pub use model::{BlockingRule, Extra, ExtraKind, Model, Part, Weight};
+pub use model::{BlockingRule, Extra, ExtraKind, Model, NameCounts, Part, Shares, Weight, levels_at};
 pub use normalize::{
     Canonical, CleanRow, CleanRows, Column, Digest32, NORMALIZER_VERSION, canonical_identifiers, fold, normalize_attributes,
     normalize_extras, placeholder_digests, sha256,
@@ -31,3 +32,4 @@ pub use record::{ExtraColumn, Records, TokenColumns};
 pub use score::{Levels, PairScore, Pattern, WeighedPair, count_pairs, score_pairs};
 pub use seal::{seal, unseal};
 pub use token::{AttributeColumns, Identifiers, address_records, tokenize};
+pub use training::{Labels, Learnt, PassReport, ReliabilityBin, Training, TrainingOptions, WeightBin, train};

@@ -25,6 +25,7 @@ __all__ = [
     "MatchSummary",
     "batch_keys",
     "birth_id_of",
+    "claims_of",
     "match_columns",
     "match_rows",
     "profile_ids",
@@ -46,6 +47,7 @@ class MatchStage(StrEnum):
     """What a batch run is busy with."""
 
     NORMALIZE = "normalize"
+    TRAIN = "train"
     RESOLVE = "resolve"
 
 
@@ -100,7 +102,7 @@ def match_columns(
     total = max((len(column) for column in columns.values()), default=0)
     for start in range(0, total, chunk_rows):
         part = {name: column[start : start + chunk_rows] for name, column in columns.items()}
-        engine.add(_claims(part, rows=min(chunk_rows, total - start), default_source=default_source))
+        engine.add(claims_of(part, rows=min(chunk_rows, total - start), default_source=default_source))
         report(MatchStage.NORMALIZE, engine.rows)
     report(MatchStage.RESOLVE, engine.records)
     return engine.resolve()
@@ -121,7 +123,7 @@ def match_rows(
     stream = iter(rows)
     while chunk := list(islice(stream, chunk_rows)):
         columns = {name: [row.get(name) for row in chunk] for name in names}
-        engine.add(_claims(columns, rows=len(chunk), default_source=default_source))
+        engine.add(claims_of(columns, rows=len(chunk), default_source=default_source))
     return engine.resolve()
 
 
@@ -162,12 +164,20 @@ def summarize(result: BatchResult) -> MatchSummary:
     )
 
 
-def _claims(columns: Mapping[str, Sequence[str | None]], *, rows: int, default_source: str) -> ClaimColumns:
+def claims_of(
+    columns: Mapping[str, Sequence[str | None]],
+    *,
+    rows: int,
+    default_source: str,
+    extras: Mapping[str, Sequence[str | None]] | None = None,
+) -> ClaimColumns:
+    """Claims of a chunk of a table in the flat row format; `extras` are columns beyond it, by the names under which a model compares them."""
     sources = columns.get("source", ())
     return ClaimColumns(
         sources=[source or default_source for source in sources] if sources else [default_source] * rows,
         identifiers={kind: columns[name] for name, kind in _IDENTIFIERS.items() if name in columns},
         attributes={name: columns[name] for name in _ATTRIBUTES if name in columns},
+        extras=extras or {},
     )
 
 

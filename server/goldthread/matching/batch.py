@@ -173,12 +173,16 @@ class BatchEngine:
             self._row_records.append(record)
         self._keep(first_rows, clean, extras, found)
 
-    def resolve(self) -> BatchResult:
-        """Blocks, scores and partitions every record added so far."""
-        addresses = list(self._by_address)
+    @property
+    def row_records(self) -> Sequence[int]:
+        """Record of each row added so far, -1 where the row has no usable identifier or attribute."""
+        return self._row_records[:]
+
+    def prepared(self) -> _core.Records:
+        """The records added so far as the core takes them, in the order in which their claims first came."""
         tokens = self._tokens
-        records = _core.Records(
-            addresses,
+        return _core.Records(
+            list(self._by_address),
             self._attributes,
             tokens.offsets,
             tokens.types,
@@ -187,6 +191,11 @@ class BatchEngine:
             tokens.values,
             extras=self._extras,
         )
+
+    def resolve(self) -> BatchResult:
+        """Blocks, scores and partitions every record added so far."""
+        addresses = list(self._by_address)
+        records = self.prepared()
         clusters, ambiguous, contenders, reviews, households, counts = _core.match_records(
             records, self._model, closed_tokens=self._closed_tokens
         )

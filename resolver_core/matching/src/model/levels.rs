@@ -146,6 +146,7 @@ const LEVELS: [&[&str]; COMPARISONS.len()] = [
 const EXTRA_LEVELS: &[&str] = &["missing", "exact", "near", "different"];
 
 /// Level names of the comparison at a position of [`COMPARISONS`], or beyond it of an extra.
-pub(crate) fn levels_at(comparison: usize) -> &'static [&'static str] {
+#[must_use]
+pub fn levels_at(comparison: usize) -> &'static [&'static str] {
     LEVELS.get(comparison).copied().unwrap_or(EXTRA_LEVELS)
 }

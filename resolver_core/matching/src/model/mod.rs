@@ -1,15 +1,19 @@
 //! The match model: weights, thresholds, blocking rules and limits, read from a TOML file.
 
+mod frequencies;
 mod levels;
 mod parse;
 mod reader;
+mod trained;
 
-use rustc_hash::FxHashMap;
-
-use self::levels::levels_at;
+pub(crate) use self::frequencies::Frequencies;
+pub use self::frequencies::NameCounts;
+pub use self::levels::levels_at;
 pub(crate) use self::levels::{
     AGREE, AGREE_FOLDED, BIRTH_DATE, EXTRA, FAMILY, GIVEN, MIDDLE, MOST_LEVELS, PLACE, STREET, SUFFIX, differ_level,
 };
+pub(crate) use self::trained::Learned;
+pub use self::trained::Shares;
 use crate::error::{CoreError, CoreResult};
 use crate::words::COMPARISONS;
 
@@ -103,20 +107,6 @@ pub struct Extra {
     pub kind: ExtraKind,
 }
 
-/// Weight of exact agreement by value.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Frequencies {
-    weights: FxHashMap<String, i32>,
-    default: i32,
-}
-
-impl Frequencies {
-    /// Correction of the exact weight for a joined value, in millibits. O(1).
-    pub(crate) fn correction(&self, joined: &str) -> i32 {
-        self.weights.get(joined).copied().unwrap_or(self.default)
-    }
-}
-
 /// When a token means nobody.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Generic {
@@ -152,6 +142,8 @@ pub struct Model {
     weights: Vec<Weight>,
     given_frequency: Frequencies,
     family_frequency: Frequencies,
+    /// By comparison, what a trained model says of its training.
+    shares: Vec<Option<Shares>>,
 }
 
 impl Model {
@@ -298,6 +290,11 @@ impl Model {
     #[must_use]
     pub fn phone_gap_days(&self) -> i64 {
         self.phone_gap_days
+    }
+
+    /// Distinct tokens by type to which two clusters may grow by merging.
+    pub(crate) fn limits(&self) -> [usize; 8] {
+        self.limits
     }
 
     /// Distinct tokens of the type number `kind` to which two clusters may grow by merging.

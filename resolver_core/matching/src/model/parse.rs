@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::levels::levels_at;
 use super::reader::Section;
+use super::trained::trained;
 use super::{BlockingRule, Extra, ExtraKind, Frequencies, Generic, MOST_LEVELS, Model, Part, WEIGHT_LIMIT, Weight};
 use crate::error::{CoreError, CoreResult};
 use crate::normalize::fold;
@@ -97,13 +98,7 @@ fn frequencies(mut section: Section, calibration: Calibration) -> CoreResult<Fre
     if baseline <= 0.0 || default <= 0.0 {
         return section.refuse("baseline", "baseline and default must be positive");
     }
-    let correction = |count: f64| {
-        let bound = f64::from(limit);
-        // The clamp keeps the value well inside i32, so the conversion only drops the zero fraction.
-        #[allow(clippy::cast_possible_truncation)]
-        let millibits = libm::floor((1000.0 * libm::log2(baseline / count)) + 0.5).clamp(-bound, bound) as i32;
-        calibration.scaled(i64::from(millibits))
-    };
+    let correction = |count: f64| calibration.scaled(i64::from(Frequencies::millibits(baseline, count, limit)));
     let mut counts = section.section("per_million")?;
     let mut weights = FxHashMap::default();
     for name in counts.names() {
@@ -211,6 +206,9 @@ impl Model {
         let household_prior =
             if prior.has("household") { Some(calibration.prior(prior.integer("household", -LIMIT, LIMIT)?)) } else { None };
         let (weights, extras) = weights(&mut root, household_prior.is_some(), calibration)?;
+        let names: Vec<String> =
+            COMPARISONS.into_iter().chain(extras.iter().map(|extra| extra.name.as_str())).map(str::to_owned).collect();
+        let shares = trained(&mut root, &names)?;
 
         let model = Self {
             version,
@@ -233,6 +231,7 @@ impl Model {
             weights,
             given_frequency: frequencies(frequency.section("given_name")?, calibration)?,
             family_frequency: frequencies(frequency.section("family_name")?, calibration)?,
+            shares,
         };
         if model.review > model.link {
             return thresholds.refuse("review", "above link");

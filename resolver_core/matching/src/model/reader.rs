@@ -109,6 +109,17 @@ impl Section {
         }
     }
 
+    /// A list of finite numbers.
+    pub(crate) fn reals(&mut self, name: &str) -> CoreResult<Vec<f64>> {
+        let Value::Array(items) = self.take(name)? else { return self.refuse(name, "not a list") };
+        let numbers = items.into_iter().map(|item| match item {
+            Value::Float(number) if number.is_finite() => Ok(number),
+            Value::Integer(number) if i32::try_from(number).is_ok() => Ok(f64::from(i32::try_from(number).unwrap_or(0))),
+            _ => self.refuse(name, "not a list of numbers"),
+        });
+        numbers.collect()
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         self.table.keys().cloned().collect()
     }

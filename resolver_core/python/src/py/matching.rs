@@ -24,7 +24,7 @@ type MatchColumns<'py> = (Vec<i64>, Vec<i64>, Vec<(i64, i64)>, Vec<RelationRow>,
 /// An immutable batch of prepared records; record i is row i of every column.
 #[pyclass(frozen, module = "goldthread._core")]
 pub(crate) struct Records {
-    batch: Batch,
+    pub(crate) batch: Batch,
 }
 
 #[pymethods]

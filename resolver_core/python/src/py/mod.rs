@@ -7,12 +7,18 @@ mod errors;
 mod matching;
 mod model;
 mod strings;
+mod training;
 
 use goldthread_matching::words::{ATTRIBUTES, COMPARISONS};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::panics::report_panics_by_place;
+
+/// Level names of the comparisons that every model has, `missing` first.
+fn standard_levels() -> Vec<Vec<&'static str>> {
+    (0..COMPARISONS.len()).map(|comparison| goldthread_matching::levels_at(comparison).to_vec()).collect()
+}
 
 #[pymodule]
 #[pyo3(name = "_core")]
@@ -23,9 +29,11 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("NORMALIZER_VERSION", goldthread_matching::NORMALIZER_VERSION)?;
     module.add("ATTRIBUTES", PyTuple::new(py, ATTRIBUTES)?)?;
     module.add("COMPARISONS", PyTuple::new(py, COMPARISONS)?)?;
+    module.add("LEVELS", PyTuple::new(py, standard_levels())?)?;
     errors::register(module)?;
     module.add_class::<model::Model>()?;
     module.add_class::<matching::Records>()?;
+    module.add_class::<training::Estimates>()?;
     module.add_function(wrap_pyfunction!(digests::normalize_attributes, module)?)?;
     module.add_function(wrap_pyfunction!(digests::normalize_extras, module)?)?;
     module.add_function(wrap_pyfunction!(digests::normalize_identifiers, module)?)?;
@@ -42,6 +50,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(matching::count_candidates, module)?)?;
     module.add_function(wrap_pyfunction!(matching::count_pairs, module)?)?;
     module.add_function(wrap_pyfunction!(matching::candidate_pairs, module)?)?;
+    module.add_function(wrap_pyfunction!(training::train, module)?)?;
     module.add_function(wrap_pyfunction!(strings::levenshtein, module)?)?;
     module.add_function(wrap_pyfunction!(strings::osa, module)?)?;
     module.add_function(wrap_pyfunction!(strings::jaro_winkler, module)?)?;

@@ -1,0 +1,137 @@
+//! Calibration: a logistic curve through votes of third records, or through labels (docs/training.md section 5).
+
+/// Ridges of the fit: how firmly the start of slope and intercept is held. A fixed slope is the start's.
+const SLOPE_RIDGE: f64 = 20.0;
+const FIXED_SLOPE: f64 = 1e15;
+const INTERCEPT_RIDGE: f64 = 2.0;
+/// Scores beyond these many bits say no more about the curve.
+const LEAST_BITS: f64 = -8.0;
+const MOST_BITS: f64 = 12.0;
+/// Slopes that are believed.
+const LEAST_SLOPE: f64 = 0.4;
+const MOST_SLOPE: f64 = 1.5;
+const MOST_STEPS: usize = 50;
+
+/// A score in bits, and whether the pair is one person.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Judged {
+    pub(super) bits: f64,
+    pub(super) same: bool,
+}
+
+/// Calibrated bits = slope · bits + intercept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Line {
+    pub(super) slope: f64,
+    pub(super) intercept: f64,
+}
+
+impl Line {
+    /// What an uncalibrated model has.
+    pub(super) const PLAIN: Self = Self { slope: 1.0, intercept: 0.0 };
+
+    /// Calibrated bits.
+    pub(super) fn at(self, bits: f64) -> f64 {
+        self.slope * bits + self.intercept
+    }
+}
+
+/// Probability of so many bits.
+pub(super) fn probability(bits: f64) -> f64 {
+    1.0 / (1.0 + libm::exp2(-bits.clamp(-200.0, 200.0)))
+}
+
+/// The curve through labels, held towards `start` by the ridges. O(pairs).
+pub(super) fn fit(judged: &[Judged], start: Line) -> Line {
+    fitted(judged, start, SLOPE_RIDGE)
+}
+
+/// The curve through votes. Votes are surer of themselves where scores are high or low, which steepens it: the slope goes only half the way from one
+/// to where they draw it, and the intercept follows. O(pairs).
+pub(super) fn fit_votes(judged: &[Judged]) -> Line {
+    let drawn = fitted(judged, Line::PLAIN, SLOPE_RIDGE);
+    let start = Line { slope: f64::midpoint(1.0, drawn.slope), intercept: 0.0 };
+    if judged.is_empty() { Line::PLAIN } else { fitted(judged, start, FIXED_SLOPE) }
+}
+
+/// The curve of greatest likelihood, held towards `start` (Platt 1999): Newton's method. `start` itself without any pair.
+fn fitted(judged: &[Judged], start: Line, slope_ridge: f64) -> Line {
+    let ln2 = core::f64::consts::LN_2;
+    let mut line = start;
+    for _ in 0..MOST_STEPS {
+        let (mut slope, mut intercept) =
+            (-slope_ridge * (line.slope - start.slope), -INTERCEPT_RIDGE * (line.intercept - start.intercept));
+        let (mut ss, mut si, mut ii) = (slope_ridge, 0.0, INTERCEPT_RIDGE);
+        for one in judged {
+            let bits = one.bits.clamp(LEAST_BITS, MOST_BITS);
+            let p = probability(line.at(bits));
+            let error = (if one.same { 1.0 } else { 0.0 } - p) * ln2;
+            slope += error * bits;
+            intercept += error;
+            let curvature = p * (1.0 - p) * ln2 * ln2;
+            ss += curvature * bits * bits;
+            si += curvature * bits;
+            ii += curvature;
+        }
+        // Positive definite: both ridges are positive.
+        let determinant = ss * ii - si * si;
+        let step = ((ii * slope - si * intercept) / determinant, (ss * intercept - si * slope) / determinant);
+        // A step of more than this is the start of an oscillation far from the optimum.
+        line.slope += step.0.clamp(-0.5, 0.5);
+        line.intercept += step.1.clamp(-4.0, 4.0);
+        if step.0.abs().max(step.1.abs()) < 1e-6 {
+            break;
+        }
+    }
+    Line { slope: line.slope.clamp(LEAST_SLOPE, MOST_SLOPE), intercept: line.intercept }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::Draw;
+    use super::*;
+
+    /// Pairs whose scores claim `claimed` but are right as often as `line` says.
+    fn judged(count: usize, line: Line) -> Vec<Judged> {
+        let mut draw = Draw::new(11);
+        let mut unit = move || f64::from(u32::try_from(draw.below(1 << 30)).expect("small")) / f64::from(1 << 30);
+        (0..count)
+            .map(|_| {
+                let bits = 14.0 * unit() - 6.0;
+                Judged { bits, same: unit() < probability(line.at(bits)) }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_curve_behind_the_pairs_is_found() {
+        for truth in [Line { slope: 0.7, intercept: 1.0 }, Line { slope: 1.2, intercept: -1.5 }] {
+            let found = fit(&judged(20_000, truth), Line::PLAIN);
+            assert!((found.slope - truth.slope).abs() < 0.03, "{found:?}");
+            assert!((found.intercept - truth.intercept).abs() < 0.1, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn votes_move_the_slope_half_the_way() {
+        let truth = Line { slope: 0.6, intercept: 1.0 };
+        let found = fit_votes(&judged(20_000, truth));
+        assert!((found.slope - 0.8).abs() < 0.02 && found.intercept > 1.0, "{found:?}");
+        assert_eq!(fit_votes(&[]), Line::PLAIN);
+    }
+
+    #[test]
+    fn few_pairs_move_it_little_and_none_not_at_all() {
+        assert_eq!(fit(&[], Line::PLAIN), Line::PLAIN);
+        let found = fit(&[Judged { bits: 3.0, same: false }], Line::PLAIN);
+        assert!((found.slope - 1.0).abs() < 0.2 && found.intercept.abs() < 0.5, "{found:?}");
+        let start = Line { slope: 0.8, intercept: 0.5 };
+        assert_eq!(fit(&[], start), start);
+    }
+
+    #[test]
+    fn slopes_stay_within_reason() {
+        let wrong: Vec<Judged> = (0..1000).map(|_| Judged { bits: 8.0, same: false }).collect();
+        assert!(fit(&wrong, Line::PLAIN).slope >= LEAST_SLOPE);
+    }
+}

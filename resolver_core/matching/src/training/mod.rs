@@ -1,0 +1,211 @@
+//! Training without labels: a model for a batch of records, estimated from them alone (docs/training.md).
+//!
+//! Three hypotheses for every pair: one person, two people of one household, strangers. Their shares and the shares of every level among
+//! them are estimated from counts of level patterns; what the scores then claim is held against third records, or against labels if there
+//! are any. The result depends on the set of records, the blueprint and the seed: neither row order nor the number of threads matters.
+
+mod calibrate;
+mod candidates;
+mod curves;
+mod estimate;
+mod judge;
+mod learn;
+mod limits;
+mod names;
+mod passes;
+mod sample;
+mod start;
+mod tally;
+mod votes;
+
+use self::candidates::{Candidates, FIRST_RULE, Passes, Probes};
+pub use self::curves::{ReliabilityBin, WeightBin};
+use self::estimate::{Estimate, Evidence, Ratios, estimate, real, support};
+use self::judge::judge;
+use self::learn::{holder_pairs, learn, priors};
+pub use self::passes::PassReport;
+use self::sample::random_pairs;
+use self::tally::Finds;
+use crate::engine::generic_tokens;
+use crate::error::{CoreError, CoreResult};
+use crate::model::{Model, NameCounts, Shares, Weight};
+use crate::record::Records;
+use crate::score::Scorer;
+use crate::words::IDENTIFIER_TYPES;
+
+/// Records whose candidates are looked at; more are sampled.
+const MOST_PROBES: usize = 30_000;
+/// Random pairs that show how often strangers agree.
+const RANDOM_PAIRS: usize = 400_000;
+/// What somebody knows of pairs of rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Labels<'a> {
+    /// Left rows of judged pairs.
+    pub left: &'a [i64],
+    /// Right rows.
+    pub right: &'a [i64],
+    /// Whether they are one person.
+    pub same: &'a [bool],
+    /// The person of each row, a negative number where unknown; or nothing.
+    pub persons: &'a [i64],
+}
+
+/// What a training is told beside records and blueprint.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TrainingOptions<'a> {
+    /// Of every draw.
+    pub seed: u64,
+    /// Number of records the priors shall speak of; that of the batch if absent.
+    pub population: Option<u64>,
+    /// Tokens that are generic whoever carries them.
+    pub closed: &'a [&'a [u8]],
+    /// Judged pairs, if there are any.
+    pub labels: Labels<'a>,
+}
+
+/// What was learned of one comparison.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Learnt {
+    /// Shares of its levels; empty where no candidate has it on both sides.
+    pub shares: Shares,
+    /// Uncalibrated weights of its levels, `missing` first.
+    pub weights: Vec<Weight>,
+}
+
+/// A trained model and what it was learned from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Training {
+    /// Records of the batch.
+    pub records: usize,
+    /// Number of records the priors speak of.
+    pub population: u64,
+    /// Records whose candidates were looked at.
+    pub probes: usize,
+    /// Candidate pairs of the batch; an estimate where records were sampled.
+    pub candidates: f64,
+    /// Distinct patterns among them.
+    pub patterns: usize,
+    /// Rounds of the estimation, and whether it settled.
+    pub rounds: usize,
+    /// Whether the estimation settled before its last round.
+    pub settled: bool,
+    /// Expected pairs of one person, and of one household, in the batch.
+    pub matches: f64,
+    /// Expected pairs of two people of one household.
+    pub households: f64,
+    /// Uncalibrated priors for the population, in millibits.
+    pub stranger_prior: i32,
+    /// The same against households.
+    pub household_prior: i32,
+    /// By comparison.
+    pub comparisons: Vec<Learnt>,
+    /// Frequencies of given names.
+    pub given_names: NameCounts,
+    /// Frequencies of family names.
+    pub family_names: NameCounts,
+    /// Identifier limits by type.
+    pub limits: [usize; IDENTIFIER_TYPES.len()],
+    /// Slope of the calibration in thousandths, intercept in millibits.
+    pub calibration: (i32, i32),
+    /// Pairs that third records voted on, and pairs that labels judged.
+    pub judged: (usize, usize),
+    /// Positions of the blueprint's rules that the model keeps.
+    pub rules: Vec<usize>,
+    /// What each pass found.
+    pub passes: Vec<PassReport>,
+    /// Candidates by calibrated score.
+    pub weights: Vec<WeightBin>,
+    /// Probabilities against what labels say, or votes if there are none.
+    pub reliability: Vec<ReliabilityBin>,
+}
+
+/// One estimation and what it says of the pairs it saw.
+struct Estimated {
+    estimate: Estimate,
+    finds: Vec<(Passes, Finds)>,
+    /// Pairs by comparison and level that say something of its weight.
+    support: Vec<Vec<f64>>,
+    /// Distinct patterns of candidates, and pairs that have them.
+    patterns: usize,
+    pairs: f64,
+}
+
+/// Trains a model on a batch, beginning with a blueprint: its comparisons, extras, blocking rules, limits of blocks and tokens, and what it
+/// was trained to itself. Memory: the blocks and patterns of the records looked at, which are bounded, and a few numbers to a record.
+/// O(records · rules + records · log records) and the candidates of the records looked at.
+///
+/// # Errors
+/// `Input` for no records, closed tokens that are not 32 bytes, and labels of rows outside the batch.
+pub fn train(records: &Records, blueprint: &Model, options: &TrainingOptions<'_>) -> CoreResult<Training> {
+    if records.is_empty() {
+        return Err(CoreError::input("records", "none to learn from"));
+    }
+    let generic = generic_tokens(records, blueprint, options.closed)?;
+    let slots = records.slots().without(&generic);
+    let plain = Scorer::new(records, &slots, blueprint);
+    let probes = Probes::new(records, options.seed, MOST_PROBES);
+    let rules: Vec<usize> = (0..blueprint.rules().len()).collect();
+    let candidates = Candidates::new(records, &slots, blueprint, &rules, &probes);
+    let starts = start::starts(blueprint);
+    let random = tally::pairs(&plain, &random_pairs(records, options.seed, RANDOM_PAIRS));
+    let pairs = real(records.len() as u64) * (real(records.len() as u64) - 1.0) / 2.0;
+    let estimated = |distrusted| {
+        let seen = tally::candidates(&plain, &candidates, &probes, distrusted);
+        let patterns = tally::patterns(&seen);
+        let evidence = Evidence {
+            candidates: &patterns,
+            worth: probes.worth,
+            random: &random,
+            pairs,
+            holder_pairs: holder_pairs(&slots, records.len()),
+        };
+        let estimate = estimate(&evidence, &starts);
+        Estimated {
+            finds: tally::finds(&seen, &Ratios::of(&estimate)),
+            support: support(&evidence, &estimate, &starts),
+            patterns: patterns.len(),
+            pairs: patterns.iter().map(|pattern| real(pattern.pairs)).sum(),
+            estimate,
+        }
+    };
+    let passes = FIRST_RULE + blueprint.rules().len();
+    let first = estimated(0);
+    let distrusted = passes::distrusted(&first.finds, passes);
+    let found = if distrusted == 0 { first } else { estimated(distrusted) };
+
+    let needed = passes::needed(&found.finds, blueprint.rules().len());
+    let relatives = names::relatives(&plain, &candidates, &probes, &Ratios::of(&found.estimate));
+    let learned = learn(records, &starts, &found, &relatives, probes.worth);
+    let model = blueprint.relearned(&learned.with(priors(&found.estimate, records.len(), records.len() as u64)));
+    let scorer = Scorer::new(records, &slots, &model);
+    let judgement = judge(&scorer, &candidates, &probes, &learned.expected, &needed, options)?;
+    let population = options.population.unwrap_or(records.len() as u64);
+    let (stranger_prior, household_prior) = priors(&found.estimate, records.len(), population);
+    let own = limits::limits(&slots, &judgement.linked, probes.once(), blueprint.limits());
+    Ok(Training {
+        records: records.len(),
+        population,
+        probes: probes.rows.len(),
+        candidates: found.pairs * probes.worth,
+        patterns: found.patterns,
+        rounds: found.estimate.rounds,
+        settled: found.estimate.settled,
+        matches: found.estimate.matches * pairs,
+        households: found.estimate.households * pairs,
+        stranger_prior,
+        household_prior,
+        comparisons: learned.comparisons,
+        given_names: learned.given_names,
+        family_names: learned.family_names,
+        limits: own,
+        calibration: (judgement.slope, judgement.intercept),
+        judged: (judgement.votes, judgement.labels),
+        passes: passes::reports(&found.finds, blueprint, distrusted, &needed, probes.worth),
+        rules: needed,
+        weights: judgement.histogram,
+        reliability: judgement.reliability,
+    })
+}
+
+#[cfg(test)]
+mod tests;

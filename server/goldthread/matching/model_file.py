@@ -1,0 +1,173 @@
+"""Writes match model files: TOML with fixed order and fixed number formats, so that equal models are equal bytes.
+
+A *blueprint* is what is not learned: thresholds, partition, blocking, key states, limits, and whatever further sections the core reads. Any
+model file can be one; its weights are then left aside, and what it was trained to (`[training.shares]`) is where the next training begins.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from goldthread import _core
+from goldthread.domain.errors import ModelFileError
+
+__all__ = ["Blueprint", "LevelShares", "LevelWeights", "NameFrequencies", "extra_name", "model_text"]
+
+LevelWeights = Sequence[tuple[int, int]]
+"""`(stranger, household)` of each level after `missing`."""
+
+LevelShares = tuple[Sequence[float], Sequence[float], Sequence[float]]
+"""Shares of each level after `missing` among pairs of one person, of one household, and of strangers."""
+
+NameFrequencies = tuple[float, float, int, Sequence[tuple[str, float]]]
+"""Baseline, default, limit and listed names."""
+
+_LEARNED = frozenset(
+    {"version", "calibrated", "description", "prior", "calibration", "comparisons", "frequency", "extra", "training"}
+)
+_NO_FREQUENCIES: NameFrequencies = (1000.0, 1000.0, 0, ())
+_UNPLAIN = re.compile(r"[^a-z0-9]+")
+_EXTRA_LEVELS = ("exact", "near", "different")
+
+
+def extra_name(column: str) -> str:
+    """The name under which a model compares a column beyond the flat row format: what core and model file allow, and no comparison's own."""
+    plain = _UNPLAIN.sub("_", column.lower()).strip("_")[:60]
+    return f"x_{plain}" if not plain[:1].isalpha() or plain in _core.COMPARISONS else plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blueprint:
+    """What a model has beside what is learned.
+
+    `sections` are tables of scalars in file order, `rules` the blocking rules, `shares` what an earlier training found, by comparison;
+    `extras` are pairs of a name and its kind, `person` or `household`.
+    """
+
+    sections: Mapping[str, Mapping[str, Any]]
+    rules: Sequence[Mapping[str, Any]]
+    extras: tuple[tuple[str, str], ...] = ()
+    shares: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def read(cls, text: str, *, extras: Sequence[tuple[str, str]] = ()) -> Self:
+        """The blueprint in a text; `extras` stand beside those of the text. Raises `ModelFileError`."""
+        try:
+            content = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ModelFileError("the blueprint is not readable as TOML", metadata={"key": str(error)}) from None
+        sections = {name: dict(value) for name, value in content.items() if name not in _LEARNED}
+        own = tuple((str(extra["name"]), str(extra["kind"])) for extra in content.get("extra", ()))
+        known = {name for name, _ in own}
+        return cls(
+            sections=sections,
+            rules=tuple(sections.get("blocking", {}).pop("rules", ())),
+            extras=own + tuple((name, kind) for name, kind in extras if name not in known),
+            shares=content.get("training", {}).get("shares", {}),
+        )
+
+    def draft(self) -> str:
+        """A model of this blueprint that has learned nothing: every weight is zero."""
+        return model_text(
+            self,
+            head={"version": "blueprint", "calibrated": False, "description": "Nothing is learned yet."},
+            priors=(0, 0, 1),
+            weights=[[(0, 0)] * len(levels) for _, levels in self.levels()],
+        )
+
+    def levels(self) -> list[tuple[str, Sequence[str]]]:
+        """Comparisons and their levels without `missing`: those that every model has, then the extras."""
+        named = [(name, levels[1:]) for name, levels in zip(_core.COMPARISONS, _core.LEVELS, strict=True)]
+        return [*named, *((name, _EXTRA_LEVELS) for name, _ in self.extras)]
+
+
+def model_text(
+    blueprint: Blueprint,
+    *,
+    head: Mapping[str, str | bool],
+    priors: tuple[int, int, int],
+    weights: Sequence[LevelWeights],
+    calibration: tuple[int, int] | None = None,
+    frequencies: tuple[NameFrequencies, NameFrequencies] = (_NO_FREQUENCIES, _NO_FREQUENCIES),
+    training: Mapping[str, str | int | float] | None = None,
+    shares: Mapping[str, LevelShares] | None = None,
+) -> str:
+    """A model file. `priors` are stranger, household and population; `weights` follow `Blueprint.levels`.
+
+    Without `shares` those of the blueprint are written again.
+    """
+    stranger, household, population = priors
+    lines = [*_pairs(head), ""]
+    lines += _section("prior", {"stranger": stranger, "household": household, "population": population})
+    if calibration is not None:
+        lines += _section("calibration", {"slope": calibration[0], "intercept": calibration[1]})
+    for name, section in blueprint.sections.items():
+        lines += _section(name, section if name != "blocking" or blueprint.rules else {**section, "rules": []})
+        if name == "blocking":
+            for rule in blueprint.rules:
+                lines += ["[[blocking.rules]]", *_pairs(rule), ""]
+    lines += _weights(blueprint, weights)
+    for name, (baseline, default, limit, listed) in zip(("given_name", "family_name"), frequencies, strict=True):
+        lines += _section(f"frequency.{name}", {"baseline": baseline, "default": default, "limit": limit})
+        lines += _section(f"frequency.{name}.per_million", dict(listed))
+    if training is not None:
+        lines += _section("training", training)
+    for name, stated in (blueprint.shares if shares is None else _stated(shares)).items():
+        lines += _section(f"training.shares.{name}", stated)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _weights(blueprint: Blueprint, weights: Sequence[LevelWeights]) -> list[str]:
+    lines: list[str] = []
+    extras = dict(blueprint.extras)
+    for (name, levels), row in zip(blueprint.levels(), weights, strict=True):
+        texts = {level: f"[{against}, {rival}]" for level, (against, rival) in zip(levels, row, strict=True)}
+        if name in extras:
+            inline = ", ".join(f"{level} = {text}" for level, text in texts.items())
+            lines += ["[[extra]]", *_pairs({"name": name, "kind": extras[name]}), f"levels = {{ {inline} }}", ""]
+        else:
+            lines += [f"[comparisons.{name}]", *(f"{level} = {text}" for level, text in texts.items()), ""]
+    return lines
+
+
+def _stated(shares: Mapping[str, LevelShares]) -> dict[str, dict[str, list[float]]]:
+    """Shares as a model file states them: six digits."""
+    classes = ("same", "household", "strangers")
+    return {
+        name: {key: [float(f"{share:.6g}") for share in row] for key, row in zip(classes, rows, strict=True)}
+        for name, rows in shares.items()
+    }
+
+
+def _section(name: str, values: Mapping[str, Any]) -> list[str]:
+    return [f"[{name}]", *_pairs(values), ""]
+
+
+def _pairs(values: Mapping[str, Any]) -> list[str]:
+    return [f"{_key(key)} = {_value(value)}" for key, value in values.items()]
+
+
+def _key(key: str) -> str:
+    return key if key.isascii() and key.replace("_", "a").replace("-", "a").isalnum() else json.dumps(key)
+
+
+def _value(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return json.dumps(value, ensure_ascii=False)
+        case int():
+            return str(value)
+        case float():
+            # TOML wants a fraction or an exponent in every float, which is what repr gives.
+            return repr(value)
+        case list() | tuple():
+            return "[" + ", ".join(_value(item) for item in value) + "]"
+        case _:
+            raise TypeError(f"{type(value).__name__} has no place in a model file")

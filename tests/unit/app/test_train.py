@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fixtures.written_people import written_people
+from goldthread import _core
+from goldthread.app.settings import Settings
+from goldthread.app.train import TrainFiles, command, train_files
+from goldthread.domain.errors import ModelFileError, SettingsError
+from goldthread.files import write_table
+
+PEOPLE = written_people(21, homes=60)
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MASTER_KEY", "MASTER_KEY_FILE", "MODEL", "REGION"):
+        monkeypatch.delenv(f"GOLDTHREAD_{name}", raising=False)
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    path = tmp_path / "people.csv"
+    write_table(path, PEOPLE)
+    return path
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def test_a_model_and_a_report_are_written(people: Path, tmp_path: Path) -> None:
+    out, report = tmp_path / "model.toml", tmp_path / "report.html"
+    result = run(people, "--out", out, "--report", report, "--name", "people", "--seed", "3", "--population", "5000")
+    assert result.exit_code == 0, result.output
+    model = _core.Model.parse(out.read_text(encoding="utf-8"))
+    assert model.version.startswith("people-")
+    assert model.population == 5000
+    assert 'provenance = "people.csv"' in out.read_text(encoding="utf-8")
+    for line in (
+        "records  ",
+        "estimated  ",
+        "calibration slope",
+        "votes of third records",
+        f"model       {model.version}",
+    ):
+        assert line in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.toml", "people.csv", "report.html"]
+
+
+class _Page(HTMLParser):
+    """Tags that are open, those that were seen, and what is fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        self.fetched += [value or "" for name, value in attributes if name in {"src", "href", "xlink:href"}]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_report_is_complete_in_itself_and_names_nobody(people: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    training = train_files(TrainFiles(tables=[people], out=tmp_path / "m.toml", report=report), settings=Settings())
+    text = report.read_text(encoding="utf-8")
+    page = _Page()
+    page.feed(text)
+    assert page.open == []
+    assert page.fetched == []
+    assert "script" not in page.seen
+    assert not re.search(r"url\(|@import|https?:", text)
+    assert page.seen.count("svg") > 20
+    for title in ("Histogram of match weights", "Calibration curve", "Estimated precision and recall", "birth_date"):
+        assert title in text
+    for name in (*filter(None, PEOPLE["first_name"]), *filter(None, PEOPLE["last_name"])):
+        assert not re.search(rf"\b{name}\b", text)
+    assert all(found.name in text for found in training.passes)
+
+
+def test_a_file_that_says_nothing_still_has_a_report(tmp_path: Path) -> None:
+    path, report = tmp_path / "one.csv", tmp_path / "r.html"
+    write_table(path, {"first_name": ["Ann"], "last_name": ["Lee"]})
+    result = run(path, "--out", tmp_path / "m.toml", "--report", report)
+    assert result.exit_code == 0, result.output
+    assert "No candidates." in report.read_text(encoding="utf-8")
+
+
+def test_several_files_are_taken_together(people: Path, tmp_path: Path) -> None:
+    half = len(PEOPLE["id"]) // 2
+    parts = tmp_path / "a.csv", tmp_path / "b.parquet"
+    write_table(parts[0], {name: column[:half] for name, column in PEOPLE.items()})
+    write_table(parts[1], {name: column[half:] for name, column in PEOPLE.items() if name != "email"})
+    whole = train_files(TrainFiles(tables=[people], out=tmp_path / "m.toml"), settings=Settings())
+    both = train_files(TrainFiles(tables=parts, out=tmp_path / "n.toml"), settings=Settings())
+    assert half < both.records <= whole.records
+    assert 'provenance = "a.csv, b.parquet"' in both.model_text
+
+
+def test_labels_truth_and_extras(people: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    write_table(labels, {"id_left": ["r0", "r1"], "id_right": ["r5", "r9"], "same": ["0", "yes"]})
+    result = run(people, "--out", tmp_path / "m.toml", "--labels", labels, "--person-column", "colour")
+    assert result.exit_code == 0, result.output
+    assert "from 2 labels" in result.stderr
+    assert _core.Model.parse((tmp_path / "m.toml").read_text(encoding="utf-8")).extras == [("colour", "person")]
+    result = run(people, "--out", tmp_path / "m.toml", "--truth", "truth", "--household-column", "colour")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"from [\d,]{2,} labels", result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "key"),
+    [
+        ({"id_left": ["r0"], "id_right": ["r1"]}, [], "labels"),
+        ({"id_left": ["r0"], "id_right": ["nobody"], "same": ["1"]}, [], "labels"),
+        ({"id_left": ["r0"], "id_right": ["r1"], "same": ["perhaps"]}, [], "labels"),
+        ({"id_left": ["r0"], "id_right": ["r1"], "same": ["1"]}, ["--id", "number"], "id"),
+        (None, ["--truth", "who"], "truth"),
+        (None, ["--person-column", "shoe"], "person-column"),
+        (None, ["--person-column", "colour", "--household-column", "colour"], "household-column"),
+    ],
+)
+def test_options_that_do_not_fit_are_named(
+    people: Path, tmp_path: Path, table: dict[str, list[str]] | None, options: list[str], key: str
+) -> None:
+    if table is not None:
+        write_table(tmp_path / "labels.csv", table)
+        options = [*options, "--labels", str(tmp_path / "labels.csv")]
+    result = run(people, "--out", tmp_path / "m.toml", *options)
+    assert isinstance(result.exception, SettingsError), result.output
+    assert result.exception.metadata["key"] == key
+    assert not (tmp_path / "m.toml").exists()
+
+
+def test_outputs_are_files_of_their_own(people: Path, tmp_path: Path) -> None:
+    for options in (["--out", people], ["--out", tmp_path / "m.toml", "--report", tmp_path / "m.toml"]):
+        result = run(people, *options)
+        assert isinstance(result.exception, SettingsError)
+
+
+def test_a_blueprint_that_is_no_model_is_refused(people: Path, tmp_path: Path) -> None:
+    blueprint = tmp_path / "blueprint.toml"
+    blueprint.write_text("[thresholds]\nlink = 1\n", encoding="utf-8")
+    result = run(people, "--out", tmp_path / "m.toml", "--blueprint", blueprint)
+    assert isinstance(result.exception, ModelFileError)
+
+
+def test_a_file_without_claims_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "shoes.csv"
+    write_table(path, {"size": ["42"], "price": ["10"]})
+    result = run(path, "--out", tmp_path / "m.toml")
+    assert isinstance(result.exception, SettingsError)
+    assert result.exception.metadata["key"] == "mapping"

@@ -1,0 +1,350 @@
+"""Training in Python: what the model file says, what may start it, and what a second implementation of the estimation finds."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from math import log2
+
+import pytest
+
+from fixtures.written_people import written_people
+from goldthread import _core
+from goldthread.domain.errors import ModelFileError, SettingsError
+from goldthread.files import Mapping as ColumnMapping
+from goldthread.flows.match import batch_keys, claims_of
+from goldthread.flows.train import train_columns
+from goldthread.matching.batch import BatchEngine
+from goldthread.matching.model_file import Blueprint, extra_name
+from goldthread.matching.training import Training, default_blueprint, train
+
+LARGE = written_people(11, homes=150)
+SMALL = written_people(12, homes=60)
+OFTEN = written_people(13, homes=50, persons=2, copies=5)
+Table = Mapping[str, Sequence[str | None]]
+
+
+def trained(table: Table, **options: object) -> Training:
+    columns = ColumnMapping.automatic(table).table(table)
+    columns.pop("truth")
+    return train_columns(columns, keys=batch_keys(), region="US", **options)  # type: ignore[arg-type]
+
+
+def engine_of(table: Table, model: str) -> BatchEngine:
+    columns = ColumnMapping.automatic(table).table(table)
+    columns.pop("truth")
+    engine = BatchEngine(model_text=model, keys=batch_keys(), region="US")
+    engine.add(claims_of(columns, rows=len(table["id"]), default_source="file"))
+    return engine
+
+
+@pytest.fixture(scope="module")
+def training() -> Training:
+    return trained(LARGE)
+
+
+def test_the_model_tells_where_it_comes_from(training: Training) -> None:
+    content = tomllib.loads(training.model_text)
+    assert content["version"] == training.version
+    assert content["calibrated"] is True
+    assert content["prior"]["population"] == training.records
+    assert content["training"]["seed"] == 1
+    assert content["training"]["records"] == training.records
+    assert content["training"]["normalizer"] == _core.NORMALIZER_VERSION
+    assert set(content["training"]["shares"]) == {found.name for found in training.comparisons if found.levels}
+    model = _core.Model.parse(training.model_text)
+    assert (model.version, model.calibrated, model.population) == (training.version, True, training.records)
+    rules = {rule["name"] for rule in content["blocking"]["rules"]}
+    assert {found.name for found in training.passes if found.kept} - set(_core.COMPARISONS[:8]) <= rules
+
+
+def test_the_model_holds_no_name_that_few_have(training: Training) -> None:
+    listed = tomllib.loads(training.model_text)["frequency"]
+    names = [name for name in SMALL["first_name"] + LARGE["first_name"] if name]
+    for table in ("given_name", "family_name"):
+        assert listed[table]["per_million"]
+    rare = {name for name in names if LARGE["first_name"].count(name) < 20}
+    assert rare
+    assert not rare & set(listed["given_name"]["per_million"])
+
+
+def test_equal_records_give_an_equal_model_whatever_their_order(training: Training) -> None:
+    turned = {name: list(reversed(column)) for name, column in LARGE.items()}
+    assert trained(turned).model_text == training.model_text
+    assert trained(LARGE, seed=2).version != training.version
+
+
+def test_it_matches_what_it_was_trained_on(training: Training) -> None:
+    engine = engine_of(LARGE, training.model_text)
+    clusters = engine.resolve().clusters
+    linked = {(a, b) for a, b in pairs(clusters) if clusters[a] == clusters[b] is not None}
+    true = {(a, b) for a, b in pairs(LARGE["truth"]) if LARGE["truth"][a] == LARGE["truth"][b]}
+    assert len(linked & true) / len(linked) > 0.97
+    assert len(linked & true) / len(true) > 0.8
+
+
+def pairs(column: Sequence[object]) -> list[tuple[int, int]]:
+    return [(a, b) for b in range(len(column)) for a in range(b)]
+
+
+def test_a_trained_model_is_a_blueprint(training: Training) -> None:
+    again = trained(SMALL, blueprint=training.model_text)
+    plain = trained(SMALL)
+    assert again.model_text != plain.model_text
+    stated = tomllib.loads(again.model_text)
+    assert stated["thresholds"] == tomllib.loads(training.model_text)["thresholds"]
+    assert Blueprint.read(training.model_text).shares.keys() == {c.name for c in training.comparisons if c.levels}
+
+
+def test_a_pass_made_mostly_of_households_is_told(training: Training) -> None:
+    distrusted = {found.name for found in training.passes if found.distrusted}
+    assert "street" in distrusted
+    assert not distrusted & {"email", "birth", "names"}
+    for found in training.passes:
+        assert found.distrusted == (found.households > found.matches and found.households + found.matches >= 50)
+
+
+def test_extras_join_and_weigh(training: Training) -> None:
+    with_colour = trained(LARGE, extras={"colour": ("person", LARGE["colour"])})
+    assert training.comparisons[-1].name == "place"
+    colour = with_colour.comparisons[-1]
+    exact, _, different = colour.levels
+    assert colour.name == "colour"
+    assert exact.stranger_weight > 1000 > different.stranger_weight
+    assert exact.household_weight == 0
+    assert _core.Model.parse(with_colour.model_text).extras == [("colour", "person")]
+
+
+@pytest.mark.parametrize(
+    ("column", "name"),
+    [("Eye Colour", "eye_colour"), ("place", "x_place"), ("2nd", "x_2nd"), ("é", "x_"), ("a" * 99, "a" * 60)],
+)
+def test_extras_have_names_that_a_model_allows(column: str, name: str) -> None:
+    assert extra_name(column) == name
+    model = _core.Model.parse(Blueprint.read(default_blueprint(), extras=[(name, "person")]).draft())
+    assert model.extras == [(name, "person")]
+
+
+def test_labels_are_told_from_votes(training: Training) -> None:
+    told = trained(LARGE, truth=LARGE["truth"])
+    assert training.labels == 0 < training.votes
+    assert told.labels > 100
+    judged = trained(LARGE, labels=[(0, 1, True), (0, 5, False), (3, 3, True)])
+    assert judged.labels == 2
+
+
+def test_a_level_that_no_pair_shows_weighs_what_it_would_without_the_file(training: Training) -> None:
+    street = next(found for found in training.comparisons if found.name == "street")
+    weights = {level.name: level.stranger_weight for level in street.levels}
+    assert weights["different_none"] < -2000
+    assert weights["near_none"] > 2000
+    given = {level.name: level.stranger_weight for level in training.comparisons[8].levels}
+    assert given["crossed"] > 1000
+
+
+def test_priors_speak_of_the_population(training: Training) -> None:
+    wide = trained(LARGE, population=training.records * 16)
+    before, after = (tomllib.loads(one.model_text)["prior"] for one in (training, wide))
+    assert after["stranger"] == pytest.approx(before["stranger"] - 4000, abs=20)
+    assert after["household"] == before["household"]
+
+
+def test_the_estimated_curve_falls_from_precision_to_recall(training: Training) -> None:
+    points = training.precision_recall()
+    assert all(one[0] > other[0] and one[2] <= other[2] for one, other in pairwise(points))
+    assert points[0][1] > 0.99
+    assert points[-1][2] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[thresholds", "Expected"),
+        (default_blueprint().replace("link = 3970", "link = -1"), "thresholds.link"),
+        (default_blueprint().replace('"given_initial"', '"shoe"', 1), "blocking.rules"),
+        (default_blueprint() + "\n[training.shares.name_suffix]\nsame = [2.0, 0.0]\n", "training.shares.name_suffix"),
+    ],
+)
+def test_a_blueprint_that_is_not_valid_is_named(text: str, key: str) -> None:
+    with pytest.raises(ModelFileError) as caught:
+        trained(SMALL, blueprint=text)
+    assert caught.value.metadata["key"].startswith(key)
+
+
+def test_nothing_to_learn_from_is_refused() -> None:
+    with pytest.raises(SettingsError, match="usable"):
+        train_columns({"given_name": [None, " "]}, keys=batch_keys(), region="US")
+    with pytest.raises(_core.InputError):
+        train(
+            BatchEngine(
+                model_text=Blueprint.read(default_blueprint()).draft(), keys=batch_keys(), region="US"
+            ).prepared()
+        )
+
+
+def test_one_record_trains_a_model_that_reads() -> None:
+    one = trained({name: column[:1] for name, column in SMALL.items()})
+    assert (one.records, one.candidates) == (1, 0)
+    assert _core.Model.parse(one.model_text).population == 1
+    rules = tomllib.loads(default_blueprint())["blocking"]["rules"]
+    assert tomllib.loads(one.model_text)["blocking"]["rules"] == rules
+
+
+# --- the estimation, written again from docs/training.md section 3 ---------------------------------------------------
+
+Patterns = list[tuple[tuple[int, ...], int, int]]
+PERSONAL = {"given_name", "middle_name", "name_suffix", "birth_date"}
+
+
+def patterns(columns: tuple[bytes, list[int], list[int]], width: int) -> Patterns:
+    levels, free, counts = columns
+    rows = [tuple(levels[start : start + width]) for start in range(0, len(levels), width)]
+    return list(zip(rows, free, counts, strict=True))
+
+
+def joint(first: Sequence[float], second: Sequence[float]) -> list[float]:
+    shares = [a * b for a in first for b in second][1:]
+    return [share / sum(shares) for share in shares]
+
+
+def start_of(name: str, levels: int) -> list[float]:
+    if name == "street":
+        return joint([1, 0.8, 0.1, 0.05, 0.05], [1, 0.8, 0.12, 0.08])
+    if name == "place":
+        return joint([1, 0.75, 0.12, 0.05, 0.08], [1, 0.75, 0.15, 0.1])
+    if levels == 2:
+        return [0.9 / 0.94, 0.04 / 0.94]
+    return [0.9, *[0.06 / (levels - 2)] * (levels - 2), 0.04]
+
+
+class Reference:
+    """One estimation; shares are lists without `missing`."""
+
+    def __init__(self, found: Patterns, trusted: Patterns, drawn: Patterns, n: int, holders: Mapping[int, int]) -> None:
+        self.found, self.trusted, self.drawn, self.total = found, trusted, drawn, n * (n - 1) / 2
+        self.holders, self.random = holders, sum(count for _, _, count in drawn)
+        self.names = [(c, name, len(_core.LEVELS[c]) - 1) for c, name in enumerate(_core.COMPARISONS)]
+        self.names = [one for one in self.names if any(levels[one[0]] for levels, _, _ in found)]
+        self.m = {c: start_of(name, size) for c, name, size in self.names}
+        self.u = {c: self.smoothed(c, size, [1.0] * len(drawn)) for c, _, size in self.names}
+        self.h = {c: self.u[c] if name in PERSONAL else self.between(c, name, size) for c, name, size in self.names}
+        self.lm, self.lh, self.round = 0.3 * n / self.total, 0.1 * n / self.total, 0
+
+    def between(self, c: int, name: str, size: int) -> list[float]:
+        return [0.6 * m + 0.4 * u for m, u in zip(start_of(name, size), self.u[c], strict=True)]
+
+    def smoothed(self, c: int, size: int, weights: Sequence[float]) -> list[float]:
+        counts = self.sums(self.drawn, c, size, weights)
+        shares = [count / sum(counts) + 0.5 / self.random for count in counts]
+        return [share / sum(shares) for share in shares]
+
+    @staticmethod
+    def sums(rows: Patterns, c: int, size: int, weights: Sequence[float], *, free: bool = False) -> list[float]:
+        counts = [0.0] * size
+        for (levels, bits, count), weight in zip(rows, weights, strict=True):
+            if levels[c] and not (free and not bits >> c & 1):
+                counts[levels[c] - 1] += count * weight
+        return counts
+
+    def posteriors(self, rows: Patterns) -> list[tuple[float, float]]:
+        found = []
+        for levels, _, _ in rows:
+            pm, ph = self.lm, self.lh
+            for c, _, _ in self.names:
+                if levels[c]:
+                    pm *= self.m[c][levels[c] - 1] / self.u[c][levels[c] - 1]
+                    ph *= self.h[c][levels[c] - 1] / self.u[c][levels[c] - 1]
+            total = 1 - self.lm - self.lh + pm + ph
+            found.append((pm / total, ph / total))
+        return found
+
+    def step(self) -> None:
+        found, drawn = self.posteriors(self.found), self.posteriors(self.drawn)
+        same, kin = [p for p, _ in found], [p for _, p in found]
+        taught = [p for p, _ in self.posteriors(self.trusted)]
+        rest = [1 - a - b for a, b in found]
+        self.lm = sum(count * p for (_, _, count), p in zip(self.found, same, strict=True)) / self.total
+        kept = sum(count * p for (_, _, count), p in zip(self.found, kin, strict=True)) - (
+            30 if self.round >= 10 else 0
+        )
+        self.round += 1
+        self.lh = max(kept, 0.01) / self.total
+        for c, name, size in self.names:
+            free = sum(count for _, bits, count in self.found if bits >> c & 1) > 50
+            if sum(count for _, bits, count in self.trusted if bits >> c & 1) > 50:
+                counts = self.sums(self.trusted, c, size, taught, free=True)
+            else:
+                counts = self.sums(self.found, c, size, same)
+            self.m[c] = [(k + 10 * s) / (sum(counts) + 10) for k, s in zip(counts, start_of(name, size), strict=True)]
+            self.u[c] = self.smoothed(c, size, [1 - a - b for a, b in drawn])
+            if c in self.holders:
+                sharers = self.sums(self.found, c, size, rest)
+                agree = [(count + 0.5) / (self.holders[c] * (self.holders[c] - 1) / 2) for count in sharers[:-1]]
+                self.u[c] = [*agree, 1 - sum(agree)]
+            if name in PERSONAL:
+                self.h[c] = list(self.u[c])
+                if name == "given_name":
+                    self.h[c] = [0.98 * u for u in self.u[c]]
+                    self.h[c][0] += 0.02
+            else:
+                counts = self.sums(self.found, c, size, kin, free=free)
+                self.h[c] = [
+                    (k + 10 * s) / (sum(counts) + 10) for k, s in zip(counts, self.between(c, name, size), strict=True)
+                ]
+        given, family = (_core.COMPARISONS.index(name) for name in ("given_name", "family_name"))
+        wanted = min(max(self.m[given][-1], self.m[family][-1] / 1.01), self.m[family][-1] * 1.01)
+        factor = (1 - wanted) / (1 - self.m[given][-1])
+        self.m[given] = [*(share * factor for share in self.m[given][:-1]), wanted]
+
+
+def test_a_second_implementation_finds_the_same_shares() -> None:
+    plan = Blueprint.read(default_blueprint())
+    engine = engine_of(OFTEN, plan.draft())
+    model, records, count = _core.Model.parse(plan.draft()), engine.prepared(), engine.records
+    assert count * (count - 1) // 2 <= 400_000
+    every = pairs(range(count))
+    training = trained(OFTEN)
+    distrusted = {found.name for found in training.passes if found.distrusted}
+    assert distrusted
+    assert training.households > 30
+    trusted = _core.Model.parse(
+        replace(plan, rules=[rule for rule in plan.rules if rule["name"] not in distrusted]).draft()
+    )
+    holders = len({record for record, mail in zip(engine.row_records, OFTEN["email"], strict=True) if mail})
+    width = len(model.comparisons)
+    reference = Reference(
+        patterns(_core.count_candidates(records, model), width),
+        patterns(_core.count_candidates(records, trusted), width),
+        patterns(_core.count_pairs(records, [a for a, _ in every], [b for _, b in every], model), width),
+        count,
+        {0: holders},
+    )
+    for _ in range(training.rounds):
+        reference.step()
+    assert training.matches == pytest.approx(reference.lm * reference.total, rel=1e-6)
+    assert training.households == pytest.approx(reference.lh * reference.total, rel=1e-6)
+    same = [p for p, _ in reference.posteriors(reference.found)]
+    rest = [1 - p - q for p, q in reference.posteriors(reference.drawn)]
+    seen = {
+        c: [
+            a + b
+            for a, b in zip(
+                reference.sums(reference.found, c, size, same),
+                reference.sums(reference.drawn, c, size, rest),
+                strict=True,
+            )
+        ]
+        for c, _, size in reference.names
+    }
+    assert sum(count > 1000 for counts in seen.values() for count in counts) > 10
+    for c, name, _ in reference.names:
+        found = next(one for one in training.comparisons if one.name == name)
+        for place, level in enumerate(found.levels):
+            expected = reference.m[c][place], reference.h[c][place], reference.u[c][place]
+            assert level.same == pytest.approx(expected[0], rel=1e-6), (name, level.name)
+            if seen[c][place] >= 20:
+                assert (level.household, level.strangers) == pytest.approx(expected[1:], rel=1e-6), (name, level.name)
+            if seen[c][place] > 1000:
+                assert level.stranger_weight == pytest.approx(1000 * log2(expected[0] / expected[2]), rel=0.005, abs=10)

@@ -6,21 +6,17 @@ command line as users run it.
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import json
 import os
 import platform
 import sys
-from itertools import islice
 from pathlib import Path
 
 import click
 
 from goldthread.app.settings import Settings
-from goldthread.files import FileFormatError, read_numbered_rows, read_table, write_table
-from loadtest.batch.extremes import EXTREMES
-from loadtest.batch.metrics import metric_speeds, vector_speeds
+from loadtest.batch.bounds import EXTREMES
 from loadtest.batch.process import Measured, run_measured
 
 __all__ = ["main"]
@@ -57,30 +53,27 @@ def main(*, records: tuple[int, ...], folder: Path, peer: str, only: tuple[str, 
     if "peer" in parts:
         _against(folder, sizes[-1], peer)
     if "metrics" in parts:
-        _metrics(folder, sizes[0])
+        click.echo(_python("loadtest.batch.metrics", str(people(folder, sizes[0]))))
     if "extremes" in parts:
         _extremes(folder)
 
 
 def people(folder: Path, records: int) -> Path:
     """A table of generated retail records, made once; without the truth."""
-    table = folder / f"retail-{records}.parquet"
-    if table.exists():
-        return table
-    raw = folder / f"retail-{records}.csv"
-    count = str(int(records * _PEOPLE_PER_RECORD))
-    made = run_measured(
-        [sys.executable, "-m", _CLI, "generate", "--events", str(records), "--people", count, "--out", str(raw)],
-        timeout=_SECONDS,
-        keep_error=True,
-    )
-    if not made.ended:
-        raise click.ClickException(f"no records were generated: {made.output}")
-    columns = read_table(raw)
-    del columns["truth"]
-    write_table(table, columns)
-    raw.unlink()
+    table, raw = folder / f"retail-{records}.parquet", folder / f"retail-{records}.csv"
+    if not table.exists():
+        count = str(int(records * _PEOPLE_PER_RECORD))
+        _python(_CLI, "generate", "--events", str(records), "--people", count, "--out", str(raw))
+        _python("loadtest.batch.tables", str(raw), str(table))
+        raw.unlink()
     return table
+
+
+def _python(module: str, *arguments: str) -> str:
+    run = run_measured([sys.executable, "-m", module, *arguments], timeout=_SECONDS, keep_error=True)
+    if not run.ended:
+        raise click.ClickException(f"{module}: {run.output}")
+    return run.output
 
 
 def ours(table: Path, out: Path, *, model: Path | None) -> Measured:
@@ -125,6 +118,7 @@ def _against(folder: Path, size: int, python: str) -> None:
         ("ours, with a model", "Splink, trained", ours(table, folder / "out.parquet", model=shipped)),
     ]
     by_name = {name: run for name, _, run in runs}
+    used = {line.split()[1] for _, _, run in runs for line in run.output.splitlines() if line.startswith("model ")}
     click.echo(f"{size:,} records:\n\n| run | seconds | CPU s | peak MiB | times faster |\n|---|---|---|---|---|")
     for name, rival, run in runs:
         if not run.ended:
@@ -136,40 +130,22 @@ def _against(folder: Path, size: int, python: str) -> None:
         if by_name[name].ended:
             told = json.loads(by_name[name].output.splitlines()[-1])
             click.echo(f"\n{name}: " + ", ".join(f"{key} {value:,.1f}" for key, value in told.items()))
-    click.echo("")
-
-
-def _metrics(folder: Path, size: int) -> None:
-    table = people(folder, size)
-    rows = [row for _, row in islice(read_numbered_rows(table), 50_000)]
-    names = [f"{row.get('given_name', '')} {row.get('family_name', '')}".strip() for row in rows]
-    names = [name for name in names if name]
-    pairs = [names[index * 7919 % len(names)] for index in range(500_000)]
-    others = [names[(index * 104_729 + 1) % len(names)] for index in range(500_000)]
-    click.echo("| measure | ours, pairs/s per core | rapidfuzz |\n|---|---|---|")
-    speeds = metric_speeds(pairs, others) + vector_speeds(rows, 500_000, model_text=Settings().model_text())
-    for speed in speeds:
-        theirs = "" if speed.theirs is None else f"{speed.theirs:,.0f}"
-        click.echo(f"| {speed.name} | {speed.ours:,.0f} | {theirs} |")
-    click.echo("")
+    click.echo(f"\nOurs used {', '.join(sorted(used))}.\n")
 
 
 def _extremes(folder: Path) -> None:
     click.echo("| input | CPU s | peak MiB | bounds | |\n|---|---|---|---|---|")
-    for extreme in EXTREMES:
-        table = extreme.write(folder)
-        run = ours(table, folder / "extreme.parquet", model=None)
-        table.unlink()
-        held = run.ended and run.cpu_seconds <= extreme.cpu_seconds and run.peak_bytes <= extreme.peak_bytes
+    table = folder / "extreme.parquet"
+    for number, extreme in enumerate(EXTREMES):
+        _python("loadtest.batch.extremes", str(number), str(table))
+        run = ours(table, folder / "out.parquet", model=None)
+        held = run.ended and run.cpu_seconds <= extreme.cpu_seconds and run.peak_bytes <= extreme.peak_mib * 2**20
         click.echo(
             f"| {extreme.name} | {run.cpu_seconds:.1f} | {run.peak_bytes / 2**20:,.0f} "
-            f"| {extreme.cpu_seconds:.0f} s, {extreme.peak_bytes / 2**20:,.0f} MiB | {'held' if held else 'BROKEN'} |"
+            f"| {extreme.cpu_seconds:.0f} s, {extreme.peak_mib:,} MiB | {'held' if held else 'BROKEN'} |"
         )
     click.echo("")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (FileFormatError, csv.Error) as error:
-        sys.exit(str(error))
+    main()

@@ -1,33 +1,19 @@
-"""Inputs made to hurt: each is written as a table, matched in a process of its own, and held against bounds on time and memory."""
+"""Inputs made to hurt.
+
+Usage: python -m loadtest.batch.extremes NUMBER OUT.parquet
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
 from pathlib import Path
 
 from goldthread.files import write_table
 
-__all__ = ["EXTREMES", "Extreme"]
+__all__ = ["main"]
 
 _MIB = 1 << 20
 Table = dict[str, list[str | None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extreme:
-    """An input and the most that it may take."""
-
-    name: str
-    make: Callable[[], Table]
-    cpu_seconds: float
-    peak_bytes: int
-
-    def write(self, folder: Path) -> Path:
-        """Writes the table; gives its path."""
-        path = folder / f"{self.name.replace(' ', '_')}.parquet"
-        write_table(path, self.make())
-        return path
 
 
 def _long_names() -> Table:
@@ -74,10 +60,13 @@ def _chain() -> Table:
     }
 
 
-EXTREMES = (
-    Extreme(name="names of 1 MiB", make=_long_names, cpu_seconds=60, peak_bytes=1024 * _MIB),
-    Extreme(name="100,000 records that are equal", make=_identical, cpu_seconds=60, peak_bytes=1024 * _MIB),
-    Extreme(name="100,000 records in one block", make=_one_block, cpu_seconds=60, peak_bytes=1024 * _MIB),
-    Extreme(name="100,000 records of one phone", make=_one_phone, cpu_seconds=60, peak_bytes=1024 * _MIB),
-    Extreme(name="a chain of 100,000 records", make=_chain, cpu_seconds=60, peak_bytes=1024 * _MIB),
-)
+_MAKERS = (_long_names, _identical, _one_block, _one_phone, _chain)
+
+
+def main(number: int, out: Path) -> None:
+    """Writes the input of a number, counted as in `loadtest.batch.bounds.EXTREMES`."""
+    write_table(out, _MAKERS[number]())
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))

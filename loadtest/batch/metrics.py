@@ -1,21 +1,31 @@
-"""Pairs per second and core: single metrics against rapidfuzz in the same run, and whole comparison vectors."""
+"""Pairs per second and core: single metrics against rapidfuzz in the same run, and whole comparison vectors.
+
+Usage: python -m loadtest.batch.metrics TABLE
+"""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
+from pathlib import Path
 
 from rapidfuzz.distance import OSA, JaroWinkler, Levenshtein
 from rapidfuzz.process import cpdist
 
 from goldthread import _core
+from goldthread.app.settings import Settings
+from goldthread.files import read_numbered_rows
 from goldthread.flows.match import batch_keys
 
-__all__ = ["Speed", "metric_speeds", "vector_speeds"]
+__all__ = ["Speed", "main", "metric_speeds", "vector_speeds"]
 
 _ROUNDS = 3
+_ROWS = 50_000
+_PAIRS = 500_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +97,21 @@ def _rate(pairs: int, run: Callable[[], object]) -> float:
         run()
         best = max(best, pairs / max(time.process_time() - start, 1e-9))
     return best
+
+
+def main(table: Path) -> None:
+    """Prints the speeds over the names and records of a table."""
+    rows = [row for _, row in islice(read_numbered_rows(table), _ROWS)]
+    full = (f"{row.get('given_name', '')} {row.get('family_name', '')}".strip() for row in rows)
+    names = [name for name in full if name]
+    left = [names[index * 7919 % len(names)] for index in range(_PAIRS)]
+    right = [names[(index * 104_729 + 1) % len(names)] for index in range(_PAIRS)]
+    lines = ["| measure | ours, pairs/s per core | rapidfuzz |", "|---|---|---|"]
+    for speed in metric_speeds(left, right) + vector_speeds(rows, _PAIRS, model_text=Settings().model_text()):
+        theirs = "" if speed.theirs is None else f"{speed.theirs:,.0f}"
+        lines.append(f"| {speed.name} | {speed.ours:,.0f} | {theirs} |")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

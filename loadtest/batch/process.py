@@ -1,4 +1,7 @@
-"""Runs a command in a process of its own and measures it from outside."""
+"""Runs a command in a process of its own and measures it from outside.
+
+A process starts with the peak memory of the one that starts it, so whoever measures has to be small: this module and its caller load no tables.
+"""
 
 from __future__ import annotations
 

@@ -84,7 +84,10 @@ class Understanding:
 
 def understand(sample: Mapping[str, Sequence[str | None]], *, ignored: Collection[str] = ()) -> Understanding:
     """What the columns of a table are; `sample` holds some of its rows, by column. Deterministic."""
-    return _Reading(sample, ignored).understanding()
+    found = _Reading(sample, ignored).understanding()
+    # Of people who are all alike, what is always the same is all there is.
+    told = found.mapping.columns.keys() - {Part.SOURCE.value}
+    return found if told else _Reading(sample, ignored, constants=True).understanding()
 
 
 @dataclass(slots=True)
@@ -114,6 +117,8 @@ class _Column:
 class _Reading:
     sample: Mapping[str, Sequence[str | None]]
     ignored: Collection[str]
+    constants: bool = False
+    """Whether columns that are always the same are matched by."""
     columns: list[_Column] = field(default_factory=list)
     made: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -186,12 +191,12 @@ class _Reading:
                     column.settle(Role.RECORD_ID, "every row has its own" if profile.unique else column.said_by)
                 else:
                     column.leave_out("an id that repeats; a mapping can say whose it is")
-            elif profile.constant and column.part is not Part.SOURCE:
+            elif profile.constant and not self.constants and column.part is not Part.SOURCE:
                 column.leave_out("(nearly) always the same")
-            elif (values := tuple(self.sample[column.name])) in seen:
+            elif not self.constants and (values := tuple(self.sample[column.name])) in seen:
                 column.leave_out(f"equal to {seen[values]}")
             else:
-                seen[values] = column.name
+                seen[tuple(self.sample[column.name])] = column.name
 
     def _tell_names_apart(self) -> None:
         """`Name` beside a first name is the family name; `nom` without one is the whole name."""

@@ -70,9 +70,10 @@ def read_flat(path: Path, mapping: ColumnMapping) -> Iterator[FlatBatch]:
 
     Raises `FileFormatError`, for text formats with the line; rows before that line have been given by then.
     """
-    for batch in ahead(_batches(path, check=True)):
+    needed = _needed(mapping)
+    for batch in ahead(_batches(path, check=True, wanted=needed or None)):
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        texts = {name: _as_text(columns[name]) for name in _needed(mapping) if name in columns}
+        texts = {name: _as_text(columns[name]) for name in needed if name in columns}
         yield FlatBatch(
             rows=batch.num_rows,
             columns={
@@ -119,13 +120,18 @@ def _needed(mapping: ColumnMapping) -> list[str]:
     return [*dict.fromkeys([*names, *(extra.column for extra in mapping.extras.values())])]
 
 
-def _batches(path: Path, *, empty: bool = False, check: bool = False) -> Iterator[pa.RecordBatch]:
-    """Batches of a file; with `empty` a file without rows gives one batch without rows, with `check` quotes that are never closed are found."""
+def _batches(
+    path: Path, *, empty: bool = False, check: bool = False, wanted: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Batches of a file; with `empty` a file without rows gives one batch without rows, with `check` quotes that are never closed are found.
+
+    Columns that are not `wanted` are left out where that saves the reading of them.
+    """
     match format_of(path):
         case FileFormat.CSV:
-            found = _csv_batches(path, check=check)
+            found = _csv_batches(path, check=check, wanted=wanted)
         case FileFormat.PARQUET:
-            found = _parquet_batches(path)
+            found = _parquet_batches(path, wanted)
         case FileFormat.ARROW:
             found = _arrow_batches(path)
         case FileFormat.JSONL:
@@ -139,7 +145,7 @@ def _batches(path: Path, *, empty: bool = False, check: bool = False) -> Iterato
         yield _text_batch(column_names(path), [])
 
 
-def _csv_batches(path: Path, *, check: bool) -> Iterator[pa.RecordBatch]:
+def _csv_batches(path: Path, *, check: bool, wanted: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     import pyarrow.csv as pc
 
@@ -155,6 +161,7 @@ def _csv_batches(path: Path, *, check: bool) -> Iterator[pa.RecordBatch]:
             parse_options=pc.ParseOptions(newlines_in_values=True),
             convert_options=pc.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()),
+                include_columns=None if wanted is None else [name for name in names if name in wanted],
                 strings_can_be_null=True,
                 null_values=[""],
                 quoted_strings_can_be_null=True,
@@ -174,11 +181,12 @@ def _has_odd_quotes(path: Path) -> bool:
         return sum(chunk.count(b'"') for chunk in iter(partial(stream.read, _CHUNK_BYTES), b"")) % 2 == 1
 
 
-def _parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
+def _parquet_batches(path: Path, wanted: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
     with _arrow_errors(path, "not readable as Parquet"), pq.ParquetFile(path) as file:
-        yield from file.iter_batches(batch_size=_ROWS)
+        names = None if wanted is None else [name for name in file.schema_arrow.names if name in wanted]
+        yield from file.iter_batches(batch_size=_ROWS, columns=names)
 
 
 def _arrow_batches(path: Path) -> Iterator[pa.RecordBatch]:

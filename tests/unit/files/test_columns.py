@@ -180,6 +180,18 @@ def test_what_is_left_out_and_why() -> None:
     assert found.mapping.extras == {}
 
 
+def test_people_who_are_all_alike_are_still_matched_by_what_they_have() -> None:
+    alike = understood(
+        {
+            "source": numbered("till {0}"),
+            "first_name": column("Ann"),
+            "last_name": column("Lee"),
+            "zip": column("98204"),
+        }
+    )
+    assert set(alike.mapping.columns) == {"source", "given_name", "family_name", "postcode"}
+
+
 def test_further_columns_are_compared_by_kind() -> None:
     found = understood(
         {

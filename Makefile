@@ -131,6 +131,14 @@ PEOPLE ?= 10000
 bench-generics: build ## Counts false merges with and without VALUES generic values on PEOPLE people each.
 	$(BIN)/python -m loadtest.generics --values $(VALUES) --people $(PEOPLE)
 
+# Of an environment that has splink: SPLINK=/path/to/python. The first run generates the records: some minutes.
+SPLINK ?= $(BIN)/python
+BATCH_ARGS ?=
+
+.PHONY: bench-batch
+bench-batch: build ## Matches 0.3 to 2.4 million generated records, against SPLINK's Splink, and inputs made to hurt.
+	$(BIN)/python -m loadtest.batch --splink $(SPLINK) $(BATCH_ARGS)
+
 .PHONY: clean
 clean: ## Removes everything that was built, the environment included.
 	rm -rf $(VENV) target build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,18 +9,23 @@ file that does not parse or validate), both `CoreError`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, final
+from typing import Final, TypeAlias, final
+
+_Column: TypeAlias = Sequence[str | None] | tuple[bytes, bytes, bytes | None]
 
 __all__ = [
     "ATTRIBUTES",
     "COMPARISONS",
     "LEVELS",
     "NORMALIZER_VERSION",
+    "Claims",
     "CoreError",
     "Estimates",
     "InputError",
     "Model",
     "ModelError",
+    "ProfileIds",
+    "Progress",
     "Records",
     "SealError",
     "__version__",
@@ -31,6 +36,7 @@ __all__ = [
     "count_candidates",
     "count_pairs",
     "double_metaphone",
+    "gather",
     "jaro_winkler",
     "levenshtein",
     "match_records",
@@ -192,8 +198,62 @@ class Records:
         extras: Mapping[str, Sequence[str | None]] | None = None,
     ) -> Records: ...
     def __len__(self) -> int: ...
+    def address(self, record: int) -> bytes:
+        """Address of a record; `IndexError` outside the batch."""
     def name_keys(self) -> list[str | None]:
         """The name key of each record (docs/matching.md section 6)."""
+
+@final
+class Claims:
+    """The distinct records of one chunk of rows: clean attributes, addresses and tokens. Raw identifiers are gone."""
+
+    @staticmethod
+    def read(
+        address_key: bytes,
+        token_key: bytes,
+        sources: _Column,
+        identifiers: Mapping[int, _Column],
+        attributes: Mapping[str, _Column],
+        extras: Mapping[str, _Column],
+        *,
+        default_source: str,
+        region: str,
+    ) -> Claims:
+        """Normalises, digests and addresses a chunk, each distinct value once: the same as the functions of columns give row by row.
+
+        A column is a list, or packed as Apache Arrow has it: 32-bit offsets, UTF-8 bytes, and a validity bitmap or None. `identifiers` are by
+        type number, `attributes` as `normalize_attributes` has them, `extras` as `normalize_extras`. A row without a source has the default one.
+        """
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def records(self) -> int:
+        """Distinct records among the rows; a row without usable identifier or attribute is none."""
+    def invalid(self) -> dict[str, int]:
+        """Rows by column whose value is present but invalid."""
+    def placeholders(self) -> dict[str, int]:
+        """Rows by identifier type whose value stands for "none"."""
+
+def gather(chunks: Sequence[Claims]) -> tuple[Records, bytes]:
+    """The distinct records of all chunks in the order in which they first came, and the record of each row as signed 32-bit numbers in the
+    order of the machine; -1 where a row has no usable claim. An extra column that a chunk lacks is missing there."""
+
+@final
+class ProfileIds:
+    """Public ids of the profiles of a batch, each from the smallest birth id of its records."""
+
+    def __new__(cls, records: Records, clusters: Sequence[int]) -> ProfileIds: ...
+    def column(self, rows: bytes) -> tuple[bytes, bytes, bytes]:
+        """Ids of rows given by their records as `gather` numbers them, as a packed column: offsets, texts, validity."""
+
+@final
+class Progress:
+    """Where a batch run is; may be read from any thread. Nothing depends on it."""
+
+    def __new__(cls) -> Progress: ...
+    def read(self) -> tuple[str, int, int]:
+        """Stage (`waiting`, `block`, `score`, `partition`), how much of it is done, and how much there is; 0 where nobody knows."""
 
 def blocking_keys(
     key: bytes, records: Records, model: Model
@@ -252,7 +312,7 @@ def candidate_pairs(
     """Candidates with a score of at least `floor`, and kin: the two row indices, the lower first, and the score; ascending."""
 
 def match_records(
-    records: Records, model: Model, *, closed_tokens: Sequence[bytes] = ...
+    records: Records, model: Model, *, closed_tokens: Sequence[bytes] = ..., progress: Progress | None = None
 ) -> tuple[
     list[int],
     list[int],

@@ -6,8 +6,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use goldthread_matching::{
-    AttributeColumns, Column, Model, Records, TokenColumns, match_records, normalize_attributes, partition, score_pairs,
-    sha256,
+    AttributeColumns, Column, Model, Progress, Records, TokenColumns, match_records, normalize_attributes, partition,
+    score_pairs, sha256,
 };
 
 const GIVEN: [&str; 12] =
@@ -105,7 +105,9 @@ fn stages(bench: &mut Criterion) {
     });
     group.throughput(Throughput::Elements(2000));
     group.bench_function("match 2000 records", |bencher| {
-        bencher.iter(|| match_records(black_box(&records), &model, &[]).map(|(_, counts)| counts.candidates));
+        bencher.iter(|| {
+            match_records(black_box(&records), &model, &[], &Progress::default()).map(|(_, counts)| counts.candidates)
+        });
     });
     group.finish();
 }

@@ -62,7 +62,7 @@ impl<'a> KeyMaker<'a> {
             Part::PostcodeArea => put(records.text(row.postcode).and_then(|postcode| postcode.get(..3))),
             Part::City => put(records.city(row).map(|city| city.joined.as_str())),
             Part::CityMetaphone => put(records.city(row).map(|city| code_text(&city.code))),
-            Part::StreetKey => put(records.street(row).map(|street| street.key.as_str())),
+            Part::StreetKey => put(records.street(row).and_then(|street| records.text(street.ids.key))),
             Part::StreetName => put(records.street(row).map(|street| code_text(&street.code))),
             Part::BirthDate | Part::BirthYear if row.birth_date.is_missing() => (),
             Part::BirthDate => {

@@ -1,15 +1,19 @@
 //! The batch engine: generic tokens, blocks, scores and partition of all records in memory.
 
+mod progress;
+
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
+pub use self::progress::{Progress, Stage};
 use crate::block::{plain_key, plain_refined};
 use crate::error::{CoreError, CoreResult};
 use crate::model::Model;
 use crate::normalize::Digest32;
 use crate::partition::{AssertedPairs, Edge, Partition, partition_edges};
-use crate::record::{Records, Slots};
+use crate::record::{Records, Slot, Slots};
 use crate::score::{Pattern, PatternCounts, Scorer, sorted_patterns};
+use crate::words::IDENTIFIER_TYPES;
 
 /// What the batch engine counted.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -105,37 +109,61 @@ pub(crate) fn generic_tokens(records: &Records, model: &Model, closed: &[&[u8]])
             Digest32::try_from(*token).map_err(|_| CoreError::input("closed_tokens", "holds one that is not 32 bytes"))
         })
         .collect::<CoreResult<FxHashSet<_>>>()?;
+    let carriers = carriers(slots, records.len());
+    let mut generic = records.tokens().among(&closed);
+    for (generic, carriers) in generic.iter_mut().zip(&carriers) {
+        *generic |= *carriers > model.generic_records();
+    }
+    let mut limits = [0; IDENTIFIER_TYPES.len() + 1];
+    for (kind, limit) in (0..).zip(&mut limits).skip(1) {
+        *limit = model.generic_limit(kind)?;
+    }
+    // Whoever has no more carriers than its type allows names has no more names either.
+    let many = |slot: &&Slot| carriers[slot.token as usize] > limits[usize::from(slot.kind)];
     let mut seen: Vec<(u32, [u8; 5], u8)> = Vec::new();
     for record in 0..records.len() {
+        let mut held = slots.of(record).iter().filter(many).peekable();
+        if held.peek().is_none() {
+            continue;
+        }
         if let Some(([a, b, c, d], initial)) = records.name_key(record) {
-            seen.extend(slots.of(record).iter().map(|slot| (slot.token, [a, b, c, d, initial], slot.kind)));
+            seen.extend(held.map(|slot| (slot.token, [a, b, c, d, initial], slot.kind)));
         }
     }
     seen.par_sort_unstable();
     seen.dedup();
-    let carriers = carriers(slots, records.len());
-    let mut generic: Vec<bool> = records
-        .tokens()
-        .iter()
-        .zip(carriers)
-        .map(|(token, carriers)| carriers > model.generic_records() || closed.contains(token))
-        .collect();
     for run in seen.chunk_by(|a, b| a.0 == b.0) {
-        if run.len() > model.generic_limit(i64::from(run[0].2))? {
+        if run.len() > limits[usize::from(run[0].2)] {
             generic[run[0].0 as usize] = true;
         }
     }
     Ok(generic)
 }
 
-/// Adds a group for every token that two or more records carry. O(slots · log slots).
+/// Adds a group for every token that two or more records carry. O(slots).
 fn token_groups(slots: &Slots, records: usize, groups: &mut Groups) {
-    let carriers = |record: usize| slots.of(record).iter().map(move |slot| (slot.token, row_number(record), slot.kind));
-    let mut carried: Vec<(u32, u32, u8)> = (0..records).flat_map(carriers).collect();
-    carried.par_sort_unstable();
-    carried.dedup_by_key(|(token, record, _)| (*token, *record));
-    for run in carried.chunk_by(|a, b| a.0 == b.0).filter(|run| run.len() > 1) {
-        groups.push(1 << (run[0].2 - 1), run.iter().map(|(_, record, _)| *record));
+    let carriers = carriers(slots, records);
+    let mut next = Vec::with_capacity(carriers.len());
+    let mut total = 0;
+    for count in &carriers {
+        next.push(total);
+        total += if *count > 1 { *count } else { 0 };
+    }
+    let mut members = vec![0; total];
+    let mut kinds = vec![0; carriers.len()];
+    for record in 0..row_number(records) {
+        let held = slots.of(record as usize);
+        for (place, slot) in held.iter().enumerate() {
+            let token = slot.token as usize;
+            if carriers[token] > 1 && held[..place].iter().all(|before| before.token != slot.token) {
+                members[next[token]] = record;
+                next[token] += 1;
+                kinds[token] = slot.kind;
+            }
+        }
+    }
+    for (token, count) in carriers.iter().enumerate().filter(|(_, count)| **count > 1) {
+        groups.push(1 << (kinds[token] - 1), members[next[token] - count..next[token]].iter().copied());
     }
 }
 
@@ -179,6 +207,8 @@ struct Candidates {
     /// Groups of record `r`: `own[offsets[r]..offsets[r + 1]]`.
     offsets: Vec<usize>,
     own: Vec<u32>,
+    /// Groups before this one are those of tokens.
+    token_groups: usize,
     crowded_keys: usize,
 }
 
@@ -186,9 +216,10 @@ impl Candidates {
     fn new(records: &Records, slots: &Slots, model: &Model) -> Self {
         let mut groups = Groups::new();
         token_groups(slots, records.len(), &mut groups);
+        let token_groups = groups.count();
         let crowded_keys = block_groups(records, model, &mut groups);
         let (offsets, own) = groups.by_record(records.len());
-        Self { groups, offsets, own, crowded_keys }
+        Self { groups, offsets, own, token_groups, crowded_keys }
     }
 
     /// Candidates of higher row number, ascending and each once, with the comparisons that are free in the pair. `found` is emptied first.
@@ -212,15 +243,44 @@ impl Candidates {
     }
 }
 
+/// A candidate of a record, and whether they have a token in common.
+type Partner = (u32, bool);
+
+impl Candidates {
+    /// The same candidates as [`Candidates::partners`], for whoever does not ask what found them.
+    fn scored_partners(&self, record: usize, found: &mut Vec<Partner>) {
+        let number = row_number(record);
+        found.clear();
+        for &group in &self.own[self.offsets[record]..self.offsets[record + 1]] {
+            let members = self.groups.of(group as usize);
+            let apart = group as usize >= self.token_groups;
+            let after = members.partition_point(|member| *member <= number);
+            found.extend(members[after..].iter().map(|member| (*member, apart)));
+        }
+        found.sort_unstable();
+        found.dedup_by_key(|(partner, _)| *partner);
+        for (_, apart) in found {
+            *apart = !*apart;
+        }
+    }
+}
+
 /// Scores every candidate pair once; gives the pairs at or above the floor, kin as well, and the number of candidates. Memory: the kept pairs.
-fn score_candidates(scorer: &Scorer<'_>, candidates: &Candidates, floor: i32) -> (Vec<Edge>, usize) {
-    let one = |(mut edges, mut count, mut partners): (Vec<Edge>, usize, Vec<(u32, u32)>), record: usize| {
-        candidates.partners(record, &mut partners);
+fn score_candidates(scorer: &Scorer<'_>, candidates: &Candidates, floor: i32, progress: &Progress) -> (Vec<Edge>, usize) {
+    let one = |(mut edges, mut count, mut partners): (Vec<Edge>, usize, Vec<Partner>), record: usize| {
+        candidates.scored_partners(record, &mut partners);
         count += partners.len();
-        edges.extend(partners.iter().filter_map(|&(partner, _)| {
-            let pair = scorer.score_at_least(record, partner as usize, floor)?;
-            Some(Edge { left: record, right: partner as usize, score: pair.score() })
+        scorer.touch(partners.iter().map(|(partner, _)| *partner as usize));
+        edges.extend(partners.iter().filter_map(|&(partner, sharing)| {
+            let right = partner as usize;
+            let pair = if sharing {
+                scorer.score_at_least(record, right, floor)
+            } else {
+                scorer.score_apart_at_least(record, right, floor)
+            }?;
+            Some(Edge { left: record, right, score: pair.score() })
         }));
+        progress.passed(record);
         (edges, count, partners)
     };
     (0..scorer.records.len())
@@ -285,23 +345,31 @@ pub fn candidate_pairs(records: &Records, model: &Model, closed: &[&[u8]], floor
     let prepared = prepare(records, model, closed)?;
     let scorer = Scorer::new(records, &prepared.slots, model);
     let floor = i32::try_from(floor.clamp(i64::from(i32::MIN), i64::from(i32::MAX))).unwrap_or(i32::MIN);
-    let (edges, _) = score_candidates(&scorer, &prepared.candidates, floor);
+    let (edges, _) = score_candidates(&scorer, &prepared.candidates, floor, &Progress::default());
     let mut pairs: Vec<ScoredRows> = edges.into_iter().map(|edge| (edge.left, edge.right, edge.score)).collect();
     pairs.par_sort_unstable();
     Ok(pairs)
 }
 
 /// Blocks, scores and partitions all records; generic tokens are found here, except those that only events tell: `closed` holds them, and
-/// any that no record carries is passed over. O(records · log records + candidates).
+/// any that no record carries is passed over. `progress` is told how far the work is. O(records · log records + candidates).
 ///
 /// # Errors
 /// `Input` for closed tokens that are not 32 bytes.
-pub fn match_records(records: &Records, model: &Model, closed: &[&[u8]]) -> CoreResult<(Partition, Counts)> {
+pub fn match_records(
+    records: &Records,
+    model: &Model,
+    closed: &[&[u8]],
+    progress: &Progress,
+) -> CoreResult<(Partition, Counts)> {
+    progress.begin(Stage::Block, model.rules().len());
     let Prepared { slots, generic_tokens, candidates } = prepare(records, model, closed)?;
     let scorer = Scorer::new(records, &slots, model);
     let crowded_keys = candidates.crowded_keys;
-    let (edges, counted) = score_candidates(&scorer, &candidates, model.edge_floor());
+    progress.begin(Stage::Score, records.len());
+    let (edges, counted) = score_candidates(&scorer, &candidates, model.edge_floor(), progress);
     drop(candidates);
+    progress.begin(Stage::Partition, 0);
     let (partition, sizes) = partition_edges(&scorer, &edges, &AssertedPairs::default());
     let counts = Counts {
         candidates: counted,

@@ -7,6 +7,7 @@ mod block;
 mod distance;
 mod engine;
 mod error;
+mod gather;
 mod model;
 mod normalize;
 mod partition;
@@ -20,8 +21,9 @@ pub mod words;
 
 pub use block::{BlockingKey, blocking_keys};
 pub use distance::{double_metaphone, jaro_winkler, jaro_winkler_units, levenshtein, osa, soundex, within_one};
-pub use engine::{Counts, ScoredRows, candidate_pairs, count_candidates, match_records};
+pub use engine::{Counts, Progress, ScoredRows, Stage, candidate_pairs, count_candidates, match_records};
 pub use error::{CoreError, CoreResult};
+pub use gather::{Claims, GatherKeys, Gathered, IdTexts, ProfileIds, RawColumns, gather};
 pub use model::{BlockingRule, Extra, ExtraKind, Model, NameCounts, Part, Shares, Weight, levels_at};
 pub use normalize::{
     Canonical, CleanRow, CleanRows, Column, Digest32, NORMALIZER_VERSION, canonical_identifiers, fold, normalize_attributes,

@@ -14,6 +14,12 @@ use crate::words::{ATTRIBUTES, FORM_ANCHOR, FORM_FOLDED, IDENTIFIER_TYPES, form,
 #[derive(Clone)]
 pub(crate) struct KeyedHash(Hmac<Sha256>);
 
+impl std::fmt::Debug for KeyedHash {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("KeyedHash")
+    }
+}
+
 impl KeyedHash {
     /// Takes a key of at least 32 bytes.
     pub(crate) fn new(key: &[u8]) -> CoreResult<Self> {
@@ -61,6 +67,17 @@ impl Identifiers<'_> {
     }
 }
 
+/// Token of one identifier.
+pub(crate) fn token_of(hash: &KeyedHash, kind: u8, namespace: &str, form: u8, digest: &Digest32) -> Digest32 {
+    let prefix: &[u8] = match form {
+        FORM_FOLDED => b"gmail_folded:",
+        FORM_ANCHOR => b"anchor:",
+        _ => b"",
+    };
+    let name = IDENTIFIER_TYPES[usize::from(kind) - 1].as_bytes();
+    hash.digest(&[name, b"\0", prefix, namespace.as_bytes(), b"\0", digest])
+}
+
 /// Tokens under a key. O(rows).
 ///
 /// # Errors
@@ -69,13 +86,7 @@ pub fn tokenize(key: &[u8], identifiers: &Identifiers<'_>) -> CoreResult<Vec<Dig
     let hash = KeyedHash::new(key)?;
     let rows = identifiers.checked()?;
     let token = |(row, (kind, form, digest)): (usize, &(u8, u8, Digest32))| {
-        let prefix: &[u8] = match *form {
-            FORM_FOLDED => b"gmail_folded:",
-            FORM_ANCHOR => b"anchor:",
-            _ => b"",
-        };
-        let name = IDENTIFIER_TYPES[usize::from(*kind) - 1].as_bytes();
-        hash.digest(&[name, b"\0", prefix, identifiers.namespaces[row].as_bytes(), b"\0", digest])
+        token_of(&hash, *kind, identifiers.namespaces[row], *form, digest)
     };
     Ok(if rows.len() > PARALLEL_ROWS {
         rows.par_iter().enumerate().with_min_len(256).map(token).collect()
@@ -131,8 +142,21 @@ pub fn address_records(
             .collect();
         lines.sort_unstable();
         lines.dedup();
-        let claim = claim_text(&lines, attributes, &extras, row);
-        hash.digest(&[sources[row].as_bytes(), b"\0", claim.as_bytes(), b"\0", epochs[row].to_string().as_bytes()])
+        let mut claim = ClaimText::default();
+        for (kind, namespace, form, digest) in lines {
+            claim.identifier(kind, namespace, form, digest);
+        }
+        for (name, column) in ATTRIBUTES.iter().zip(attributes) {
+            if let Some(value) = column.and_then(|values| values[row]) {
+                claim.attribute(name, value);
+            }
+        }
+        for (name, column) in &extras {
+            if let Some(value) = column[row] {
+                claim.extra(name, value);
+            }
+        }
+        claim.address(&hash, sources[row], epochs[row])
     };
     Ok(if sources.len() > PARALLEL_ROWS {
         (0..sources.len()).into_par_iter().with_min_len(256).map(address).collect()
@@ -141,32 +165,43 @@ pub fn address_records(
     })
 }
 
-fn claim_text(
-    lines: &[(u8, &str, u8, &Digest32)],
-    attributes: &AttributeColumns<'_>,
-    extras: &[(&str, Column<'_>)],
-    row: usize,
-) -> String {
-    let mut claim = String::new();
-    for (kind, namespace, form, digest) in lines {
-        let _ = write!(claim, "{kind}:{namespace}:{form}:");
-        for byte in *digest {
-            let _ = write!(claim, "{byte:02x}");
-        }
-        claim.push('\n');
+/// The claim of a record as text (docs/matching.md section 3): a line each for its identifiers, attributes and extras, in their order.
+#[derive(Default)]
+pub(crate) struct ClaimText(String);
+
+impl ClaimText {
+    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+
+    /// Begins the claim of another record.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
     }
-    for (name, column) in ATTRIBUTES.iter().zip(attributes) {
-        if let Some(value) = column.and_then(|values| values[row]) {
-            let _ = writeln!(claim, "{name}={value}");
+
+    fn line(&mut self, parts: &[&str]) {
+        if !self.0.is_empty() {
+            self.0.push('\n');
         }
+        self.0.extend(parts.iter().copied());
     }
-    for (name, column) in extras {
-        if let Some(value) = column[row] {
-            let _ = writeln!(claim, "extra:{name}={value}");
-        }
+
+    pub(crate) fn identifier(&mut self, kind: u8, namespace: &str, form: u8, digest: &Digest32) {
+        self.line(&[]);
+        let _ = write!(self.0, "{kind}:{namespace}:{form}:");
+        self.0.extend(digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| Self::HEX[usize::from(digit)]));
     }
-    claim.pop();
-    claim
+
+    pub(crate) fn attribute(&mut self, name: &str, value: &str) {
+        self.line(&[name, "=", value]);
+    }
+
+    pub(crate) fn extra(&mut self, name: &str, value: &str) {
+        self.line(&["extra:", name, "=", value]);
+    }
+
+    /// Address of the record of a source that has this claim.
+    pub(crate) fn address(&self, hash: &KeyedHash, source: &str, epoch: i64) -> Digest32 {
+        hash.digest(&[source.as_bytes(), b"\0", self.0.as_bytes(), b"\0", epoch.to_string().as_bytes()])
+    }
 }
 
 #[cfg(test)]

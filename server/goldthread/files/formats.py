@@ -1,4 +1,4 @@
-"""Rows of CSV, JSON lines and Parquet files, streamed; everything is text, and a missing value is an absent key."""
+"""Rows of CSV, JSON lines, Parquet and Arrow IPC files, streamed; everything is text, and a missing value is an absent key."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from goldthread.files.failure import FileFormatError
 
-__all__ = ["FileFormat", "column_names", "format_of", "opened", "read_numbered_rows", "read_rows"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["FileFormat", "arrow_table", "column_names", "format_of", "opened", "read_numbered_rows", "read_rows"]
 
 _PARQUET_ROWS = 8_192
 _BOM = b"\xef\xbb\xbf"
@@ -26,13 +29,17 @@ class FileFormat(StrEnum):
     CSV = "csv"
     JSONL = "jsonl"
     PARQUET = "parquet"
+    ARROW = "arrow"
 
 
+_TEXT = frozenset({FileFormat.CSV, FileFormat.JSONL})
 _ENDINGS = {
     ".csv": FileFormat.CSV,
     ".jsonl": FileFormat.JSONL,
     ".ndjson": FileFormat.JSONL,
     ".parquet": FileFormat.PARQUET,
+    ".arrow": FileFormat.ARROW,
+    ".feather": FileFormat.ARROW,
 }
 
 
@@ -40,7 +47,7 @@ def format_of(path: Path) -> FileFormat:
     """The format that the file's name ends in; raises `FileFormatError` for any other ending."""
     name = path.name.lower().removesuffix(".gz")
     for ending, kind in _ENDINGS.items():
-        if name.endswith(ending) and not (kind is FileFormat.PARQUET and path.name.lower().endswith(".gz")):
+        if name.endswith(ending) and (kind in _TEXT or not path.name.lower().endswith(".gz")):
             return kind
     raise FileFormatError(path, f"the name must end in one of {', '.join(_ENDINGS)}, or in .gz after a text format")
 
@@ -57,6 +64,7 @@ def read_numbered_rows(path: Path, kind: FileFormat | None = None) -> Iterator[t
         FileFormat.CSV: _csv_rows,
         FileFormat.JSONL: _json_rows,
         FileFormat.PARQUET: _parquet_rows,
+        FileFormat.ARROW: _arrow_rows,
     }
     return readers[kind or format_of(path)](path)
 
@@ -82,6 +90,9 @@ def column_names(path: Path, kind: FileFormat | None = None) -> list[str]:
                 return list(pq.read_schema(path).names)
             except (pa.ArrowException, OSError) as error:
                 raise FileFormatError(path, f"not readable as Parquet ({type(error).__name__})") from None
+        case FileFormat.ARROW:
+            with arrow_table(path) as reader:
+                return list(reader.schema.names)
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -154,13 +165,51 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
-                columns: list[Sequence[str | None]] = [column.cast(pa.string()).to_pylist() for column in batch.columns]
-                names = batch.schema.names
-                for values in zip(*columns, strict=True):
-                    number += 1
-                    yield number, {name: value for name, value in zip(names, values, strict=True) if value}
+                yield from _batch_rows(batch, number)
+                number += batch.num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise FileFormatError(path, f"not readable as Parquet ({type(error).__name__})", line=number + 1) from None
+
+
+def _arrow_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    number = 0
+    with arrow_table(path) as reader:
+        for batch in reader:
+            yield from _batch_rows(batch, number)
+            number += batch.num_rows
+
+
+def _batch_rows(batch: pa.RecordBatch, before: int) -> Iterator[tuple[int, dict[str, str]]]:
+    import pyarrow as pa
+
+    columns: list[Sequence[str | None]] = [column.cast(pa.string()).to_pylist() for column in batch.columns]
+    names = batch.schema.names
+    for number, values in enumerate(zip(*columns, strict=True), start=before + 1):
+        yield number, {name: value for name, value in zip(names, values, strict=True) if value}
+
+
+@contextmanager
+def arrow_table(path: Path) -> Iterator[pa.RecordBatchReader]:
+    """The batches of an Arrow IPC file, which ends in an index, or stream."""
+    import pyarrow as pa
+
+    try:
+        with pa.memory_map(str(path)) as source, _ipc_reader(source) as reader:
+            yield reader
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise FileFormatError(path, f"not readable as Arrow IPC ({type(error).__name__})") from None
+
+
+def _ipc_reader(source: pa.NativeFile) -> pa.RecordBatchReader:
+    import pyarrow as pa
+
+    try:
+        file = pa.ipc.open_file(source)
+    except pa.ArrowInvalid:
+        source.seek(0)
+        return pa.ipc.open_stream(source)
+    batches = (file.get_batch(index) for index in range(file.num_record_batches))
+    return pa.RecordBatchReader.from_batches(file.schema, batches)
 
 
 @contextmanager

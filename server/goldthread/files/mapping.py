@@ -7,13 +7,14 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
 from goldthread.domain.words import ATTRIBUTE_NAMES, IdentifierType
 from goldthread.files.failure import FileFormatError
 
-__all__ = ["FLAT_COLUMNS", "Mapping"]
+__all__ = ["FLAT_COLUMNS", "ExtraColumn", "ExtraKind", "Mapping", "joint_of"]
 
 FLAT_COLUMNS = (
     "source",
@@ -57,14 +58,42 @@ _ALIASES: dict[str, tuple[str, ...]] = {
 }
 _HOUSE_NUMBERS = ("street_number", "house_number")
 _UNPLAIN = re.compile(r"[^a-z0-9]+")
+_EXTRA_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+class ExtraKind(StrEnum):
+    """Whether the members of a household agree in a further column more than strangers do."""
+
+    PERSON = "person"
+    HOUSEHOLD = "household"
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraColumn:
+    """A column beyond the flat ones that is compared, and how."""
+
+    column: str
+    kind: ExtraKind
+
+
+def joint_of(target: str) -> str:
+    """What stands between the columns that make a flat column: a birth date is written with dashes, everything else with blanks."""
+    return "-" if target == "birth_date" else " "
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """For each flat column the file's columns that make it, joined by a space, and constants for all rows."""
+    """For each flat column the file's columns that make it, joined by `joint_of` it, and constants for all rows.
+
+    `extras` are further columns under the names by which a model compares them, `ignored` columns that are not even looked at, and with `detect`
+    the columns of which the mapping says nothing are understood by themselves. A birth date made of several columns needs all of them.
+    """
 
     columns: AbstractMapping[str, tuple[str, ...]]
     constants: AbstractMapping[str, str] = field(default_factory=dict)
+    extras: AbstractMapping[str, ExtraColumn] = field(default_factory=dict)
+    ignored: frozenset[str] = frozenset()
+    detect: bool = False
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -74,31 +103,44 @@ class Mapping:
 
             given_name = "first_name"
             street = ["street_number", "address_1"]
+            ignore = ["truth"]
+            detect = true
             [constants]
             source = "crm"
+            [extras]
+            occupation = "person"
+            state = { column = "addr_state", kind = "household" }
         """
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise FileFormatError(path, f"not readable as TOML ({type(error).__name__})") from None
-        constants = content.pop("constants", {})
-        if not isinstance(constants, dict):
-            raise FileFormatError(path, "[constants] must be a table")
+        constants: dict[str, str] = {}
+        for target, value in _table(path, "constants", content.pop("constants", {})).items():
+            if not isinstance(value, str):
+                raise FileFormatError(path, f"constants.{target} must be a text")
+            constants[target] = value
+        extras = {
+            name: _extra(path, name, said) for name, said in _table(path, "extras", content.pop("extras", {})).items()
+        }
+        ignored = content.pop("ignore", [])
+        if not isinstance(ignored, list) or not all(isinstance(name, str) for name in ignored):
+            raise FileFormatError(path, "ignore must be a list of column names")
+        detect = content.pop("detect", False)
+        if not isinstance(detect, bool):
+            raise FileFormatError(path, "detect must be true or false")
         columns: dict[str, tuple[str, ...]] = {}
         for target, sources in content.items():
             parts = [sources] if isinstance(sources, str) else sources
             if not isinstance(parts, list) or not parts or not all(isinstance(part, str) and part for part in parts):
                 raise FileFormatError(path, f"{target} must be a column name or a list of them")
             columns[target] = tuple(parts)
-        for target, value in constants.items():
-            if not isinstance(value, str):
-                raise FileFormatError(path, f"constants.{target} must be a text")
         for target in (*columns, *constants):
             if target not in FLAT_COLUMNS:
                 raise FileFormatError(path, f"{target} is not a column of the flat row format")
         if both := columns.keys() & constants.keys():
             raise FileFormatError(path, f"{min(both)} is given twice")
-        return cls(columns, constants)
+        return cls(columns, constants, extras, frozenset(ignored), detect)
 
     @classmethod
     def automatic(cls, names: Iterable[str]) -> Self:
@@ -117,7 +159,8 @@ class Mapping:
 
     def check(self, path: Path, names: Sequence[str]) -> None:
         """Raises `FileFormatError` if the file with these columns lacks one that the mapping names."""
-        for target, sources in self.columns.items():
+        made = [*self.columns.items(), *((name, (extra.column,)) for name, extra in self.extras.items())]
+        for target, sources in made:
             for source in sources:
                 if source not in names:
                     raise FileFormatError(path, f"has no column {source!r}, which {target} is made of")
@@ -127,8 +170,8 @@ class Mapping:
         flat = dict(self.constants)
         for target, sources in self.columns.items():
             parts = [part for source in sources if (part := values.get(source))]
-            if parts:
-                flat[target] = parts[0] if len(sources) == 1 else " ".join(part.strip() for part in parts)
+            if value := parts[0] if parts and len(sources) == 1 else _joined(target, parts, len(sources)):
+                flat[target] = value
         return flat
 
     def table(self, table: AbstractMapping[str, Sequence[str | None]]) -> dict[str, list[str | None]]:
@@ -140,8 +183,26 @@ class Mapping:
                 column = table[sources[0]]
                 flat[target] = column if isinstance(column, list) else list(column)
             else:
-                flat[target] = [
-                    " ".join(part for value in values if value and (part := value.strip())) or None
-                    for values in zip(*(table[source] for source in sources), strict=True)
-                ]
+                parts = zip(*(table[source] for source in sources), strict=True)
+                flat[target] = [_joined(target, part, len(sources)) for part in parts]
         return flat
+
+
+def _joined(target: str, values: Sequence[str | None], needed: int) -> str | None:
+    parts = [part for value in values if value and (part := value.strip())]
+    if target == "birth_date" and len(parts) < needed:
+        return None
+    return joint_of(target).join(parts) or None
+
+
+def _table(path: Path, name: str, content: object) -> dict[str, object]:
+    if not isinstance(content, dict):
+        raise FileFormatError(path, f"[{name}] must be a table")
+    return content
+
+
+def _extra(path: Path, name: str, said: object) -> ExtraColumn:
+    column, kind = (said.get("column"), said.get("kind")) if isinstance(said, dict) else (name, said)
+    if not _EXTRA_NAME.fullmatch(name) or not isinstance(column, str) or kind not in list(ExtraKind):
+        raise FileFormatError(path, f"extras.{name} must be 'person' or 'household', or a table of column and kind")
+    return ExtraColumn(column, ExtraKind(str(kind)))

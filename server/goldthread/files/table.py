@@ -29,22 +29,27 @@ def read_table(path: Path, kind: FileFormat | None = None) -> Table:
             return _read_parquet(path)
         case FileFormat.JSONL:
             return _read_json(path)
+        case FileFormat.ARROW:
+            return _transposed(column_names(path), (row for _, row in read_numbered_rows(path)))
 
 
 def write_table(path: Path, columns: Mapping[str, Sequence[str | None]]) -> None:
-    """Writes CSV (also `.csv.gz`) or Parquet, told by the name; the file appears under its name only when it is complete."""
+    """Writes CSV (also `.csv.gz`), Parquet or Arrow IPC, told by the name; the file appears under its name only when it is complete."""
     import pyarrow as pa
     import pyarrow.csv as pc
     import pyarrow.parquet as pq
 
     kind = format_of(path)
     if kind is FileFormat.JSONL:
-        raise FileFormatError(path, "tables are written as .csv, .csv.gz or .parquet")
+        raise FileFormatError(path, "tables are written as .csv, .csv.gz, .parquet or .arrow")
     table = pa.table({name: pa.array(values, type=pa.string()) for name, values in columns.items()})
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         if kind is FileFormat.PARQUET:
             pq.write_table(table, draft, compression="zstd")
+        elif kind is FileFormat.ARROW:
+            with pa.OSFile(str(draft), "wb") as out, pa.ipc.new_file(out, table.schema) as writer:
+                writer.write_table(table)
         else:
             compression = "gzip" if path.name.lower().endswith(".gz") else None
             with pa.CompressedOutputStream(draft, compression) if compression else pa.OSFile(str(draft), "wb") as out:

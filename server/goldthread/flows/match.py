@@ -6,15 +6,24 @@ ledger's keys the record addresses are the same as well, which is how the two ar
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
-from goldthread.domain.words import ATTRIBUTE_NAMES, IdentifierType, profile_public_id
-from goldthread.matching.batch import BatchEngine, BatchResult, ClaimColumns
+from goldthread.domain.columns import PackedTexts, TextColumn
+from goldthread.domain.words import ATTRIBUTE_NAMES, IdentifierType
+from goldthread.matching.batch import (
+    BatchEngine,
+    BatchResult,
+    ClaimColumns,
+    ClaimGatherer,
+    GatheredRecords,
+    match_gathered,
+)
 from goldthread.matching.keys import Keys
 
 __all__ = [
@@ -23,9 +32,12 @@ __all__ = [
     "MatchProgress",
     "MatchStage",
     "MatchSummary",
+    "ModelChoice",
     "batch_keys",
     "birth_id_of",
-    "claims_of",
+    "claim_columns",
+    "gather_columns",
+    "match_batches",
     "match_columns",
     "match_rows",
     "profile_ids",
@@ -35,7 +47,7 @@ __all__ = [
 DEFAULT_SOURCE = "file"
 """Source of rows that do not name theirs."""
 
-_CHUNK_ROWS = 10_000
+_CHUNK_ROWS = 50_000
 _IDENTIFIERS = {kind.label: kind for kind in IdentifierType}
 _ATTRIBUTES = (*ATTRIBUTE_NAMES, "full_name")
 
@@ -46,13 +58,24 @@ CLAIM_COLUMNS = frozenset({*_IDENTIFIERS, *_ATTRIBUTES})
 class MatchStage(StrEnum):
     """What a batch run is busy with."""
 
-    NORMALIZE = "normalize"
+    READ = "read"
+    GATHER = "gather"
     TRAIN = "train"
-    RESOLVE = "resolve"
+    MATCH = "match"
 
 
-MatchProgress: TypeAlias = Callable[[MatchStage, int], None]
-"""Called when work moves on: rows normalised so far, then once with the number of records about to be resolved."""
+class MatchProgress(Protocol):
+    """Told how a batch run goes on."""
+
+    def begin(self, stage: MatchStage) -> None:
+        """A stage begins."""
+
+    def report(self, step: str, done: int, total: int) -> None:
+        """How much of a step of the stage is done; `total` is 0 where nobody knows. May come from another thread."""
+
+
+ModelChoice: TypeAlias = Callable[[GatheredRecords, MatchProgress], str]
+"""Gives the text of the model under which gathered records are matched: one that exists, or one trained on them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,23 +112,63 @@ def match_columns(
     model_text: str,
     region: str,
     default_source: str = DEFAULT_SOURCE,
-    progress: MatchProgress | None = None,
     chunk_rows: int = _CHUNK_ROWS,
 ) -> BatchResult:
     """Partition of a table in the flat row format; row i of the result is row i of the columns.
 
     Columns must have equal lengths; those not in `CLAIM_COLUMNS` and not `source` are passed over. A row without a source has the
-    default one. Rows are normalised `chunk_rows` at a time, which bounds memory and paces `progress`. Raises `ModelFileError`.
+    default one. Raises `ModelFileError`.
     """
-    report = progress or _silent
-    engine = BatchEngine(model_text=model_text, keys=keys, region=region)
+    gathered = gather_columns(
+        columns, keys=keys, region=region, default_source=default_source, chunk_rows=chunk_rows
+    )
+    return match_gathered(gathered, model_text=model_text)
+
+
+def gather_columns(
+    columns: Mapping[str, Sequence[str | None]],
+    *,
+    keys: Keys,
+    region: str,
+    default_source: str = DEFAULT_SOURCE,
+    extras: Mapping[str, Sequence[str | None]] | None = None,
+    chunk_rows: int = _CHUNK_ROWS,
+) -> GatheredRecords:
+    """The distinct records of a table in the flat row format, which may be trained on and matched; `extras` are columns beyond it."""
+    gatherer = ClaimGatherer(keys=keys, region=region)
     total = max((len(column) for column in columns.values()), default=0)
     for start in range(0, total, chunk_rows):
-        part = {name: column[start : start + chunk_rows] for name, column in columns.items()}
-        engine.add(claims_of(part, rows=min(chunk_rows, total - start), default_source=default_source))
-        report(MatchStage.NORMALIZE, engine.rows)
-    report(MatchStage.RESOLVE, engine.records)
-    return engine.resolve()
+        stop = min(start + chunk_rows, total)
+        part, more = (
+            {name: column[start:stop] for name, column in table.items()} for table in (columns, extras or {})
+        )
+        gatherer.add(claim_columns(part, rows=stop - start, default_source=default_source, extras=more))
+    return gatherer.gather()
+
+
+def match_batches(
+    batches: Iterable[ClaimColumns],
+    *,
+    keys: Keys,
+    region: str,
+    model: ModelChoice,
+    progress: MatchProgress | None = None,
+) -> BatchResult:
+    """Partition of claims that come in batches; row i of the result is row i of them all. Memory grows with the records, not with the batches.
+
+    Raises `ModelFileError`.
+    """
+    told = progress or _Silent()
+    gatherer = ClaimGatherer(keys=keys, region=region)
+    told.begin(MatchStage.READ)
+    for rows in gatherer.add_all(batches):
+        told.report(MatchStage.READ, rows, 0)
+    told.begin(MatchStage.GATHER)
+    gathered = gatherer.gather()
+    told.begin(MatchStage.TRAIN)
+    model_text = model(gathered, told)
+    told.begin(MatchStage.MATCH)
+    return match_gathered(gathered, model_text=model_text, watch=told.report)
 
 
 def match_rows(
@@ -123,7 +186,7 @@ def match_rows(
     stream = iter(rows)
     while chunk := list(islice(stream, chunk_rows)):
         columns = {name: [row.get(name) for row in chunk] for name in names}
-        engine.add(claims_of(columns, rows=len(chunk), default_source=default_source))
+        engine.add(claim_columns(columns, rows=len(chunk), default_source=default_source))
     return engine.resolve()
 
 
@@ -136,23 +199,15 @@ def birth_id_of(address: bytes) -> UUID:
 
 def profile_ids(result: BatchResult) -> list[str | None]:
     """Public profile id of each row, from the smallest birth id of the profile's records; None where the row has no usable claim."""
-    smallest: dict[int, UUID] = {}
-    for address, cluster in zip(result.record_addresses, result.record_clusters, strict=True):
-        birth_id = birth_id_of(address)
-        if cluster not in smallest or birth_id < smallest[cluster]:
-            smallest[cluster] = birth_id
-    names = {cluster: profile_public_id(birth_id) for cluster, birth_id in smallest.items()}
-    return [None if cluster is None else names[cluster] for cluster in result.clusters]
+    return result.profile_ids.column(0, len(result.row_records)).texts()
 
 
 def summarize(result: BatchResult) -> MatchSummary:
     """Counts of a result."""
-    sizes: dict[int, int] = {}
-    for cluster in result.record_clusters:
-        sizes[cluster] = sizes.get(cluster, 0) + 1
+    sizes = Counter(result.record_clusters)
     return MatchSummary(
         rows=len(result.row_records),
-        unusable=sum(record < 0 for record in result.row_records),
+        unusable=list(result.row_records).count(-1),
         records=len(result.record_addresses),
         profiles=len(sizes),
         merged_records=sum(size for size in sizes.values() if size > 1),
@@ -164,22 +219,28 @@ def summarize(result: BatchResult) -> MatchSummary:
     )
 
 
-def claims_of(
-    columns: Mapping[str, Sequence[str | None]],
+def claim_columns(
+    columns: Mapping[str, TextColumn],
     *,
     rows: int,
-    default_source: str,
-    extras: Mapping[str, Sequence[str | None]] | None = None,
+    default_source: str = DEFAULT_SOURCE,
+    extras: Mapping[str, TextColumn] | None = None,
 ) -> ClaimColumns:
-    """Claims of a chunk of a table in the flat row format; `extras` are columns beyond it, by the names under which a model compares them."""
-    sources = columns.get("source", ())
+    """The claims of a table in the flat row format; columns that say nothing of a customer are passed over."""
     return ClaimColumns(
-        sources=[source or default_source for source in sources] if sources else [default_source] * rows,
+        sources=columns.get("source") or PackedTexts.missing(rows),
         identifiers={kind: columns[name] for name, kind in _IDENTIFIERS.items() if name in columns},
         attributes={name: columns[name] for name in _ATTRIBUTES if name in columns},
         extras=extras or {},
+        default_source=default_source,
     )
 
 
-def _silent(stage: MatchStage, done: int) -> None:
-    """Reports to nobody."""
+class _Silent:
+    """Tells nobody."""
+
+    def begin(self, stage: MatchStage) -> None:
+        """Nothing."""
+
+    def report(self, step: str, done: int, total: int) -> None:
+        """Nothing."""

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from goldthread.domain.errors import SettingsError
-from goldthread.flows.match import DEFAULT_SOURCE, MatchProgress, MatchStage, claims_of
-from goldthread.matching.batch import BatchEngine
+from goldthread.flows.match import DEFAULT_SOURCE, gather_columns
+from goldthread.matching.batch import GatheredRecords
 from goldthread.matching.keys import Keys
-from goldthread.matching.model_file import Blueprint
-from goldthread.matching.training import DEFAULT_SEED, Labels, Training, default_blueprint, train
+from goldthread.matching.training import DEFAULT_SEED, Labels, Training, train
 
 __all__ = ["RowLabel", "train_columns"]
 
 RowLabel = tuple[int, int, bool]
 """Two rows, and whether they are one person."""
 
-_CHUNK_ROWS = 10_000
 _UNKNOWN = -1
 
 
@@ -35,7 +33,6 @@ def train_columns(
     name: str = "trained",
     version: str | None = None,
     provenance: str = "",
-    progress: MatchProgress | None = None,
 ) -> Training:
     """Trains a model on a table in the flat row format.
 
@@ -44,38 +41,32 @@ def train_columns(
     record whose rows name several persons has no known one. Raises `ModelFileError` for a blueprint that is not valid and `SettingsError` for
     a table without a usable claim.
     """
-    plan = Blueprint.read(
-        blueprint or default_blueprint(), extras=[(key, kind) for key, (kind, _) in (extras or {}).items()]
+    given = extras or {}
+    gathered = gather_columns(
+        columns,
+        keys=keys,
+        region=region,
+        default_source=default_source,
+        extras={key: column for key, (_, column) in given.items()},
     )
-    engine = BatchEngine(model_text=plan.draft(), keys=keys, region=region)
-    rows = max((len(column) for column in columns.values()), default=0)
-    for start in range(0, rows, _CHUNK_ROWS):
-        part = {key: column[start : start + _CHUNK_ROWS] for key, column in columns.items()}
-        more = {key: column[start : start + _CHUNK_ROWS] for key, (_, column) in (extras or {}).items()}
-        count = min(_CHUNK_ROWS, rows - start)
-        engine.add(claims_of(part, rows=count, default_source=default_source, extras=more))
-        if progress is not None:
-            progress(MatchStage.NORMALIZE, engine.rows)
-    if not engine.records:
+    if not len(gathered.records):
         raise SettingsError("FILE", "no row has a usable identifier or attribute")
-    if progress is not None:
-        progress(MatchStage.TRAIN, engine.records)
     return train(
-        engine.prepared(),
+        gathered.records,
         blueprint=blueprint,
-        extras=[(key, kind) for key, (kind, _) in (extras or {}).items()],
+        extras=[(key, kind) for key, (kind, _) in given.items()],
         seed=seed,
         population=population,
-        labels=_of_records(engine, truth, labels),
+        labels=_of_records(gathered, truth, labels),
         name=name,
         version=version,
         provenance=provenance,
     )
 
 
-def _of_records(engine: BatchEngine, truth: Sequence[str | None] | None, labels: Sequence[RowLabel]) -> Labels:
+def _of_records(gathered: GatheredRecords, truth: Sequence[str | None] | None, labels: Sequence[RowLabel]) -> Labels:
     """Labels of rows as labels of records."""
-    records = engine.row_records
+    records = gathered.row_records
     judged = [
         (records[left], records[right], same)
         for left, right, same in labels
@@ -83,7 +74,7 @@ def _of_records(engine: BatchEngine, truth: Sequence[str | None] | None, labels:
     ]
     persons: list[int] = []
     if truth is not None:
-        persons = [_UNKNOWN] * engine.records
+        persons = [_UNKNOWN] * len(gathered.records)
         numbers: dict[str, int] = {}
         torn: set[int] = set()
         for record, person in zip(records, truth, strict=True):

@@ -7,33 +7,133 @@ neither their order nor the chunking changes it.
 
 from __future__ import annotations
 
+import threading
 from array import array
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeAlias, overload
 
 from goldthread import _core
+from goldthread.domain.columns import PackedTexts, TextColumn
 from goldthread.domain.errors import ModelFileError
-from goldthread.domain.words import ATTRIBUTE_NAMES, DigestForm, IdentifierStatus, IdentifierType
+from goldthread.domain.words import IdentifierType
 from goldthread.matching.keys import Keys
 
-__all__ = ["BatchEngine", "BatchHousehold", "BatchResult", "BatchReview", "ClaimColumns"]
+__all__ = [
+    "BatchEngine",
+    "BatchHousehold",
+    "BatchResult",
+    "BatchReview",
+    "ClaimColumns",
+    "ClaimGatherer",
+    "GatheredRecords",
+    "ProfileIds",
+    "Watch",
+    "match_gathered",
+    "model_extras",
+]
 
 _UNUSABLE = -1
+_LOOK_SECONDS = 0.2
+_READERS = 2
+"""Chunks that are normalised at once: each uses all cores, but not all of the time."""
+
+Watch: TypeAlias = Callable[[str, int, int], None]
+"""Told what the core is busy with (`block`, `score`, `partition`), how much of it is done, and how much there is; 0 where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimColumns:
     """Claims as sent, one per row; every column is as long as `sources`. Personal data.
 
-    `attributes` maps names of `ATTRIBUTE_NAMES` and `full_name`. `extras` are further columns by the names under which a model compares them;
-    every chunk has the same. A blank value is the same as None.
+    `attributes` maps names of `ATTRIBUTE_NAMES` and `full_name`. `extras` are further columns by the names under which a model compares them. A
+    blank value is the same as None; a row without a source has the default one.
     """
 
-    sources: Sequence[str]
-    identifiers: Mapping[IdentifierType, Sequence[str | None]] = field(repr=False)
-    attributes: Mapping[str, Sequence[str | None]] = field(repr=False)
-    extras: Mapping[str, Sequence[str | None]] = field(default_factory=dict, repr=False)
+    sources: TextColumn
+    identifiers: Mapping[IdentifierType, TextColumn] = field(repr=False)
+    attributes: Mapping[str, TextColumn] = field(repr=False)
+    extras: Mapping[str, TextColumn] = field(default_factory=dict, repr=False)
+    default_source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatheredRecords:
+    """The distinct records of many rows, ready to be matched or trained on.
+
+    Records are numbered in the order in which their claims first came.
+    """
+
+    records: _core.Records = field(repr=False)
+    row_records: Sequence[int] = field(repr=False)
+    """Record of each row, -1 where the row has no usable identifier or attribute."""
+    invalid: Mapping[str, int]
+    placeholders: Mapping[str, int]
+
+
+class ClaimGatherer:
+    """Collects claims chunk by chunk. Not thread-safe; `add` uses all cores and frees the interpreter lock."""
+
+    def __init__(self, *, keys: Keys, region: str) -> None:
+        self._keys = keys
+        self._region = region
+        self._chunks: list[_core.Claims] = []
+        self._rows = 0
+        self._invalid: Counter[str] = Counter()
+        self._placeholders: Counter[str] = Counter()
+
+    @property
+    def rows(self) -> int:
+        """Rows added so far."""
+        return self._rows
+
+    def add(self, claims: ClaimColumns) -> None:
+        """Normalises a chunk of claims and keeps its distinct records. Some 50,000 rows are a good size."""
+        self._keep(self._read(claims))
+
+    def add_all(self, stream: Iterable[ClaimColumns]) -> Iterator[int]:
+        """Adds chunks as they come, several at once, in their order; gives the number of rows after each."""
+        waiting: deque[Future[_core.Claims]] = deque()
+        with ThreadPoolExecutor(max_workers=_READERS, thread_name_prefix="claims") as pool:
+            for claims in stream:
+                waiting.append(pool.submit(self._read, claims))
+                while len(waiting) > _READERS:
+                    yield self._keep(waiting.popleft().result())
+            while waiting:
+                yield self._keep(waiting.popleft().result())
+
+    def _read(self, claims: ClaimColumns) -> _core.Claims:
+        return _core.Claims.read(
+            self._keys.address,
+            self._keys.token,
+            claims.sources,
+            {int(kind): column for kind, column in claims.identifiers.items()},
+            claims.attributes,
+            claims.extras,
+            default_source=claims.default_source,
+            region=self._region,
+        )
+
+    def _keep(self, chunk: _core.Claims) -> int:
+        self._rows += chunk.rows
+        self._invalid.update(chunk.invalid())
+        self._placeholders.update(chunk.placeholders())
+        self._chunks.append(chunk)
+        return self._rows
+
+    def gather(self) -> GatheredRecords:
+        """The distinct records of every chunk added so far; the chunks are let go, so this is the end of them."""
+        records, rows = _core.gather(self._chunks)
+        self._chunks.clear()
+        return GatheredRecords(
+            records=records,
+            row_records=memoryview(rows).cast("i"),
+            invalid=dict(self._invalid),
+            placeholders=dict(self._placeholders),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +191,8 @@ class BatchResult:
     """Identifiers that hold no information (`n/a`, `test@test.com`) and became missing, by column."""
     counts: Mapping[str, int]
     """Counts of the core: candidates, pairs, components, largest_component, generic_tokens, crowded_keys."""
+    profile_ids: ProfileIds = field(repr=False)
+    """Public profile ids of the rows."""
 
     @property
     def addresses(self) -> list[bytes | None]:
@@ -109,203 +211,163 @@ class BatchResult:
 
 
 class BatchEngine:
-    """Collects claims, then resolves all of them at once. Not thread-safe; `resolve` uses all cores and frees the interpreter lock.
+    """Collects claims, then resolves all of them at once. Not thread-safe; the work uses all cores and frees the interpreter lock.
 
     `closed_tokens` are generic by use: what only events tell, so whoever has none leaves them out. Raises `ModelFileError` if the model does
     not parse.
     """
 
     def __init__(self, *, model_text: str, keys: Keys, region: str, closed_tokens: Iterable[bytes] = ()) -> None:
-        try:
-            self._model = _core.Model.parse(model_text)
-        except _core.ModelError as error:
-            key, reason = error.args
-            raise ModelFileError(f"the match model is not valid: {reason}", metadata={"key": key}) from None
-        self._keys = keys
-        self._region = region
+        self._model = _parsed(model_text)
+        self._claims = ClaimGatherer(keys=keys, region=region)
         self._closed_tokens = list(closed_tokens)
-        self._row_records = array("q")
-        self._by_address: dict[bytes, int] = {}
-        self._attributes: dict[str, list[str | None]] = {name: [] for name in ATTRIBUTE_NAMES}
-        self._extras: dict[str, list[str | None]] = {}
-        self._tokens = _TokenColumns()
-        self._invalid: Counter[str] = Counter()
-        self._placeholders: Counter[str] = Counter()
 
     @property
     def rows(self) -> int:
         """Rows added so far."""
-        return len(self._row_records)
-
-    @property
-    def records(self) -> int:
-        """Distinct records among them."""
-        return len(self._by_address)
+        return self._claims.rows
 
     def add(self, claims: ClaimColumns) -> None:
-        """Normalises a chunk of claims and keeps the records not seen before. A chunk of some 10,000 rows is a good size."""
-        clean = self._clean_attributes(claims)
-        extras = {name: _core.normalize_extras(column) for name, column in claims.extras.items()}
-        found = self._clean_identifiers(claims)
-        rows = len(claims.sources)
-        addresses = _core.address_records(
-            self._keys.address,
-            claims.sources,
-            found.offsets,
-            found.types,
-            found.namespaces,
-            found.forms,
-            found.values,
-            clean,
-            [0] * rows,
-            extras=extras,
-        )
-        columns = [*(clean[name] for name in ATTRIBUTE_NAMES), *extras.values()]
-        first_rows: list[int] = []
-        for row, address in enumerate(addresses):
-            if found.offsets[row] == found.offsets[row + 1] and all(column[row] is None for column in columns):
-                self._row_records.append(_UNUSABLE)
-                continue
-            record = self._by_address.get(address)
-            if record is None:
-                record = self._by_address[address] = len(self._by_address)
-                first_rows.append(row)
-            self._row_records.append(record)
-        self._keep(first_rows, clean, extras, found)
-
-    @property
-    def row_records(self) -> Sequence[int]:
-        """Record of each row added so far, -1 where the row has no usable identifier or attribute."""
-        return self._row_records[:]
-
-    def prepared(self) -> _core.Records:
-        """The records added so far as the core takes them, in the order in which their claims first came."""
-        tokens = self._tokens
-        return _core.Records(
-            list(self._by_address),
-            self._attributes,
-            tokens.offsets,
-            tokens.types,
-            tokens.namespaces,
-            tokens.forms,
-            tokens.values,
-            extras=self._extras,
-        )
+        """Normalises a chunk of claims and keeps the records not seen before. Some 50,000 rows are a good size."""
+        self._claims.add(claims)
 
     def resolve(self) -> BatchResult:
-        """Blocks, scores and partitions every record added so far."""
-        addresses = list(self._by_address)
-        records = self.prepared()
-        clusters, ambiguous, contenders, reviews, households, counts = _core.match_records(
-            records, self._model, closed_tokens=self._closed_tokens
-        )
-        probabilities = self._model.probabilities([review[2] for review in reviews])
-        return BatchResult(
-            model_version=self._model.version,
-            calibrated=self._model.calibrated,
-            row_records=self._row_records[:],
-            record_addresses=addresses,
-            record_clusters=clusters,
-            ambiguous=frozenset(ambiguous),
-            contenders=tuple(contenders),
-            reviews=tuple(
-                BatchReview(
-                    cluster=cluster,
-                    other_cluster=other,
-                    strength=strength,
-                    probability=probability,
-                    record=record,
-                    other_record=other_record,
-                )
-                for (cluster, other, strength, record, other_record), probability in zip(
-                    reviews, probabilities, strict=True
-                )
-            ),
-            households=tuple(
-                BatchHousehold(
-                    cluster=cluster, other_cluster=other, strength=strength, record=record, other_record=other_record
-                )
-                for cluster, other, strength, record, other_record in households
-            ),
-            invalid=dict(self._invalid),
-            placeholders=dict(self._placeholders),
-            counts=counts,
-        )
+        """Blocks, scores and partitions every record added so far, once."""
+        return _matched(self._claims.gather(), self._model, self._closed_tokens, None)
 
-    def _clean_attributes(self, claims: ClaimColumns) -> dict[str, list[str | None]]:
-        clean, invalid = _core.normalize_attributes(claims.attributes, region=self._region)
-        self._invalid.update(name for _, name in invalid)
-        nothing: list[str | None] = [None] * len(claims.sources)
-        return {name: clean.get(name, nothing) for name in ATTRIBUTE_NAMES}
 
-    def _clean_identifiers(self, claims: ClaimColumns) -> _TokenColumns:
-        rows = len(claims.sources)
-        columns = []
-        for kind in sorted(claims.identifiers):
-            statuses, canonical, folded = _core.normalize_identifiers(
-                [kind] * rows, claims.identifiers[kind], region=self._region
+def match_gathered(
+    gathered: GatheredRecords,
+    *,
+    model_text: str,
+    closed_tokens: Iterable[bytes] = (),
+    watch: Watch | None = None,
+) -> BatchResult:
+    """The partition of gathered records; may be asked again under another model.
+
+    `watch` is called a few times a second, from another thread. Raises `ModelFileError` if the model does not parse.
+    """
+    model, progress = _parsed(model_text), _core.Progress()
+    with _watched(progress, watch):
+        return _matched(gathered, model, list(closed_tokens), progress)
+
+
+def model_extras(model_text: str) -> frozenset[str]:
+    """Names of the further columns that a model compares. Raises `ModelFileError` if it does not parse."""
+    return frozenset(name for name, _ in _parsed(model_text).extras)
+
+
+@contextmanager
+def _watched(progress: _core.Progress, watch: Watch | None) -> Iterator[None]:
+    if watch is None:
+        yield
+        return
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            watch(*progress.read())
+
+    thread = threading.Thread(target=look, name="match progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _parsed(model_text: str) -> _core.Model:
+    try:
+        return _core.Model.parse(model_text)
+    except _core.ModelError as error:
+        key, reason = error.args
+        raise ModelFileError(f"the match model is not valid: {reason}", metadata={"key": key}) from None
+
+
+def _matched(
+    gathered: GatheredRecords, model: _core.Model, closed_tokens: Sequence[bytes], progress: _core.Progress | None
+) -> BatchResult:
+    clusters, ambiguous, contenders, reviews, households, counts = _core.match_records(
+        gathered.records, model, closed_tokens=closed_tokens, progress=progress
+    )
+    probabilities = model.probabilities([review[2] for review in reviews])
+    return BatchResult(
+        model_version=model.version,
+        calibrated=model.calibrated,
+        row_records=gathered.row_records,
+        record_addresses=_Addresses(gathered.records),
+        record_clusters=clusters,
+        ambiguous=frozenset(ambiguous),
+        contenders=tuple(contenders),
+        reviews=tuple(
+            BatchReview(
+                cluster=cluster,
+                other_cluster=other,
+                strength=strength,
+                probability=probability,
+                record=record,
+                other_record=other_record,
             )
-            counts = Counter(statuses)
-            self._invalid[kind.label] += counts[IdentifierStatus.INVALID]
-            self._placeholders[kind.label] += counts[IdentifierStatus.PLACEHOLDER]
-            columns.append((kind, canonical, folded))
-        found = _TokenColumns()
-        for row, source in enumerate(claims.sources):
-            for kind, canonical, folded in columns:
-                namespace = source if kind is IdentifierType.CUSTOMER_NUMBER else ""
-                digest, folded_digest = canonical[row], folded[row]
-                if digest is not None:
-                    found.append(kind, namespace, DigestForm.CANONICAL, digest)
-                if folded_digest is not None:
-                    found.append(kind, namespace, DigestForm.GMAIL_FOLDED, folded_digest)
-            found.offsets.append(len(found.types))
-        return found
-
-    def _keep(
-        self,
-        rows: Sequence[int],
-        clean: Mapping[str, Sequence[str | None]],
-        extras: Mapping[str, Sequence[str | None]],
-        found: _TokenColumns,
-    ) -> None:
-        for name, values in extras.items():
-            self._extras.setdefault(name, []).extend(values[row] for row in rows)
-        for name, column in self._attributes.items():
-            values = clean[name]
-            column.extend(values[row] for row in rows)
-        new = _TokenColumns()
-        for row in rows:
-            for item in range(found.offsets[row], found.offsets[row + 1]):
-                new.append(found.types[item], found.namespaces[item], found.forms[item], found.values[item])
-            new.offsets.append(len(new.types))
-        new.values = _core.tokenize(self._keys.token, new.types, new.namespaces, new.forms, new.values)
-        self._tokens.extend(new)
+            for (cluster, other, strength, record, other_record), probability in zip(
+                reviews, probabilities, strict=True
+            )
+        ),
+        households=tuple(
+            BatchHousehold(
+                cluster=cluster, other_cluster=other, strength=strength, record=record, other_record=other_record
+            )
+            for cluster, other, strength, record, other_record in households
+        ),
+        invalid=gathered.invalid,
+        placeholders=gathered.placeholders,
+        counts=counts,
+        profile_ids=ProfileIds(_core.ProfileIds(gathered.records, clusters), gathered.row_records),
+    )
 
 
-class _TokenColumns:
-    """Identifiers of many rows as parallel columns; row i owns items `offsets[i]:offsets[i + 1]`. Values are digests or tokens."""
+class ProfileIds:
+    """Public profile ids of the rows of a batch: that of a profile is the smallest birth id of its records (see `birth_id_of`)."""
 
-    __slots__ = ("forms", "namespaces", "offsets", "types", "values")
+    __slots__ = ("_ids", "_rows")
 
-    def __init__(self) -> None:
-        self.offsets: list[int] = [0]
-        self.types: list[int] = []
-        self.namespaces: list[str] = []
-        self.forms: list[int] = []
-        self.values: list[bytes] = []
+    def __init__(self, ids: _core.ProfileIds, rows: Sequence[int]) -> None:
+        self._ids = ids
+        self._rows = rows
 
-    def append(self, kind: int, namespace: str, form: int, value: bytes) -> None:
-        """Adds an identifier to the row that is open."""
-        self.types.append(int(kind))
-        self.namespaces.append(namespace)
-        self.forms.append(int(form))
-        self.values.append(value)
+    def column(self, start: int, stop: int) -> PackedTexts:
+        """Ids of a range of rows; none where a row has no usable claim."""
+        return self._packed(self._rows[start:stop])
 
-    def extend(self, other: _TokenColumns) -> None:
-        """Adds the rows of another after the own ones."""
-        start = len(self.types)
-        self.offsets.extend(start + offset for offset in other.offsets[1:])
-        self.types.extend(other.types)
-        self.namespaces.extend(other.namespaces)
-        self.forms.extend(other.forms)
-        self.values.extend(other.values)
+    def of_rows(self, rows: Iterable[int]) -> list[str | None]:
+        """Ids of some rows."""
+        return self._packed(self._rows[row] for row in rows).texts()
+
+    def _packed(self, records: Iterable[int]) -> PackedTexts:
+        return PackedTexts(
+            *self._ids.column(bytes(records if isinstance(records, memoryview) else array("i", records)))
+        )
+
+
+class _Addresses(Sequence[bytes]):
+    """Addresses of records, made when asked for: all of them at once would take more memory than the records."""
+
+    __slots__ = ("_records",)
+
+    def __init__(self, records: _core.Records) -> None:
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        if isinstance(index, slice):
+            return [self._records.address(record) for record in range(*index.indices(len(self)))]
+        return self._records.address(index + len(self) if index < 0 else index)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(self._records.address, range(len(self)))

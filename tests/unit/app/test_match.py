@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from goldthread.app.match import PROFILE_COLUMN, MatchFiles, command, match_file
+from goldthread.app.match import command
+from goldthread.app.match_files import PROFILE_COLUMN, MatchFiles, match_files
 from goldthread.app.settings import Settings
 from goldthread.domain.errors import ModelFileError, SettingsError
 from goldthread.files import FileFormatError, read_table, write_table
+from goldthread.flows.match import MatchProgress
+from goldthread.matching.batch import GatheredRecords
 
 TABLE = {
     "first_name": ["Ingrid", "Ingrid", "Bob", None, "Robert"],
@@ -27,7 +31,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"GOLDTHREAD_{name}", raising=False)
 
 
-@pytest.fixture(params=["csv", "csv.gz", "parquet"])
+@pytest.fixture(params=["csv", "csv.gz", "parquet", "arrow"])
 def table(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / f"people.{request.param}"
     write_table(path, TABLE)
@@ -45,7 +49,7 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(command, [str(argument) for argument in arguments])
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("ending", ["csv", "parquet", "arrow"])
 def test_output_is_the_input_plus_profile_ids_in_order(table: Path, tmp_path: Path, ending: str) -> None:
     out = tmp_path / f"out.{ending}"
     result = run(table, "--out", out)
@@ -84,6 +88,88 @@ def test_mapping_file_chooses_the_columns(people: Path, tmp_path: Path) -> None:
     ids = read_table(out)[PROFILE_COLUMN]
     assert len(set(ids)) == 4
     assert ids[0] == ids[1]
+
+
+def test_several_files_are_linked_and_written_one_by_one(people: Path, tmp_path: Path) -> None:
+    other = tmp_path / "clients.parquet"
+    write_table(
+        other,
+        {"Nom": ["Okafor", "Vasquez"], "Prénom": ["Bob", "Ingrid"], "Courriel": ["bobokafor@gmail.com", "i.v@x.org"]},
+    )
+    out, reviews = tmp_path / "out", tmp_path / "reviews.csv"
+    result = run(people, other, "--out", out, "--reviews", reviews)
+    assert result.exit_code == 0, result.output
+    assert "rows        7" in result.stderr
+    assert sorted(path.name for path in out.iterdir()) == ["clients.parquet", "people.csv"]
+    first, second = read_table(out / "people.csv"), read_table(out / "clients.parquet")
+    assert list(second) == ["Nom", "Prénom", "Courriel", PROFILE_COLUMN]
+    assert second[PROFILE_COLUMN][0] == first[PROFILE_COLUMN][2]
+    assert list(read_table(reviews))[:5] == ["kind", "profile_id", "other_profile_id", "file", "row"]
+
+
+def test_rows_of_several_files_belong_to_sources_of_their_names(tmp_path: Path) -> None:
+    for name in ("crm", "shop"):
+        write_table(tmp_path / f"{name}.csv", {"customer_number": ["4711", "4711"], "email": ["a@x.org", "b@x.org"]})
+    tables = [tmp_path / "crm.csv", tmp_path / "shop.csv"]
+    out = tmp_path / "out"
+    assert run(*tables, "--out", out).exit_code == 0
+    ids = [read_table(out / path.name)[PROFILE_COLUMN] for path in tables]
+    assert ids[0][0] == ids[1][0]
+    assert run(*tables, "--out", out, "--source", "one").stderr.count("records     2") == 1
+
+
+def test_columns_are_explained_without_values(people: Path, tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text('family_name = "last_name"\ndetect = true\n[constants]\nsource = "crm"\n')
+    result = run(people, "--explain-columns", "--mapping", mapping, "--ignore", "phone")
+    assert result.exit_code == 0, result.output
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines[0] == "people.csv"
+    assert "last_name family_name mapping" in lines
+    assert any(line.startswith("first_name given_name header 80%") for line in lines)
+    assert any(line.startswith("phone left out ignored, as asked") for line in lines)
+    assert "source = 'crm' mapping" in lines
+    assert not any(value in result.stdout for value in ("kafor", "gmail", "671"))
+
+
+def test_ignored_columns_are_not_matched_by(people: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    assert run(people, "--out", out, "--ignore", "phone", "--ignore", "email", "--ignore", "dob").exit_code == 0
+    ids = read_table(out)[PROFILE_COLUMN]
+    assert ids[3] is None
+    assert list(read_table(out)) == [*TABLE, PROFILE_COLUMN]
+
+
+def test_further_columns_are_compared_by_a_model_that_knows_them(tmp_path: Path) -> None:
+    people, model, out = tmp_path / "people.csv", tmp_path / "model.toml", tmp_path / "out.csv"
+    trades = ["baker", "nurse"] * 20
+    write_table(
+        people,
+        {
+            "email": [f"person{row % 20}@shop.org" for row in range(40)],
+            "surname": ["Vasquez"] * 20 + ["Okafor"] * 20,
+            "occupation": trades,
+        },
+    )
+    extra = '\n[[extra]]\nname = "{}"\nkind = "person"\nlevels = {{ exact = 900, near = 0, different = -90000 }}\n'
+    model.write_text(Settings().model_text() + extra.format("occupation"))
+    assert run(people, "--out", out).exit_code == 0
+    shipped = read_table(out)[PROFILE_COLUMN]
+    assert run(people, "--out", out, "--model", model).exit_code == 0
+    knowing = read_table(out)[PROFILE_COLUMN]
+    assert set(shipped) != set(knowing)
+    seen: dict[str, str] = {}
+
+    def train(gathered: GatheredRecords, kinds: Mapping[str, str], progress: MatchProgress) -> str:
+        seen.update(kinds)
+        assert len(gathered.records) == 40
+        progress.report("estimate", 1, 2)
+        return model.read_text()
+
+    trained = tmp_path / "trained.csv"
+    match_files(MatchFiles(tables=(people,), out=trained), settings=Settings(), trainer=train)
+    assert seen == {"occupation": "person"}
+    assert read_table(trained)[PROFILE_COLUMN] == knowing
 
 
 def test_reviews_are_written_with_rows_to_compare(tmp_path: Path) -> None:
@@ -129,8 +215,10 @@ def test_a_table_without_rows_stays_empty(tmp_path: Path) -> None:
 
 
 def test_refuses_what_would_lose_data_or_make_no_sense(people: Path, tmp_path: Path) -> None:
-    def attempt(**changes: Path) -> None:
-        match_file(MatchFiles(**({"table": people, "out": tmp_path / "out.csv"} | changes)), settings=Settings())
+    def attempt(
+        *, tables: tuple[Path, ...] = (people,), out: Path = tmp_path / "out.csv", reviews: Path | None = None
+    ) -> None:
+        match_files(MatchFiles(tables=tables, out=out, reviews=reviews), settings=Settings())
 
     before = people.read_bytes()
     with pytest.raises(SettingsError, match="out: must not be another file"):
@@ -143,11 +231,17 @@ def test_refuses_what_would_lose_data_or_make_no_sense(people: Path, tmp_path: P
         attempt(out=tmp_path / "out.xlsx")
     attempt()
     with pytest.raises(SettingsError, match="profile_id already"):
-        attempt(table=tmp_path / "out.csv", out=tmp_path / "again.csv")
+        attempt(tables=(tmp_path / "out.csv",), out=tmp_path / "again.csv")
     other = tmp_path / "other.csv"
     other.write_text("colour\nred\n")
     with pytest.raises(SettingsError, match="no column of the file"):
-        attempt(table=other)
+        attempt(tables=(other,))
+    with pytest.raises(SettingsError, match="must be a directory"):
+        attempt(tables=(people, other), out=people)
+    with pytest.raises(SettingsError, match="named twice"):
+        attempt(tables=(people, people), out=tmp_path / "outs")
+    with pytest.raises(SettingsError, match="out: must not be another file"):
+        attempt(tables=(people, other), out=tmp_path)
     assert people.read_bytes() == before
     assert not (tmp_path / "again.csv").exists()
 
@@ -155,7 +249,7 @@ def test_refuses_what_would_lose_data_or_make_no_sense(people: Path, tmp_path: P
 def test_a_broken_model_writes_nothing(people: Path, tmp_path: Path) -> None:
     model = tmp_path / "model.toml"
     model.write_text("a =\n")
-    files = MatchFiles(table=people, out=tmp_path / "out.csv")
+    files = MatchFiles(tables=(people,), out=tmp_path / "out.csv")
     with pytest.raises(ModelFileError, match="not valid: string values must be quoted"):
-        match_file(files, settings=Settings(model=model))
+        match_files(files, settings=Settings(model=model))
     assert not files.out.exists()

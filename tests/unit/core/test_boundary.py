@@ -49,7 +49,16 @@ def test_digests_made_elsewhere_of_placeholders_are_known() -> None:
     assert _core.check_digests([1, 1, 1, 1], [blank, placeholder, real, b"short"]) == [2, 2, 0, 3]
 
 
-@pytest.mark.parametrize("value", [model(), records(("otto", "zimmer"))], ids=["Model", "Records"])
+FROZEN = (
+    model(),
+    records(("otto", "zimmer")),
+    _core.Claims.read(KEY, KEY, [], {}, {}, {}, default_source="", region="US"),
+    _core.ProfileIds(records(), []),
+    _core.Progress(),
+)
+
+
+@pytest.mark.parametrize("value", FROZEN, ids=lambda value: type(value).__name__)
 def test_classes_are_frozen(value: object) -> None:
     names = [name for name in dir(value) if not name.startswith("_")]
     for name in [*names, "brand_new"]:

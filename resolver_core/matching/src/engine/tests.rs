@@ -15,7 +15,7 @@ fn prepared(samples: &[Sample<'_>]) -> Records {
 }
 
 fn matched(samples: &[Sample<'_>], model: &Model) -> (Partition, Counts) {
-    match_records(&prepared(samples), model, &[]).expect("valid")
+    match_records(&prepared(samples), model, &[], &Progress::default()).expect("valid")
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_crowded_key_is_refined_and_never_cut() {
 fn nothing_in_nothing_out() {
     assert_eq!(matched(&[], &plain()), (Partition::default(), Counts::default()));
     assert!(matches!(
-        match_records(&prepared(&[]), &plain(), &[b"short"]),
+        match_records(&prepared(&[]), &plain(), &[b"short"], &Progress::default()),
         Err(CoreError::Input { argument: "closed_tokens", .. })
     ));
 }
@@ -99,7 +99,7 @@ fn a_token_closed_from_outside_is_generic() {
     let records = prepared(&[([None; 8], &store[..1]), ([None; 8], store), ([None; 8], &store[1..])]);
     let (phone, email) = (crate::normalize::sha256("21store"), crate::normalize::sha256("11a@b"));
     let closed = |tokens: &[&[u8]]| {
-        let (partition, counts) = match_records(&records, &plain(), tokens).expect("valid");
+        let (partition, counts) = match_records(&records, &plain(), tokens, &Progress::default()).expect("valid");
         (partition.clusters, counts.generic_tokens)
     };
     assert_eq!(closed(&[]).0.iter().collect::<FxHashSet<_>>().len(), 1);
@@ -158,7 +158,7 @@ proptest! {
             let samples: Vec<Sample<'_>> = order.iter().map(|&row| sample(row)).collect();
             let addressed: Vec<&str> = order.iter().map(|&row| names[row].as_str()).collect();
             let records = batch(&addressed, &samples);
-            let (partition, counts) = match_records(&records, &model, &[]).expect("valid");
+            let (partition, counts) = match_records(&records, &model, &[], &Progress::default()).expect("valid");
             let mut named: Vec<(usize, usize)> =
                 partition.clusters.iter().enumerate().map(|(row, cluster)| (order[row], order[*cluster])).collect();
             named.sort_unstable();

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, Region, get_national_significant_number_owned};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, Region, get_national_significant_number_owned};
 use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
 
@@ -125,7 +125,8 @@ fn phone(value: &str, region: Region) -> Canonical {
     if !PHONE_NUMBER_UTIL.is_valid_number(&number) {
         return Canonical::Invalid;
     }
-    Canonical::plain(PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).into_owned())
+    // E.164 as the library writes it, without asking it to parse the number's parts once more.
+    Canonical::plain(format!("+{}{national}", number.country_code))
 }
 
 fn number(value: &str) -> Canonical {
@@ -245,6 +246,26 @@ mod tests {
         }
         for bad in ["12", "650253000", "hello", "+1 111 111 1112"] {
             assert_eq!(read(2, bad), Canonical::Invalid, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn canonical_phones_are_what_the_library_formats() {
+        for (raw, region) in [
+            ("06 698 12345", Region::IT),
+            ("(0)20 7946 0018 ext 3", Region::GB),
+            ("650-253-0000 x 12", Region::US),
+            ("+39 02 1234567", Region::US),
+            ("0800 1111", Region::GB),
+            ("+800 1234 5678", Region::US),
+            ("015 123456", Region::AR),
+        ] {
+            let parsed = PHONE_NUMBER_UTIL.parse(raw, Some(region));
+            let Ok(number) = parsed else { continue };
+            let expected = PHONE_NUMBER_UTIL.format(&number, rlibphonenumber::PhoneNumberFormat::E164).into_owned();
+            if let Canonical::Ok { value, .. } = canonical(2, raw, region) {
+                assert_eq!(value, expected, "{raw}");
+            }
         }
     }
 

@@ -9,8 +9,11 @@ pub(crate) mod text;
 use rayon::prelude::*;
 
 use self::date::Reading;
+use self::identifier::is_placeholder_digest;
 pub use self::identifier::{Canonical, Digest32, sha256};
-use self::identifier::{canonical, is_placeholder_digest, read_region};
+pub(crate) use self::identifier::{canonical, read_region};
+pub(crate) use self::name::{clean_middle, clean_name, clean_suffix, split_full_name};
+pub(crate) use self::place::{clean_city, clean_postcode, clean_street};
 pub use self::text::fold;
 use crate::error::{CoreError, CoreResult, same_length};
 use crate::tables::PLACEHOLDERS;
@@ -49,6 +52,40 @@ fn readable<'a>(value: Option<&'a str>, position: usize, invalid: &mut Invalid) 
     short
 }
 
+/// What the name columns of a row say: as texts, or as numbers of texts.
+pub(crate) struct OwnNames<T> {
+    pub(crate) given: Option<T>,
+    pub(crate) middle: Option<T>,
+    pub(crate) family: Option<T>,
+    pub(crate) suffix: Option<T>,
+}
+
+impl<T> OwnNames<T> {
+    /// The names with those of the full name, where given and family name both are missing.
+    pub(crate) fn completed(self, full: impl FnOnce() -> Self) -> Self {
+        if self.given.is_some() || self.family.is_some() {
+            return self;
+        }
+        let split = full();
+        Self {
+            given: split.given,
+            middle: self.middle.or(split.middle),
+            family: split.family,
+            suffix: self.suffix.or(split.suffix),
+        }
+    }
+}
+
+/// The clean form of a birth date, and whether it is invalid: what is no calendar day is, and yet stays comparable.
+pub(crate) fn clean_birth_date(value: &str, region: &str) -> (Option<String>, bool) {
+    match date::read_birth_date(value, region) {
+        Reading::Day(day) => (Some(day), false),
+        Reading::NoDay(digits) => (Some(digits), true),
+        Reading::Invalid => (None, true),
+        Reading::Missing => (None, false),
+    }
+}
+
 /// Whether the value of each attribute is present but invalid.
 type Invalid = [bool; ATTRIBUTES.len()];
 
@@ -57,39 +94,53 @@ fn clean_row(raw: &[Option<&str>; ATTRIBUTES.len()], full_name: Option<&str>, re
     let full_name = readable(full_name, FAMILY_NAME, &mut invalid);
     let raw: [Option<&str>; ATTRIBUTES.len()] =
         std::array::from_fn(|position| readable(raw[position], position, &mut invalid));
-    let given = raw[GIVEN_NAME].map(name::clean_name).unwrap_or_default();
-    let family = raw[FAMILY_NAME].map(name::clean_name).unwrap_or_default();
+    let given = raw[GIVEN_NAME].map(clean_name).unwrap_or_default();
+    let family = raw[FAMILY_NAME].map(clean_name).unwrap_or_default();
+    let own = OwnNames {
+        given: given.name,
+        middle: raw[MIDDLE_NAME].and_then(clean_middle),
+        family: family.name,
+        suffix: raw[NAME_SUFFIX].and_then(clean_suffix).or_else(|| family.suffix.or(given.suffix).map(str::to_owned)),
+    };
+    let names = own.completed(|| {
+        let split = full_name.map(split_full_name).unwrap_or_default();
+        let suffix = split.suffix.map(str::to_owned);
+        OwnNames { given: split.given, middle: split.middle, family: split.family, suffix }
+    });
     let mut clean = CleanRow::default();
-    clean[MIDDLE_NAME] = raw[MIDDLE_NAME].and_then(name::clean_middle);
-    clean[NAME_SUFFIX] =
-        raw[NAME_SUFFIX].and_then(name::clean_suffix).or_else(|| family.suffix.or(given.suffix).map(str::to_owned));
-    clean[GIVEN_NAME] = given.name;
-    clean[FAMILY_NAME] = family.name;
-    if clean[GIVEN_NAME].is_none() && clean[FAMILY_NAME].is_none() {
-        let split = full_name.map(name::split_full_name).unwrap_or_default();
-        clean[GIVEN_NAME] = split.given;
-        clean[FAMILY_NAME] = split.family;
-        clean[MIDDLE_NAME] = clean[MIDDLE_NAME].take().or(split.middle);
-        clean[NAME_SUFFIX] = clean[NAME_SUFFIX].take().or_else(|| split.suffix.map(str::to_owned));
+    clean[GIVEN_NAME] = names.given;
+    clean[MIDDLE_NAME] = names.middle;
+    clean[FAMILY_NAME] = names.family;
+    clean[NAME_SUFFIX] = names.suffix;
+    if let Some(value) = raw[BIRTH_DATE] {
+        (clean[BIRTH_DATE], invalid[BIRTH_DATE]) = clean_birth_date(value, region);
     }
-    match raw[BIRTH_DATE].map_or(Reading::Missing, |value| date::read_birth_date(value, region)) {
-        Reading::Day(day) => clean[BIRTH_DATE] = Some(day),
-        Reading::NoDay(digits) => {
-            clean[BIRTH_DATE] = Some(digits);
-            invalid[BIRTH_DATE] = true;
-        }
-        Reading::Invalid => invalid[BIRTH_DATE] = true,
-        Reading::Missing => (),
-    }
-    clean[STREET] = raw[STREET].and_then(place::clean_street);
-    clean[CITY] = raw[CITY].and_then(place::clean_city);
-    clean[POSTCODE] = raw[POSTCODE].and_then(place::clean_postcode);
+    clean[STREET] = raw[STREET].and_then(clean_street);
+    clean[CITY] = raw[CITY].and_then(clean_city);
+    clean[POSTCODE] = raw[POSTCODE].and_then(clean_postcode);
     (clean, invalid)
 }
 
 /// Position of an attribute by name.
 pub(crate) fn attribute_position(name: &str) -> Option<usize> {
     ATTRIBUTES.iter().position(|attribute| *attribute == name)
+}
+
+/// Columns of the attributes, and that of full names.
+pub(crate) type PlacedColumns<'a> = ([Option<Column<'a>>; ATTRIBUTES.len()], Option<Column<'a>>);
+
+/// Columns named by [`ATTRIBUTES`] or `full_name` at their places.
+pub(crate) fn placed_columns<'a>(columns: &[(&str, Column<'a>)], rows: usize) -> CoreResult<PlacedColumns<'a>> {
+    let mut placed: PlacedColumns<'a> = ([None; ATTRIBUTES.len()], None);
+    for (name, column) in columns {
+        same_length("columns", column.len(), rows)?;
+        match attribute_position(name) {
+            Some(position) => placed.0[position] = Some(column),
+            None if *name == "full_name" => placed.1 = Some(column),
+            None => return Err(CoreError::input("columns", "holds a name that is not an attribute")),
+        }
+    }
+    Ok(placed)
 }
 
 /// Cleans columns named by [`ATTRIBUTES`] or `full_name`; absent columns are missing in every row. O(total bytes).
@@ -100,16 +151,7 @@ pub fn normalize_attributes(columns: &[(&str, Column<'_>)], region: &str) -> Cor
     read_region(region)?;
     let region = region.to_ascii_uppercase();
     let rows = columns.first().map_or(0, |(_, column)| column.len());
-    let mut placed: [Option<Column<'_>>; ATTRIBUTES.len()] = [None; ATTRIBUTES.len()];
-    let mut full_names: Option<Column<'_>> = None;
-    for (name, column) in columns {
-        same_length("columns", column.len(), rows)?;
-        match attribute_position(name) {
-            Some(position) => placed[position] = Some(column),
-            None if *name == "full_name" => full_names = Some(column),
-            None => return Err(CoreError::input("columns", "holds a name that is not an attribute")),
-        }
-    }
+    let (placed, full_names) = placed_columns(columns, rows)?;
     let clean = |row: usize| {
         let raw = placed.map(|column| column.and_then(|values| values[row]));
         clean_row(&raw, full_names.and_then(|values| values[row]), &region)
@@ -128,16 +170,21 @@ pub fn normalize_attributes(columns: &[(&str, Column<'_>)], region: &str) -> Cor
     Ok(result)
 }
 
+/// Clean form of a value beyond the attributes. O(n).
+pub(crate) fn clean_extra(value: &str) -> Option<String> {
+    if value.len() > MAX_VALUE_BYTES {
+        return None;
+    }
+    let folded = fold(value);
+    let told = [text::squash(value), text::squash(&folded)];
+    let nothing = told.iter().any(|squashed| squashed.is_empty() || PLACEHOLDERS.any.holds(squashed));
+    (!nothing).then_some(folded)
+}
+
 /// Clean forms of a column beyond the attributes. O(total bytes).
 #[must_use]
 pub fn normalize_extras(column: Column<'_>) -> Vec<Option<String>> {
-    let clean = |value: Option<&str>| {
-        let value = value.filter(|value| value.len() <= MAX_VALUE_BYTES)?;
-        let folded = fold(value);
-        let told = [text::squash(value), text::squash(&folded)];
-        let nothing = told.iter().any(|squashed| squashed.is_empty() || PLACEHOLDERS.any.holds(squashed));
-        (!nothing).then_some(folded)
-    };
+    let clean = |value: Option<&str>| value.and_then(clean_extra);
     if column.len() > PARALLEL_ROWS {
         column.par_iter().with_min_len(256).map(|value| clean(*value)).collect()
     } else {

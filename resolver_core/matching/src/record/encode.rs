@@ -3,76 +3,76 @@
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
-use super::forms::{CityForm, MISSING, NameForm, StreetForm, TextId};
+use super::forms::{CityForm, MISSING, NameForm, StreetForm, StreetIds, StreetParts, TextId};
+use super::intern::{Interner, TextList, small};
 use crate::error::{CoreError, CoreResult, same_length};
 use crate::normalize::{Column, PARALLEL_ROWS};
 use crate::words::{MOST_EXTRAS, is_extra_name};
 
-/// Gives equal texts equal numbers.
-#[derive(Default)]
-pub(super) struct Texts {
-    numbers: FxHashMap<Box<str>, TextId>,
+/// Distinct streets that are prepared at a time: what they are made of is larger than what is kept.
+const STREETS_AT_A_TIME: usize = 1 << 16;
+
+/// A column as numbers of its distinct values; [`MISSING`] where there is none.
+#[derive(Debug, Default)]
+pub(crate) struct Encoded<'a> {
+    pub(crate) numbers: Vec<u32>,
+    pub(crate) values: Vec<&'a str>,
 }
 
-impl Texts {
-    pub(super) fn number(&mut self, text: &str) -> CoreResult<TextId> {
-        if let Some(number) = self.numbers.get(text) {
-            return Ok(*number);
+impl<'a> Encoded<'a> {
+    /// Numbers the values of a column. O(rows).
+    pub(crate) fn of(column: Option<Column<'a>>, rows: usize) -> CoreResult<Self> {
+        let Some(column) = column else { return Ok(Self { numbers: vec![MISSING; rows], values: Vec::new() }) };
+        let mut seen: FxHashMap<&str, u32> = FxHashMap::default();
+        let mut values = Vec::new();
+        let mut numbers = Vec::with_capacity(rows);
+        for value in column {
+            let Some(value) = value else {
+                numbers.push(MISSING);
+                continue;
+            };
+            let next = small(values.len())?;
+            numbers.push(*seen.entry(value).or_insert_with(|| {
+                values.push(*value);
+                next
+            }));
         }
-        let number = small(self.numbers.len())?;
-        self.numbers.insert(text.into(), number);
-        Ok(number)
+        Ok(Self { numbers, values })
     }
 
-    pub(super) fn into_list(self) -> Vec<Box<str>> {
-        let mut list = vec![Box::<str>::default(); self.numbers.len()];
-        for (text, number) in self.numbers {
-            list[number as usize] = text;
+    /// Replaces numbers by those that their values have elsewhere.
+    pub(crate) fn renumbered(mut self, new: &[u32]) -> Vec<u32> {
+        for number in self.numbers.iter_mut().filter(|number| **number != MISSING) {
+            *number = new[*number as usize];
         }
-        list
+        self.numbers
     }
 }
 
-/// A row number; batches end below [`MISSING`].
-pub(super) fn small(number: usize) -> CoreResult<u32> {
-    u32::try_from(number)
-        .ok()
-        .filter(|small| *small < MISSING)
-        .ok_or_else(|| CoreError::input("addresses", "too many records"))
+/// Applies a function to every distinct value, on all cores if there are many.
+pub(crate) fn each<'a, T: Send>(values: &[&'a str], make: impl Fn(&'a str) -> T + Sync) -> Vec<T> {
+    if values.len() > PARALLEL_ROWS {
+        values.par_iter().with_min_len(128).map(|value| make(value)).collect()
+    } else {
+        values.iter().map(|value| make(value)).collect()
+    }
 }
 
-/// Numbers of the distinct values of a column, and those values.
-fn distinct(column: Option<Column<'_>>, rows: usize) -> CoreResult<(Vec<u32>, Vec<&str>)> {
-    let Some(column) = column else { return Ok((vec![MISSING; rows], Vec::new())) };
-    let mut seen: FxHashMap<&str, u32> = FxHashMap::default();
-    let mut values = Vec::new();
-    let mut numbers = Vec::with_capacity(rows);
-    for value in column {
-        let Some(value) = value else {
-            numbers.push(MISSING);
-            continue;
-        };
-        let next = small(values.len())?;
-        numbers.push(*seen.entry(value).or_insert_with(|| {
-            values.push(*value);
-            next
-        }));
-    }
-    Ok((numbers, values))
+/// Does two things, at once if there is much to do.
+pub(super) fn both<A: Send, B: Send>(
+    much: bool,
+    one: impl FnOnce() -> A + Send,
+    other: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if much { rayon::join(one, other) } else { (one(), other()) }
 }
 
 /// Prepares each distinct value; those without a form become missing.
 pub(super) fn prepare<T: Send>(
-    column: Option<Column<'_>>,
-    rows: usize,
+    column: Encoded<'_>,
     form: impl Fn(&str) -> Option<T> + Sync,
 ) -> CoreResult<(Vec<u32>, Vec<T>)> {
-    let (mut numbers, values) = distinct(column, rows)?;
-    let made: Vec<Option<T>> = if values.len() > PARALLEL_ROWS {
-        values.par_iter().with_min_len(128).map(|value| form(value)).collect()
-    } else {
-        values.iter().map(|value| form(value)).collect()
-    };
+    let made = each(&column.values, form);
     let mut forms = Vec::with_capacity(made.len());
     let mut renumbered = vec![MISSING; made.len()];
     for (slot, form) in renumbered.iter_mut().zip(made) {
@@ -81,56 +81,70 @@ pub(super) fn prepare<T: Send>(
             forms.push(form);
         }
     }
-    for number in numbers.iter_mut().filter(|number| **number != MISSING) {
-        *number = renumbered[*number as usize];
-    }
-    Ok((numbers, forms))
+    Ok((column.renumbered(&renumbered), forms))
 }
 
-/// Prepares a column whose form is a text.
+/// Prepares a column whose form is a text: numbers of the texts, and those.
 pub(super) fn texts_of(
-    column: Option<Column<'_>>,
-    rows: usize,
-    texts: &mut Texts,
+    column: Encoded<'_>,
     form: impl Fn(&str) -> Option<String> + Sync,
-) -> CoreResult<Vec<TextId>> {
-    let (mut numbers, forms) = prepare(column, rows, form)?;
-    let ids = forms.iter().map(|text| texts.number(text)).collect::<CoreResult<Vec<_>>>()?;
-    for number in numbers.iter_mut().filter(|number| **number != MISSING) {
-        *number = ids[*number as usize];
-    }
-    Ok(numbers)
+) -> CoreResult<(Vec<TextId>, TextList)> {
+    let made = each(&column.values, form);
+    let mut texts = Interner::default();
+    let ids = made.iter().map(|text| texts.optional(text.as_deref())).collect::<CoreResult<Vec<_>>>()?;
+    Ok((column.renumbered(&ids), texts.into_list()))
 }
 
 /// A column that only some models compare, under its name.
 pub type ExtraColumn<'a> = (&'a str, Column<'a>);
 
-pub(super) fn extra_columns(
-    columns: &[ExtraColumn<'_>],
-    rows: usize,
-    texts: &mut Texts,
-) -> CoreResult<Vec<(Box<str>, Vec<TextId>)>> {
-    let mut extras = Vec::with_capacity(columns.len());
-    for (name, column) in columns {
-        same_length("extras", column.len(), rows)?;
-        if !is_extra_name(name) {
-            return Err(CoreError::input("extras", "holds a name that is not usable"));
-        }
-        let joined = |clean: &str| {
-            let text = clean.replace(' ', "");
-            (!text.is_empty()).then_some(text)
-        };
-        extras.push((Box::from(*name), texts_of(Some(column), rows, texts, joined)?));
+/// Refuses names that are not usable, more columns than a model can compare, and one name twice; gives the columns by name.
+pub(crate) fn by_extra_name<T>(mut columns: Vec<(&str, T)>) -> CoreResult<Vec<(&str, T)>> {
+    if columns.iter().any(|(name, _)| !is_extra_name(name)) {
+        return Err(CoreError::input("extras", "holds a name that is not usable"));
     }
-    extras.sort();
-    if extras.len() > MOST_EXTRAS || extras.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+    columns.sort_by_key(|(name, _)| *name);
+    if columns.len() > MOST_EXTRAS || columns.windows(2).any(|pair| pair[0].0 == pair[1].0) {
         return Err(CoreError::input("extras", "more than 16, or one twice"));
     }
-    Ok(extras)
+    Ok(columns)
 }
 
-pub(super) fn number_names(names: &mut [NameForm], texts: &mut Texts) -> CoreResult<()> {
-    for name in names {
+pub(super) fn encoded_extras<'a>(columns: &[ExtraColumn<'a>], rows: usize) -> CoreResult<Vec<(&'a str, Encoded<'a>)>> {
+    let encoded = |(name, column): &ExtraColumn<'a>| {
+        same_length("extras", column.len(), rows)?;
+        Ok((*name, Encoded::of(Some(column), rows)?))
+    };
+    by_extra_name(columns.iter().map(encoded).collect::<CoreResult<Vec<_>>>()?)
+}
+
+/// An extra column: its name, the number of each row, and the texts.
+pub(super) type PreparedExtra = (Box<str>, Vec<TextId>, TextList);
+
+pub(super) fn extra_columns(columns: Vec<(&str, Encoded<'_>)>) -> CoreResult<Vec<PreparedExtra>> {
+    let joined = |clean: &str| {
+        let text = clean.replace(' ', "");
+        (!text.is_empty()).then_some(text)
+    };
+    let prepared = |(name, column): (&str, Encoded<'_>)| {
+        let (numbers, texts) = texts_of(column, joined)?;
+        Ok((Box::from(name), numbers, texts))
+    };
+    columns.into_iter().map(prepared).collect()
+}
+
+/// Given and family names: the number of each row, and the forms, whose texts are numbered together.
+pub(super) struct Names {
+    pub(super) given: (Vec<u32>, Vec<NameForm>),
+    pub(super) family: (Vec<u32>, Vec<NameForm>),
+    pub(super) texts: TextList,
+}
+
+pub(super) fn names(given: Encoded<'_>, family: Encoded<'_>) -> CoreResult<Names> {
+    let mut given = prepare(given, NameForm::given)?;
+    let mut family = prepare(family, NameForm::family)?;
+    let mut texts = Interner::default();
+    for name in given.1.iter_mut().chain(&mut family.1) {
         name.id = texts.number(&name.joined)?;
         name.long_ids = name.long_words.iter().map(|word| texts.number(word)).collect::<CoreResult<_>>()?;
         name.long_ids.sort_unstable();
@@ -139,18 +153,50 @@ pub(super) fn number_names(names: &mut [NameForm], texts: &mut Texts) -> CoreRes
             name.canonical_id = texts.number(&name.canonical)?;
         }
     }
-    Ok(())
+    Ok(Names { given, family, texts: texts.into_list() })
 }
 
-pub(super) fn number_places(streets: &mut [StreetForm], cities: &mut [CityForm], texts: &mut Texts) -> CoreResult<()> {
-    for street in streets {
-        let mut number = |text: &str| if text.is_empty() { Ok(MISSING) } else { texts.number(text) };
-        street.ids.number = number(&street.number)?;
-        street.ids.name = number(&street.name)?;
-        street.ids.key = number(&street.key)?;
+/// Street lines: the number of each row, the forms, and the texts of numbers, names and keys.
+pub(super) struct Streets {
+    pub(super) rows: Vec<u32>,
+    pub(super) forms: Vec<StreetForm>,
+    pub(super) texts: [TextList; 3],
+}
+
+pub(super) fn streets(column: Encoded<'_>) -> CoreResult<Streets> {
+    let much = column.values.len() > PARALLEL_ROWS;
+    let mut interners = [Interner::default(), Interner::default(), Interner::default()];
+    let mut forms = Vec::with_capacity(column.values.len());
+    let number = |texts: &mut Interner, parts: &[StreetParts], part: fn(&StreetParts) -> &str| {
+        let found = |parts| texts.optional(Some(part(parts)).filter(|text| !text.is_empty()));
+        parts.iter().map(found).collect::<CoreResult<Vec<TextId>>>()
+    };
+    for values in column.values.chunks(STREETS_AT_A_TIME) {
+        let parts = each(values, StreetParts::of);
+        let [numbers, names, keys] = &mut interners;
+        let (numbers, (names, keys)) = both(
+            much,
+            || number(numbers, &parts, |parts| &parts.number),
+            || both(much, || number(names, &parts, |parts| &parts.name), || number(keys, &parts, |parts| &parts.key)),
+        );
+        let ids = numbers?.into_iter().zip(names?).zip(keys?);
+        forms.extend(parts.iter().zip(ids).map(|(parts, ((number, name), key))| StreetForm {
+            letters: parts.letters,
+            code: parts.code,
+            ids: StreetIds { number, name, key },
+        }));
     }
-    for city in cities {
+    Ok(Streets { rows: column.numbers, forms, texts: interners.map(Interner::into_list) })
+}
+
+/// Cities: the number of each row, the forms, and their texts.
+pub(super) type Cities = (Vec<u32>, Vec<CityForm>, TextList);
+
+pub(super) fn cities(column: Encoded<'_>) -> CoreResult<Cities> {
+    let (rows, mut forms) = prepare(column, CityForm::of)?;
+    let mut texts = Interner::default();
+    for city in &mut forms {
         city.id = texts.number(&city.joined)?;
     }
-    Ok(())
+    Ok((rows, forms, texts.into_list()))
 }

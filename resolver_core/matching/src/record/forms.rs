@@ -4,7 +4,7 @@ use crate::distance::{Code, Letters, metaphone, metaphone_of};
 use crate::normalize::fold;
 use crate::tables::{NICKNAMES, PARTICLES};
 
-/// Number of a text in [`Texts`].
+/// Number of a text in the list of a batch.
 pub(crate) type TextId = u32;
 
 /// The number that says "missing".
@@ -84,9 +84,9 @@ impl NameForm {
     }
 }
 
-/// A street line.
+/// What a street line is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StreetForm {
+pub(crate) struct StreetParts {
     /// First word that begins with a digit and is no ordinal; empty if there is none.
     pub(crate) number: String,
     /// The other words, joined; empty if there is none.
@@ -97,11 +97,20 @@ pub(crate) struct StreetForm {
     pub(crate) letters: Letters,
     /// Metaphone of `name`.
     pub(crate) code: [u8; 8],
-    /// Numbers of `number`, `name` and `key`; [`MISSING`] for an empty one.
+}
+
+/// A street line as it is kept: nearly every record has one of its own, so its texts are numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StreetForm {
+    /// Letters of the name.
+    pub(crate) letters: Letters,
+    /// Metaphone of the name.
+    pub(crate) code: [u8; 8],
+    /// Numbers of the texts of [`StreetParts`]; [`MISSING`] for an empty one.
     pub(crate) ids: StreetIds,
 }
 
-/// Numbers of the texts of a [`StreetForm`].
+/// Numbers of the texts of a street line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StreetIds {
     pub(crate) number: TextId,
@@ -115,8 +124,8 @@ fn is_ordinal(word: &str) -> bool {
     ending.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-impl StreetForm {
-    /// Form of a clean street.
+impl StreetParts {
+    /// Parts of a clean street.
     pub(crate) fn of(clean: &str) -> Self {
         let mut words: Vec<&str> = clean.split_whitespace().collect();
         let digits = words.iter().find(|word| word.bytes().all(|byte| byte.is_ascii_digit())).copied().unwrap_or_default();
@@ -129,7 +138,7 @@ impl StreetForm {
         let name = words.concat();
         let code = metaphone_of(&name);
         let letters = Letters::of(name.as_bytes());
-        Self { number, name, key, letters, code, ids: StreetIds { number: MISSING, name: MISSING, key: MISSING } }
+        Self { number, name, key, letters, code }
     }
 }
 
@@ -246,7 +255,7 @@ mod tests {
     #[test]
     fn street_forms() {
         let parts = |clean: &str| {
-            let form = StreetForm::of(clean);
+            let form = StreetParts::of(clean);
             (form.number, form.name, form.key)
         };
         let expected = |number: &str, name: &str, key: &str| (number.to_owned(), name.to_owned(), key.to_owned());
@@ -256,7 +265,7 @@ mod tests {
         assert_eq!(parts("5th ave"), expected("", "5thave", ""));
         assert_eq!(parts("77"), expected("77", "", ""));
         assert_eq!(parts("rose cottage"), expected("", "rosecottage", ""));
-        assert_eq!(code_text(&StreetForm::of("4 martin luther king blvd").code), "MRTNL0RK");
+        assert_eq!(code_text(&StreetParts::of("4 martin luther king blvd").code), "MRTNL0RK");
     }
 
     #[test]

@@ -2,16 +2,21 @@
 
 mod encode;
 mod forms;
+mod intern;
 mod slots;
+mod tokens;
 
 pub use self::encode::ExtraColumn;
-use self::encode::{Texts, extra_columns, number_names, number_places, prepare, small, texts_of};
+pub(crate) use self::encode::{Encoded, by_extra_name, each};
+use self::encode::{both, cities, encoded_extras, extra_columns, names, streets, texts_of};
 pub(crate) use self::forms::{CityForm, Day, MISSING, NameForm, StreetForm, TextId, code_text};
+pub(crate) use self::intern::{DigestNumbers, HashIndex, Interner, TextList, small, text_hash};
 pub(crate) use self::slots::{Slot, Slots};
+pub(crate) use self::tokens::{Identity, Tokens};
 use crate::error::{CoreError, CoreResult, same_length};
-use crate::normalize::Digest32;
+use crate::normalize::{Digest32, PARALLEL_ROWS};
 use crate::token::AttributeColumns;
-use crate::words::{BIRTH_DATE, CITY, FAMILY_NAME, GIVEN_NAME, MIDDLE_NAME, NAME_SUFFIX, POSTCODE, STREET};
+use crate::words::ATTRIBUTES;
 
 /// One record as numbers of prepared values; [`MISSING`] where there is none.
 #[derive(Debug, Clone, Copy)]
@@ -37,10 +42,10 @@ pub struct Records {
     cities: Vec<CityForm>,
     /// Extra columns by name, ascending: numbers of joined texts.
     extras: Vec<(Box<str>, Vec<TextId>)>,
-    texts: Vec<Box<str>>,
+    texts: TextList,
     slots: Slots,
     /// The distinct tokens, by number.
-    tokens: Vec<Digest32>,
+    tokens: Tokens,
 }
 
 /// The identifiers of a batch; record `i` owns rows `offsets[i]..offsets[i + 1]`.
@@ -58,22 +63,25 @@ pub struct TokenColumns<'a> {
     pub tokens: &'a [&'a [u8]],
 }
 
-fn suffix_number(clean: Option<&str>) -> CoreResult<u8> {
+fn suffix_number(clean: &str) -> CoreResult<u8> {
     match clean {
-        None => Ok(0),
-        Some("jr") => Ok(1),
-        Some("sr") => Ok(2),
-        Some("ii") => Ok(3),
-        Some("iii") => Ok(4),
-        Some("iv") => Ok(5),
-        Some(_) => Err(CoreError::input("attributes", "name_suffix holds a value that is not clean")),
+        "jr" => Ok(1),
+        "sr" => Ok(2),
+        "ii" => Ok(3),
+        "iii" => Ok(4),
+        "iv" => Ok(5),
+        _ => Err(CoreError::input("attributes", "name_suffix holds a value that is not clean")),
     }
 }
 
-fn birth_day(clean: Option<&str>) -> CoreResult<Day> {
-    clean.map_or(Ok(Day::MISSING), |value| {
-        Day::read(value).ok_or_else(|| CoreError::input("attributes", "birth_date holds a value that is not clean"))
-    })
+fn birth_day(clean: &str) -> CoreResult<Day> {
+    Day::read(clean).ok_or_else(|| CoreError::input("attributes", "birth_date holds a value that is not clean"))
+}
+
+/// Clean columns as numbers of their distinct values: attributes in their order, extras by name.
+pub(crate) struct EncodedColumns<'a> {
+    pub(crate) attributes: [Encoded<'a>; ATTRIBUTES.len()],
+    pub(crate) extras: Vec<(&'a str, Encoded<'a>)>,
 }
 
 impl Records {
@@ -99,36 +107,83 @@ impl Records {
             })
             .collect::<CoreResult<Vec<_>>>()?;
         let (slots, tokens) = Slots::new(tokens, rows)?;
-
-        let mut texts = Texts::default();
-        let (given_numbers, mut given) = prepare(attributes[GIVEN_NAME], rows, NameForm::given)?;
-        let (family_numbers, mut family) = prepare(attributes[FAMILY_NAME], rows, NameForm::family)?;
-        number_names(&mut given, &mut texts)?;
-        number_names(&mut family, &mut texts)?;
-        let compact = |text: String| (!text.is_empty()).then_some(text);
-        let middle = texts_of(attributes[MIDDLE_NAME], rows, &mut texts, |clean| {
-            compact(crate::normalize::fold(clean).replace(' ', ""))
-        })?;
-        let postcode = texts_of(attributes[POSTCODE], rows, &mut texts, |clean| compact(clean.to_owned()))?;
-        let (street_numbers, mut streets) = prepare(attributes[STREET], rows, |clean| Some(StreetForm::of(clean)))?;
-        let (city_numbers, mut cities) = prepare(attributes[CITY], rows, CityForm::of)?;
-        number_places(&mut streets, &mut cities, &mut texts)?;
-        let extras = extra_columns(extras, rows, &mut texts)?;
-
-        let row = |index: usize| {
-            Ok(Row {
-                given: given_numbers[index],
-                family: family_numbers[index],
-                middle: middle[index],
-                suffix: suffix_number(attributes[NAME_SUFFIX].and_then(|column| column[index]))?,
-                birth_date: birth_day(attributes[BIRTH_DATE].and_then(|column| column[index]))?,
-                street: street_numbers[index],
-                city: city_numbers[index],
-                postcode: postcode[index],
-            })
+        let encoded = |position: usize| Encoded::of(attributes[position], rows);
+        let columns = EncodedColumns {
+            attributes: [
+                encoded(0)?,
+                encoded(1)?,
+                encoded(2)?,
+                encoded(3)?,
+                encoded(4)?,
+                encoded(5)?,
+                encoded(6)?,
+                encoded(7)?,
+            ],
+            extras: encoded_extras(extras, rows)?,
         };
-        let rows = (0..rows).map(row).collect::<CoreResult<Vec<_>>>()?;
-        Ok(Self { addresses, rows, given, family, streets, cities, extras, texts: texts.into_list(), slots, tokens })
+        Self::prepared(addresses, columns, slots, Tokens::Made(tokens))
+    }
+
+    /// Prepares encoded columns, as long as there are addresses and slots. O(distinct bytes + rows), on all cores above a thousand rows.
+    pub(crate) fn prepared(
+        addresses: Vec<Digest32>,
+        columns: EncodedColumns<'_>,
+        slots: Slots,
+        tokens: Tokens,
+    ) -> CoreResult<Self> {
+        let much = addresses.len() > PARALLEL_ROWS;
+        let [given, middle, family, suffix, birth_date, street, city, postcode] = columns.attributes;
+        let suffixes = suffix.values.iter().map(|clean| suffix_number(clean)).collect::<CoreResult<Vec<_>>>()?;
+        let days = birth_date.values.iter().map(|clean| birth_day(clean)).collect::<CoreResult<Vec<_>>>()?;
+        let compact = |text: String| (!text.is_empty()).then_some(text);
+        let (((people, towns), lines), others) = both(
+            much,
+            || both(much, || both(much, || names(given, family), || cities(city)), || streets(street)),
+            || {
+                let middle = texts_of(middle, |clean| compact(crate::normalize::fold(clean).replace(' ', "")))?;
+                let postcode = texts_of(postcode, |clean| compact(clean.to_owned()))?;
+                Ok((middle, postcode, extra_columns(columns.extras)?))
+            },
+        );
+        let (names, (city_rows, mut cities, city_texts), mut streets) = (people?, towns?, lines?);
+        let ((middle, middle_texts), (postcode, postcode_texts), prepared_extras) = others?;
+
+        let mut texts = names.texts;
+        let moved = |id: TextId, first: u32| if id == MISSING { MISSING } else { first + id };
+        let (firsts, city_first) = {
+            let [numbers, names, keys] = &streets.texts;
+            ([texts.append(numbers)?, texts.append(names)?, texts.append(keys)?], texts.append(&city_texts)?)
+        };
+        for StreetForm { ids, .. } in &mut streets.forms {
+            ids.number = moved(ids.number, firsts[0]);
+            ids.name = moved(ids.name, firsts[1]);
+            ids.key = moved(ids.key, firsts[2]);
+        }
+        for city in &mut cities {
+            city.id = moved(city.id, city_first);
+        }
+        let (middle_first, postcode_first) = (texts.append(&middle_texts)?, texts.append(&postcode_texts)?);
+        let mut extras = Vec::with_capacity(prepared_extras.len());
+        for (name, mut numbers, own) in prepared_extras {
+            let first = texts.append(&own)?;
+            for number in &mut numbers {
+                *number = moved(*number, first);
+            }
+            extras.push((name, numbers));
+        }
+        let row = |index: usize| Row {
+            given: names.given.0[index],
+            family: names.family.0[index],
+            middle: moved(middle[index], middle_first),
+            suffix: suffixes.get(suffix.numbers[index] as usize).copied().unwrap_or(0),
+            birth_date: days.get(birth_date.numbers[index] as usize).copied().unwrap_or(Day::MISSING),
+            street: streets.rows[index],
+            city: city_rows[index],
+            postcode: moved(postcode[index], postcode_first),
+        };
+        let rows = (0..addresses.len()).map(row).collect();
+        let (given, family) = (names.given.1, names.family.1);
+        Ok(Self { addresses, rows, given, family, streets: streets.forms, cities, extras, texts, slots, tokens })
     }
 
     /// Number of records.
@@ -143,7 +198,9 @@ impl Records {
         self.rows.is_empty()
     }
 
-    pub(crate) fn address(&self, row: usize) -> &Digest32 {
+    /// Address of a record; panics for a row outside the batch.
+    #[must_use]
+    pub fn address(&self, row: usize) -> &Digest32 {
         &self.addresses[row]
     }
 
@@ -179,10 +236,10 @@ impl Records {
     }
 
     pub(crate) fn text(&self, number: TextId) -> Option<&str> {
-        self.texts.get(number as usize).map(AsRef::as_ref)
+        self.texts.get(number)
     }
 
-    pub(crate) fn texts(&self) -> &[Box<str>] {
+    pub(crate) fn texts(&self) -> &TextList {
         &self.texts
     }
 
@@ -191,7 +248,7 @@ impl Records {
     }
 
     /// The distinct tokens of the batch, by number.
-    pub(crate) fn tokens(&self) -> &[Digest32] {
+    pub(crate) fn tokens(&self) -> &Tokens {
         &self.tokens
     }
 
@@ -215,6 +272,7 @@ impl Records {
 pub(crate) mod tests {
     use super::*;
     use crate::normalize::sha256;
+    use crate::words::BIRTH_DATE;
 
     /// A record of a test: attributes in the order of the claim, then `(type, form, value)`; what stands before a `:` in a value is its
     /// namespace.

@@ -2,7 +2,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{TokenColumns, small};
+use super::TokenColumns;
+use super::intern::{DigestNumbers, small};
 use crate::error::{CoreError, CoreResult, same_length};
 use crate::normalize::Digest32;
 use crate::token::check_offsets;
@@ -38,34 +39,47 @@ impl Slots {
         same_length("tokens", columns.tokens.len(), total)?;
         let cuts = check_offsets(columns.offsets, records, total)?;
         let mut namespaces: FxHashMap<&str, u32> = FxHashMap::default();
-        let mut tokens: FxHashMap<Digest32, u32> = FxHashMap::default();
-        let mut distinct: Vec<Digest32> = Vec::new();
-        let mut result = Self { offsets: Vec::with_capacity(records + 1), held: Vec::with_capacity(total), tokens: 0 };
-        result.offsets.push(0);
+        let mut tokens = DigestNumbers::default();
+        let mut result = Self::with_room(records, total);
         let mut own: Vec<Slot> = Vec::new();
         for range in cuts.windows(2) {
             own.clear();
             for index in range[0]..range[1] {
                 let token = Digest32::try_from(columns.tokens[index])
                     .map_err(|_| CoreError::input("tokens", "holds one that is not 32 bytes"))?;
-                let (next_namespace, next_token) = (small(namespaces.len())?, small(distinct.len())?);
+                let next_namespace = small(namespaces.len())?;
                 own.push(Slot {
                     kind: identifier_type(columns.types[index])?,
                     form: form(columns.forms[index])?,
                     namespace: *namespaces.entry(columns.namespaces[index]).or_insert(next_namespace),
-                    token: *tokens.entry(token).or_insert_with(|| {
-                        distinct.push(token);
-                        next_token
-                    }),
+                    token: tokens.number(&token)?.0,
                 });
             }
-            own.sort_unstable();
-            own.dedup();
-            result.held.extend_from_slice(&own);
-            result.offsets.push(result.held.len());
+            result.push(&mut own);
         }
-        result.tokens = distinct.len();
-        Ok((result, distinct))
+        let distinct = tokens.into_list();
+        Ok((result.over(distinct.len()), distinct))
+    }
+
+    /// No records yet, and room for some.
+    pub(crate) fn with_room(records: usize, slots: usize) -> Self {
+        let mut offsets = Vec::with_capacity(records + 1);
+        offsets.push(0);
+        Self { offsets, held: Vec::with_capacity(slots), tokens: 0 }
+    }
+
+    /// Adds a record with these slots, which are sorted and freed of repetitions.
+    pub(crate) fn push(&mut self, slots: &mut Vec<Slot>) {
+        slots.sort_unstable();
+        slots.dedup();
+        self.held.extend_from_slice(slots);
+        self.offsets.push(self.held.len());
+    }
+
+    /// The same records over so many distinct tokens.
+    pub(crate) fn over(mut self, tokens: usize) -> Self {
+        self.tokens = tokens;
+        self
     }
 
     /// Slots of a record, ascending. O(1).

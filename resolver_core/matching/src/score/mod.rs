@@ -4,12 +4,16 @@ mod compare;
 mod identifiers;
 mod patterns;
 
+use std::hint::black_box;
+
 use rayon::prelude::*;
 
 pub use self::patterns::{Pattern, count_pairs};
 pub(crate) use self::patterns::{PatternCounts, sorted_patterns};
 use crate::error::{CoreError, CoreResult, same_length};
-use crate::model::{BIRTH_DATE, EXTRA, FAMILY, Frequencies, GIVEN, MIDDLE, Model, PLACE, STREET, SUFFIX, Weight};
+use crate::model::{
+    BIRTH_DATE, EXTRA, FAMILY, Frequencies, GIVEN, MIDDLE, Model, PLACE, STREET, SUFFIX, Weight, differ_level,
+};
 use crate::record::{MISSING, NameForm, Records, Slots, TextId};
 use crate::words::MOST_COMPARISONS;
 
@@ -65,6 +69,9 @@ struct Rest {
     household: i32,
 }
 
+/// The highest type number of identifiers.
+const IDENTIFIERS: u8 = 8;
+
 /// The comparisons that cost most, in the order in which they are made; the names are compared together.
 const DEAR: [usize; 4] = [GIVEN::INDEX, FAMILY::INDEX, PLACE::INDEX, STREET::INDEX];
 /// Where names, place and street stand in [`DEAR`].
@@ -83,6 +90,8 @@ pub(crate) struct Scorer<'a> {
     extras: Vec<Option<&'a [TextId]>>,
     /// What is left before each of [`DEAR`].
     rest: [Rest; DEAR.len()],
+    /// What the identifiers of two records without a token in common can add at most.
+    apart: Rest,
 }
 
 /// Weights of exact agreement of the names that occur, by text number.
@@ -111,7 +120,13 @@ impl<'a> Scorer<'a> {
             given_exact,
             family_exact,
             rest: [Rest::default(); DEAR.len()],
+            apart: Rest::default(),
         };
+        for kind in 1..=IDENTIFIERS {
+            let weight = model.weight(usize::from(kind) - 1, differ_level(kind));
+            scorer.apart.stranger += weight.stranger.max(0);
+            scorer.apart.household += (weight.stranger - weight.household).max(0);
+        }
         let mut rest = Rest::default();
         for extra in 0..model.extras().len() {
             scorer.raise(&mut rest, EXTRA::INDEX + extra, &[]);
@@ -170,15 +185,47 @@ impl<'a> Scorer<'a> {
     /// Score of a pair, or `None` if it is below the cutoff and no kin; cheap comparisons go first, and what cannot be kept any more stops.
     pub(crate) fn score_at_least(&self, left: usize, right: usize, cutoff: i32) -> Option<PairScore> {
         let mut pair = self.empty();
+        self.set_identifiers(&mut pair, left, right);
+        self.kept(self.compared(left, right, pair, Rest::default(), cutoff)?, cutoff)
+    }
+
+    /// Reads the rows of records that are about to be scored, one after the other: memory brings them all at once then, and not each when its turn
+    /// has come. O(records).
+    pub(crate) fn touch(&self, records: impl Iterator<Item = usize>) {
+        black_box(records.fold(0, |bits, record| bits ^ self.records.row(record).street));
+    }
+
+    /// The same for a pair that has no token in common: its identifiers can do little more than differ, so they are looked at last.
+    pub(crate) fn score_apart_at_least(&self, left: usize, right: usize, cutoff: i32) -> Option<PairScore> {
+        let mut pair = self.compared(left, right, self.empty(), self.apart, cutoff)?;
+        self.set_identifiers(&mut pair, left, right);
+        self.kept(pair, cutoff)
+    }
+
+    fn set_identifiers(&self, pair: &mut PairScore, left: usize, right: usize) {
         identifiers::levels(self.slots.of(left), self.slots.of(right), |comparison, level| {
-            self.set(&mut pair, comparison, level);
+            self.set(pair, comparison, level);
         });
+    }
+
+    /// The pair with all its sums, if it is kept.
+    fn kept(&self, mut pair: PairScore, cutoff: i32) -> Option<PairScore> {
+        if self.model.household_prior().is_none() {
+            pair.household = NO_RIVAL;
+        }
+        (pair.score() >= cutoff || pair.is_kin(self.model)).then_some(pair)
+    }
+
+    /// Adds everything but the identifiers to a pair; `None` as soon as it cannot be kept any more, though `more` were still to come.
+    fn compared(&self, left: usize, right: usize, mut pair: PairScore, more: Rest, cutoff: i32) -> Option<PairScore> {
         let (a, b) = (self.records.row(left), self.records.row(right));
         self.set(&mut pair, BIRTH_DATE::INDEX, compare::birth_date(a.birth_date, b.birth_date));
         self.set(&mut pair, SUFFIX::INDEX, compare::suffix(a.suffix, b.suffix));
         self.set(&mut pair, MIDDLE::INDEX, compare::middle(self.records, a.middle, b.middle));
         for step in STEPS {
-            if !self.hopeful(&pair, self.rest[step], cutoff) {
+            let rest = self.rest[step];
+            let rest = Rest { stranger: rest.stranger + more.stranger, household: rest.household + more.household };
+            if !self.hopeful(&pair, rest, cutoff) {
                 return None;
             }
             match DEAR[step] {
@@ -197,10 +244,7 @@ impl<'a> Scorer<'a> {
                 self.set(&mut pair, EXTRA::INDEX + position, compare::extra(self.records, column[left], column[right]));
             }
         }
-        if self.model.household_prior().is_none() {
-            pair.household = NO_RIVAL;
-        }
-        (pair.score() >= cutoff || pair.is_kin(self.model)).then_some(pair)
+        Some(pair)
     }
 
     /// Term-frequency corrections of the given and the family name of a pair, of which `record` is one.

@@ -1,7 +1,7 @@
 //! Columns as they cross the boundary: Python texts and bytes are borrowed, not copied.
 
 use goldthread_matching::words::ATTRIBUTES;
-use goldthread_matching::{AttributeColumns, Column};
+use goldthread_matching::{AttributeColumns, Column, CoreError, CoreResult};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{PyBytes, PyMapping};
@@ -10,6 +10,64 @@ use super::errors::InputError;
 
 /// A column of optional texts.
 pub(crate) type OptionalTexts = Vec<Option<PyBackedStr>>;
+
+/// A column of optional texts as a list, or packed as Arrow packs it: 32-bit offsets, bytes, and a bitmap of the rows that have a value.
+#[derive(FromPyObject)]
+pub(crate) enum TextColumn {
+    Packed(PyBackedBytes, PyBackedBytes, Option<PyBackedBytes>),
+    Listed(OptionalTexts),
+}
+
+fn packed_texts<'a>(offsets: &[u8], bytes: &'a [u8], validity: Option<&[u8]>) -> CoreResult<Vec<Option<&'a str>>> {
+    let refused = |reason: &str| CoreError::Input { argument: "columns", reason: reason.into() };
+    let text = std::str::from_utf8(bytes).map_err(|_| refused("a packed column is not UTF-8"))?;
+    let word = |bytes: &[u8]| bytes.first_chunk().and_then(|bytes| usize::try_from(i32::from_ne_bytes(*bytes)).ok());
+    let mut places = offsets.chunks_exact(4).map(word);
+    let rows = (offsets.len() / 4).checked_sub(1).ok_or_else(|| refused("a packed column has no offsets"))?;
+    if !offsets.len().is_multiple_of(4) || validity.is_some_and(|bits| bits.len() * 8 < rows) {
+        return Err(refused("a packed column has parts of different lengths"));
+    }
+    let mut start = places.next().flatten();
+    let mut column = Vec::with_capacity(rows);
+    for (row, end) in places.enumerate() {
+        let range = start.zip(end);
+        let value = range.and_then(|(start, end)| text.get(start..end));
+        let value = value.ok_or_else(|| refused("a packed column has offsets outside its bytes"))?;
+        let valid = validity.is_none_or(|bits| bits[row / 8] >> (row % 8) & 1 == 1);
+        column.push(valid.then_some(value));
+        start = end;
+    }
+    Ok(column)
+}
+
+impl TextColumn {
+    /// The texts, borrowed.
+    pub(crate) fn texts(&self) -> CoreResult<Vec<Option<&str>>> {
+        match self {
+            Self::Packed(offsets, bytes, validity) => packed_texts(offsets, bytes, validity.as_deref()),
+            Self::Listed(column) => Ok(optional_texts(column)),
+        }
+    }
+}
+
+/// Names and borrowed columns.
+pub(crate) type TextsByName<'a> = Vec<(&'a str, Vec<Option<&'a str>>)>;
+
+/// Named columns of optional texts, listed or packed.
+pub(crate) struct NamedTexts(Vec<(String, TextColumn)>);
+
+impl NamedTexts {
+    /// Reads a mapping of columns.
+    pub(crate) fn extract(mapping: &Bound<'_, PyMapping>) -> PyResult<Self> {
+        let items = mapping.items()?;
+        items.iter().map(|item| item.extract()).collect::<PyResult<_>>().map(Self)
+    }
+
+    /// Names and borrowed columns.
+    pub(crate) fn texts(&self) -> CoreResult<TextsByName<'_>> {
+        self.0.iter().map(|(name, column)| Ok((name.as_str(), column.texts()?))).collect()
+    }
+}
 
 /// The texts of a column.
 pub(crate) fn texts(column: &[PyBackedStr]) -> Vec<&str> {

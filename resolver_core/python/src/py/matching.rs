@@ -2,6 +2,7 @@
 
 use goldthread_matching as core;
 use goldthread_matching::{Records as Batch, TokenColumns};
+use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyMapping};
@@ -25,6 +26,17 @@ type MatchColumns<'py> = (Vec<i64>, Vec<i64>, Vec<(i64, i64)>, Vec<RelationRow>,
 #[pyclass(frozen, module = "goldthread._core")]
 pub(crate) struct Records {
     pub(crate) batch: Batch,
+}
+
+impl Records {
+    /// Wraps prepared records.
+    pub(crate) fn of(batch: Batch) -> Self {
+        Self { batch }
+    }
+
+    pub(crate) fn batch(&self) -> &Batch {
+        &self.batch
+    }
 }
 
 #[pymethods]
@@ -55,6 +67,14 @@ impl Records {
 
     fn __len__(&self) -> usize {
         self.batch.len()
+    }
+
+    /// Address of a record.
+    fn address<'py>(&self, py: Python<'py>, record: usize) -> PyResult<Bound<'py, PyBytes>> {
+        if record >= self.batch.len() {
+            return Err(PyIndexError::new_err("no such record"));
+        }
+        Ok(PyBytes::new(py, self.batch.address(record)))
     }
 
     /// The name key of each record.
@@ -193,19 +213,43 @@ pub(crate) fn partition(
     detached(py, || core::partition(&records.batch, &left, &right, &scores, &same, &different, &model.rules).map(columns))
 }
 
+/// Where a batch run is.
+#[pyclass(frozen, module = "goldthread._core")]
+#[derive(Default)]
+pub(crate) struct Progress {
+    state: core::Progress,
+}
+
+#[pymethods]
+impl Progress {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stage, how much of it is done, and how much there is.
+    fn read(&self) -> (&'static str, usize, usize) {
+        let (stage, done, total) = self.state.read();
+        (stage.name(), done, total)
+    }
+}
+
 /// Batch engine: block, score, partition all records, on all cores; result as `partition` plus counts.
 #[pyfunction]
-#[pyo3(signature = (records, model, *, closed_tokens = Vec::new()))]
+#[pyo3(signature = (records, model, *, closed_tokens = Vec::new(), progress = None))]
 #[allow(clippy::needless_pass_by_value)]
 pub(crate) fn match_records<'py>(
     py: Python<'py>,
     records: &Records,
     model: &Model,
     closed_tokens: Vec<PyBackedBytes>,
+    progress: Option<&Progress>,
 ) -> PyResult<MatchColumns<'py>> {
     let closed = slices(&closed_tokens);
+    let nobody = core::Progress::default();
+    let progress = progress.map_or(&nobody, |progress| &progress.state);
     let ((clusters, ambiguous, contenders, reviews, households), counts) = detached(py, || {
-        let (partition, counts) = core::match_records(&records.batch, &model.rules, &closed)?;
+        let (partition, counts) = core::match_records(&records.batch, &model.rules, &closed, progress)?;
         Ok((columns(partition), counts))
     })?;
     let counts = [

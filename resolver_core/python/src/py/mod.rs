@@ -4,6 +4,7 @@ mod column;
 mod detach;
 mod digests;
 mod errors;
+mod gather;
 mod matching;
 mod model;
 mod strings;
@@ -34,6 +35,10 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<model::Model>()?;
     module.add_class::<matching::Records>()?;
     module.add_class::<training::Estimates>()?;
+    module.add_class::<matching::Progress>()?;
+    module.add_class::<gather::Claims>()?;
+    module.add_class::<gather::ProfileIds>()?;
+    module.add_function(wrap_pyfunction!(gather::gather, module)?)?;
     module.add_function(wrap_pyfunction!(digests::normalize_attributes, module)?)?;
     module.add_function(wrap_pyfunction!(digests::normalize_extras, module)?)?;
     module.add_function(wrap_pyfunction!(digests::normalize_identifiers, module)?)?;

@@ -1,0 +1,163 @@
+"""What column headers say, in English, German, Dutch, French and Spanish."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from enum import StrEnum
+
+__all__ = ["Part", "part_of", "plain_words"]
+
+
+class Part(StrEnum):
+    """What a header can name. Most parts are columns of the flat row format; the rest is made into them or explains why a column is left out."""
+
+    SOURCE = "source"
+    EMAIL = "email"
+    PHONE = "phone"
+    LOYALTY_CARD = "loyalty_card"
+    CRM_NUMBER = "crm_number"
+    WEBSHOP_NUMBER = "webshop_number"
+    DEVICE = "device"
+    COOKIE = "cookie"
+    CUSTOMER_NUMBER = "customer_number"
+    GIVEN_NAME = "given_name"
+    MIDDLE_NAME = "middle_name"
+    FAMILY_NAME = "family_name"
+    NAME_SUFFIX = "name_suffix"
+    FULL_NAME = "full_name"
+    INITIALS = "initials"
+    BIRTH_DATE = "birth_date"
+    BIRTH_YEAR = "birth_year"
+    BIRTH_MONTH = "birth_month"
+    BIRTH_DAY = "birth_day"
+    STREET = "street"
+    HOUSE_NUMBER = "house_number"
+    SECOND_LINE = "second_line"
+    WHOLE_ADDRESS = "whole_address"
+    CITY = "city"
+    POSTCODE = "postcode"
+    STATE = "state"
+    COUNTRY = "country"
+    BIRTH_PLACE = "birth_place"
+    PERSONAL_NUMBER = "personal_number"
+    PERSONAL = "personal"
+    """Says something of the person that no attribute holds: sex, occupation, nationality."""
+    RECORD_ID = "record_id"
+    TRUTH = "truth"
+    BESIDES = "besides"
+    """About the record, a purchase, or another column, not about the person."""
+
+
+_NAMES: dict[Part, str] = {
+    Part.SOURCE: "source source_system data_source system channel origin quelle herkunft bron herkomst canal origen fuente provenance",
+    Part.EMAIL: "email e_mail mail email_address e_mail_address mail_address emailadresse e_mail_adresse mailadresse emailadres e_mailadres "
+    "mailadres adresse_email adresse_mail adresse_e_mail courriel correo correo_electronico direccion_correo",
+    Part.PHONE: "phone phone_number telephone telephone_number mobile mobile_number mobile_phone cell cell_phone tel telefon telefonnummer "
+    "handy handynummer mobil mobilnummer festnetz rufnummer telefoon telefoonnummer mobiel mobiele_nummer gsm portable telephone_portable "
+    "tel_mobile numero_de_telephone numero_telephone telefono telefono_movil movil celular numero_de_telefono",
+    Part.LOYALTY_CARD: "loyalty_card loyalty_id loyalty_number loyalty_card_number loyalty member_number membership_number membership_id "
+    "member_id card_number kundenkarte kundenkartennummer bonuskarte treuekarte mitgliedsnummer klantenkaart klantenkaartnummer "
+    "lidnummer bonuskaart carte_fidelite carte_de_fidelite numero_fidelite numero_de_carte tarjeta_fidelidad tarjeta_cliente numero_socio",
+    Part.CRM_NUMBER: "crm_number crm_id crm_no crm contact_id account_id account_number kontaktnummer",
+    Part.WEBSHOP_NUMBER: "webshop_number webshop_id shop_id online_id webshop_customer user_id user_name username login benutzername "
+    "gebruikersnaam identifiant_web usuario",
+    Part.DEVICE: "device device_id device_token gerat gerate_id apparaat appareil dispositivo",
+    Part.COOKIE: "cookie cookie_id visitor_id session_cookie",
+    Part.CUSTOMER_NUMBER: "customer_number customer_id customer_no client_id client_number kundennummer kundennr kunden_id klantnummer "
+    "klantnr klant_id numero_client numero_de_client id_client numero_cliente numero_de_cliente id_cliente",
+    Part.GIVEN_NAME: "given_name given first_name firstname first fname forename forenames given_names first_names fname_c1 "
+    "primary_name_first vorname vornamen rufname voornaam voornamen roepnaam prenom prenoms nombre nombres nombre_de_pila",
+    Part.MIDDLE_NAME: "middle_name middle middlename middle_initial mi second_name second_first_name fname_c2 primary_name_middle zweiter_vorname "
+    "mittelname tweede_naam deuxieme_prenom segundo_nombre",
+    Part.FAMILY_NAME: "family_name family last_name lastname last lname surname lname_c1 primary_name_last nachname familienname zuname "
+    "achternaam familienaam nom nom_de_famille nom_famille apellido apellidos primer_apellido",
+    Part.NAME_SUFFIX: "name_suffix suffix generation namenszusatz suffixe sufijo",
+    Part.FULL_NAME: "full_name fullname name primary_name_full person_name customer_name client_name contact_name kundenname vollstandiger_name "
+    "ganzer_name volledige_naam naam klantnaam nom_complet nom_prenom prenom_nom nom_et_prenom nombre_completo nombre_y_apellidos "
+    "first_and_surname first_and_last_name native_name_full",
+    Part.INITIALS: "initials initial voorletters initialen initiales iniciales",
+    Part.BIRTH_DATE: "birth_date birthdate birthday dob date_of_birth born born_on geburtsdatum geburtstag geb_datum gebdat geboren geboren_am "
+    "geboortedatum geb_dat date_de_naissance date_naissance naissance ne_le fecha_de_nacimiento fecha_nacimiento nacimiento",
+    Part.BIRTH_YEAR: "birth_year year_of_birth yob by byear geburtsjahr geboortejaar annee_naissance annee_de_naissance ano_nacimiento "
+    "ano_de_nacimiento",
+    Part.BIRTH_MONTH: "birth_month month_of_birth mob bm bmonth geburtsmonat geboortemaand mois_naissance mois_de_naissance mes_nacimiento "
+    "mes_de_nacimiento",
+    Part.BIRTH_DAY: "birth_day day_of_birth bd bday geburtstag_tag geboortedag jour_naissance jour_de_naissance dia_nacimiento "
+    "dia_de_nacimiento",
+    Part.STREET: "street street_address street_name address address_1 address1 address_line_1 addr_line1 addr1 line_1 strasse str "
+    "strassenname anschrift adresse adresse_1 straat straatnaam adres rue voie nom_de_rue adresse_postale adresse_ligne_1 calle via direccion "
+    "direccion_1 domicilio",
+    Part.HOUSE_NUMBER: "street_number house_number house_no street_no number_street hausnummer hausnr haus_nr huisnummer huisnr numero_de_rue "
+    "numero_rue numero_voie numero_calle numero_de_calle numero_casa",
+    Part.SECOND_LINE: "address_2 address2 address_line_2 addr_line2 addr2 line_2 unit apartment apt suite adresszusatz toevoeging "
+    "huisnummer_toevoeging complement complement_adresse adresse_2 direccion_2 piso puerta",
+    Part.WHOLE_ADDRESS: "addr_full full_address whole_address vollstandige_adresse volledig_adres adresse_complete direccion_completa",
+    Part.CITY: "city town suburb place locality addr_city municipality ort stadt wohnort gemeinde stad plaats woonplaats gemeente ville commune "
+    "localite ciudad localidad poblacion municipio",
+    Part.POSTCODE: "postcode postal_code post_code postcode_fake zip zip_code zipcode zip5 addr_postal_code plz postleitzahl postcode_nl "
+    "code_postal cp codigo_postal",
+    Part.STATE: "state addr_state province region county bundesland provincie departement estado provincia comunidad",
+    Part.COUNTRY: "country country_code addr_country land nation pays pais",
+    Part.BIRTH_PLACE: "birth_place birthplace place_of_birth birth_city geburtsort geboorteplaats lieu_de_naissance lieu_naissance "
+    "lugar_de_nacimiento lugar_nacimiento",
+    Part.PERSONAL_NUMBER: "soc_sec_id ssn ssn_number social_security_number social_security national_id national_id_number national_number "
+    "passport passport_number passport_no drivers_license drivers_license_number driving_licence tax_id tax_id_number nino personal_number id_card "
+    "ausweisnummer personalausweis reisepass sozialversicherungsnummer steuernummer steuer_id bsn burgerservicenummer paspoortnummer "
+    "numero_securite_sociale numero_de_securite_sociale nir numero_passeport dni nie nif numero_pasaporte",
+    Part.PERSONAL: "gender sex occupation profession job job_title nationality religion marital_status education language race ethnicity "
+    "geschlecht beruf staatsangehorigkeit nationalitat familienstand sprache geslacht beroep nationaliteit burgerlijke_staat taal sexe genre "
+    "civilite metier nationalite etat_civil langue sexo genero profesion ocupacion nacionalidad estado_civil idioma",
+    Part.RECORD_ID: "id rec_id record_id row_id record row row_number unique_id uuid guid event_id index key pk nr lfd_nr datensatz recnr numero_id",
+    Part.TRUTH: "truth ground_truth true_id true_person cluster cluster_id entity_id person_id match_id label",
+    Part.BESIDES: "occurred_at event_timestamp timestamp event_time time kind store store_id store_code amount amount_minor currency page "
+    "purpose granted date status category record_type created created_at updated updated_at modified changed last_modified comment comments "
+    "note notes remark remarks erstellt geandert bemerkung notiz angemaakt gewijzigd opmerking cree_le modifie_le commentaire creado "
+    "modificado comentario observaciones erstellt_am datum fecha betrag bedrag montant importe filiale winkel magasin tienda",
+}
+_PARTS = {name.replace("_", ""): part for part, names in _NAMES.items() for name in names.split()}
+_NOISE = frozenset(
+    (
+        *(
+            "primary",
+            "main",
+            "customer",
+            "cust",
+            "client",
+            "person",
+            "contact",
+            "home",
+            "private",
+            "billing",
+            "shipping",
+        ),
+        *("kunde", "kunden", "klant", "cliente", "principal", "the", "my", "c1", "field", "col", "column", "raw"),
+    )
+)
+_ABOUT_ANOTHER = frozenset(
+    ("type", "typ", "kind", "status", "flag", "verified", "valid", "source", "date", "score", "count")
+)
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_UNPLAIN = re.compile(r"[^a-z0-9]+")
+
+
+def plain_words(header: str) -> list[str]:
+    """Words of a header in plain letters: `Geburts-Datum` and `geburtsDatum` are both `geburts`, `datum`."""
+    parted = _CAMEL.sub(" ", header.replace("ß", "ss"))
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", parted) if not unicodedata.combining(letter))
+    return [word for word in _UNPLAIN.split(plain.lower()) if word]
+
+
+def part_of(header: str) -> Part | None:
+    """What a header names, or None. Words that only say whose it is (`customer`, `home`) do not count."""
+    words = plain_words(header)
+    if found := _PARTS.get("".join(words)):
+        return found
+    bare = [word for word in words if word not in _NOISE]
+    if found := _PARTS.get("".join(bare)):
+        return found
+    if len(words) > 1 and words[-1] in _ABOUT_ANOTHER:
+        return Part.BESIDES
+    # `phone2`, `address 1`, `email_2`: another one of its kind.
+    unnumbered = [stem for word in bare if (stem := word.rstrip("0123456789"))]
+    return _PARTS.get("".join(unnumbered)) if unnumbered != bare else None

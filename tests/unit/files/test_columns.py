@@ -1,0 +1,247 @@
+"""What tables are taken for, by headers in five languages and by the shapes of values."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from goldthread.files import ExtraKind, Role, Understanding, understand
+from goldthread.files.headers import Part, part_of
+from goldthread.files.patterns import Pattern, profile_of
+
+ROWS = 200
+
+
+def column(*values: str | None) -> list[str | None]:
+    return [values[row % len(values)] for row in range(ROWS)]
+
+
+def numbered(form: str) -> list[str | None]:
+    return [form.format(row, row % 28 + 1, row % 12 + 1) for row in range(ROWS)]
+
+
+NAMES = column("Ann", "Bob", "Carla", "Dirk", "Eve")
+FAMILIES = column("Smith", "Jones", "Okafor", "Lee", "Vasquez", "Meyer", "Kok")
+TOWNS = column("Leeds", "York", "Bath")
+
+
+def understood(table: Mapping[str, Sequence[str | None]]) -> Understanding:
+    return understand(table)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (
+            "Vorname;Nachname;Geburtsdatum;E-Mail;Telefon;Straße;Hausnummer;PLZ;Ort;Kundennummer;Geschlecht",
+            "given_name;family_name;birth_date;email;phone;street;house_number;postcode;city;customer_number;personal",
+        ),
+        (
+            "voornaam;achternaam;geboortedatum;e-mailadres;telefoonnummer;straat;huisnummer;postcode;woonplaats;klantnummer;geslacht",
+            "given_name;family_name;birth_date;email;phone;street;house_number;postcode;city;customer_number;personal",
+        ),
+        (
+            "Prénom;Nom;Date de naissance;Courriel;Téléphone;Rue;Code postal;Ville;Numéro client;Sexe",
+            "given_name;family_name;birth_date;email;phone;street;postcode;city;customer_number;personal",
+        ),
+        (
+            "Nombre;Apellidos;Fecha de nacimiento;Correo electrónico;Teléfono;Dirección;Código postal;Ciudad;DNI;Sexo",
+            "given_name;family_name;birth_date;email;phone;street;postcode;city;personal_number;personal",
+        ),
+        (
+            "firstName;LAST_NAME;dateOfBirth;Customer E-mail;Home Phone;address line 1;Zip Code;Billing City;Loyalty ID;state",
+            "given_name;family_name;birth_date;email;phone;street;postcode;city;loyalty_card;state",
+        ),
+    ],
+)
+def test_headers_are_known_in_five_languages(headers: str, expected: str) -> None:
+    assert [part_of(header) for header in headers.split(";")] == [Part(part) for part in expected.split(";")]
+
+
+def test_headers_about_other_columns_and_unknown_ones() -> None:
+    assert part_of("phone type") is Part.BESIDES
+    assert part_of("email2") is Part.EMAIL
+    assert part_of("favourite colour") is None
+    assert part_of("***") is None
+
+
+@pytest.mark.parametrize(
+    ("values", "pattern"),
+    [
+        (("ann@x.com", "bob@y.org", "carl@z.net"), Pattern.EMAIL),
+        (("1980-05-12", "12/5/1981", "19820707"), Pattern.DATE),
+        (("+1 360 671 8751", "360-671-8752", "3606718753"), Pattern.PHONE),
+        (("3606718751", "3606718752", "3606718753"), Pattern.NUMBER),
+        (("SW1A 1AA", "M1 2AB", "98204-1234"), Pattern.POSTCODE),
+        (("f", "M", "female"), Pattern.SEX),
+        (("1980", "1981", "1999"), Pattern.YEAR),
+        (("0f8fad5b-d9cb-469f-a165-70867728950e", "7c9e6679-7425-40de-944b-e07fc1f90ae7"), Pattern.RANDOM),
+        (("York", "St. Ives", "Stoke-on-Trent"), Pattern.WORDS),
+        (("came in twice to ask about the blue one", "is going to call again some time next week"), Pattern.TEXT),
+        (("A12", "York", "7"), Pattern.MIXED),
+    ],
+)
+def test_shapes_of_values(values: tuple[str, ...], pattern: Pattern) -> None:
+    assert profile_of([*values, None, " "]).pattern is pattern
+
+
+def test_values_decide_where_the_header_is_silent() -> None:
+    found = understood(
+        {
+            "c1": NAMES,
+            "field_a": numbered("p{0}@shop{1}.com"),
+            "field_b": numbered("+1 360 671 {0:04}"),
+            "field_c": numbered("19{1:02}-{2:02}-{1:02}"),
+            "field_d": column("SW1A 1AA", "M1 2AB", "LS1 4DY"),
+            "field_e": column("m", "f"),
+        }
+    )
+    assert found.mapping.columns == {
+        "email": ("field_a",),
+        "phone": ("field_b",),
+        "birth_date": ("field_c",),
+        "postcode": ("field_d",),
+    }
+    assert found.mapping.extras["field_e"].kind is ExtraKind.PERSON
+    assert "values: e-mail addresses" in {finding.reason for finding in found.findings}
+
+
+def test_values_overrule_a_header_they_contradict() -> None:
+    found = understood(
+        {"address": numbered("p{0}@shop.com"), "name": FAMILIES, "birthday": column("cake", "none", "card")}
+    )
+    assert found.mapping.columns == {"email": ("address",), "full_name": ("name",)}
+
+
+def test_a_birth_date_in_parts_and_a_street_with_its_number() -> None:
+    table = {
+        "year_of_birth": numbered("19{1:02}"),
+        "month_of_birth": numbered("{2}"),
+        "day_of_birth": numbered("{1}"),
+        "house_no": numbered("{0}"),
+        "street_name": column("High Street", "Mill Lane"),
+    }
+    found = understood(table)
+    assert found.mapping.columns == {
+        "birth_date": ("year_of_birth", "month_of_birth", "day_of_birth"),
+        "street": ("house_no", "street_name"),
+    }
+    assert found.mapping.table(table)["birth_date"][0] == "1901-1-1"
+    whole = understood({**table, "dob": numbered("19{1:02}-{2:02}-{1:02}")})
+    assert whole.mapping.columns["birth_date"] == ("dob",)
+    assert whole.mapping.table({**table, "dob": ["1901-01-01"] * ROWS})["birth_date"][0] == "1901-01-01"
+
+
+def test_names_are_told_apart() -> None:
+    whole = column("Ann Smith", "Bob Lee")
+    assert understood({"nom": whole}).mapping.columns == {"full_name": ("nom",)}
+    assert understood({"Vorname": NAMES, "Name": FAMILIES}).mapping.columns == {
+        "given_name": ("Vorname",),
+        "family_name": ("Name",),
+    }
+    assert understood({"voorletters": column("A.", "B.C."), "achternaam": FAMILIES}).mapping.columns == {
+        "given_name": ("voorletters",),
+        "family_name": ("achternaam",),
+    }
+
+
+def test_what_is_left_out_and_why() -> None:
+    found = understood(
+        {
+            "id": numbered("{0}"),
+            "truth": column("1", "2", "3"),
+            "customer_id": numbered("K{0}"),
+            "first": NAMES,
+            "first_again": NAMES,
+            "country": column("UK"),
+            "notes": column("rang twice about the delivery of her order", "wants to be called in the evening only"),
+            "nickname": [None] * ROWS,
+            "seldom": ["yes" if row < 3 else None for row in range(ROWS)],
+            "code": numbered("X{0}"),
+            "joined_us": numbered("2021-{2:02}-{1:02}"),
+            "email": numbered("p{0}@x.com"),
+            "email_2": numbered("q{0}@x.com"),
+        }
+    )
+    told = {finding.column: (finding.role, finding.reason) for finding in found.findings}
+    assert told["id"] == told["customer_id"] == (Role.RECORD_ID, "every row has its own")
+    assert told["truth"][0] is Role.LEFT_OUT
+    assert told["first_again"] == (Role.LEFT_OUT, "equal to first")
+    assert told["country"] == (Role.LEFT_OUT, "(nearly) always the same")
+    assert told["nickname"] == (Role.LEFT_OUT, "empty")
+    assert told["seldom"] == (Role.LEFT_OUT, "nearly always missing")
+    assert told["code"] == (Role.LEFT_OUT, "too many different values")
+    assert told["joined_us"] == (Role.LEFT_OUT, "dates, but not of birth")
+    assert told["email_2"] == (Role.LEFT_OUT, "another email; email is matched by")
+    assert told["notes"][0] is Role.LEFT_OUT
+    assert found.mapping.columns == {"given_name": ("first",), "email": ("email",)}
+    assert found.mapping.extras == {}
+
+
+def test_people_who_are_all_alike_are_still_matched_by_what_they_have() -> None:
+    alike = understood(
+        {
+            "source": numbered("till {0}"),
+            "first_name": column("Ann"),
+            "last_name": column("Lee"),
+            "zip": column("98204"),
+        }
+    )
+    assert set(alike.mapping.columns) == {"source", "given_name", "family_name", "postcode"}
+
+
+def test_further_columns_are_compared_by_kind() -> None:
+    found = understood(
+        {
+            "surname": FAMILIES,
+            "city": TOWNS,
+            "Place of Birth": column("Hull", "Cork", "Bonn"),
+            "occupation": column("baker", "nurse"),
+            "county": column("Kent", "Devon"),
+            "shoe size": column("38", "41", "44"),
+        }
+    )
+    kinds = {name: (extra.column, extra.kind) for name, extra in found.mapping.extras.items()}
+    assert kinds == {
+        "place_of_birth": ("Place of Birth", ExtraKind.PERSON),
+        "occupation": ("occupation", ExtraKind.PERSON),
+        "county": ("county", ExtraKind.HOUSEHOLD),
+        "shoe_size": ("shoe size", ExtraKind.HOUSEHOLD),
+    }
+    without_city = understood({"surname": FAMILIES, "Place of Birth": TOWNS})
+    assert without_city.mapping.columns["city"] == ("Place of Birth",)
+
+
+def test_names_of_further_columns_can_stand_in_a_model() -> None:
+    kinds = column("a", "b")
+    found = understood(
+        {
+            "3rd col": kinds,
+            "3RD-COL": [*kinds[1:], "b"],
+            "Ünï": column("x", "y", "z"),
+            "???": column("q", "r", "s", "t"),
+        }
+    )
+    assert set(found.mapping.extras) == {"x_3rd_col", "x_3rd_col_2", "uni", "column"}
+
+
+def test_numbers_of_a_person_take_identifier_types_that_are_free() -> None:
+    dice = random.Random(1)
+    number = [str(dice.randrange(10**8, 10**9)) for _ in range(ROWS // 2)] * 2
+    other, third, fourth = ([f"{letter}{value}" for value in number] for letter in "XYZ")
+    found = understood(
+        {"ssn": number, "passport no": other, "BSN": third, "nino": fourth, "crm id": [*number[1:], "1"]}
+    )
+    assert found.mapping.columns == {
+        "crm_number": ("crm id",),
+        "loyalty_card": ("ssn",),
+        "webshop_number": ("passport no",),
+    }
+    assert [finding.role for finding in found.findings if finding.target is None] == [Role.LEFT_OUT, Role.LEFT_OUT]
+
+
+def test_findings_show_no_value() -> None:
+    found = understood({"email": numbered("secret{0}@x.com"), "hobby": column("skydiving", "chess")})
+    assert not any(value in repr(found) for value in ("secret", "skydiving", "chess"))

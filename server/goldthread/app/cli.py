@@ -31,6 +31,7 @@ COMMANDS = {
     "produce": ("goldthread.app.produce:command", "Send a file's rows to Kafka as customer events."),
     "generate": ("goldthread.app.generate:command", "Write synthetic retail customers with the truth."),
     "match": ("goldthread.app.match:command", "Resolve a file in memory, without any server."),
+    "evaluate": ("goldthread.app.evaluate:command", "Measure clusters against the truth, beside other tools."),
     "demo": ("goldthread.app.demo:command", "Run the whole line on real servers and report."),
 }
 """Name: module and attribute, and the line shown in the list."""

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from goldthread.domain.words import ATTRIBUTE_NAMES, IdentifierType, profile_public_id
-from goldthread.matching.batch import BatchEngine, BatchResult, ClaimColumns
+from goldthread.matching.batch import BatchEngine, BatchPairs, BatchResult, ClaimColumns
 from goldthread.matching.keys import Keys
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "batch_keys",
     "birth_id_of",
     "match_columns",
+    "match_columns_and_pairs",
     "match_rows",
     "profile_ids",
     "summarize",
@@ -95,6 +96,50 @@ def match_columns(
     Columns must have equal lengths; those not in `CLAIM_COLUMNS` and not `source` are passed over. A row without a source has the
     default one. Rows are normalised `chunk_rows` at a time, which bounds memory and paces `progress`. Raises `ModelFileError`.
     """
+    return _filled(
+        columns,
+        keys=keys,
+        model_text=model_text,
+        region=region,
+        default_source=default_source,
+        progress=progress,
+        chunk_rows=chunk_rows,
+    ).resolve()
+
+
+def match_columns_and_pairs(
+    columns: Mapping[str, Sequence[str | None]],
+    *,
+    keys: Keys,
+    model_text: str,
+    region: str,
+    default_source: str = DEFAULT_SOURCE,
+    progress: MatchProgress | None = None,
+    chunk_rows: int = _CHUNK_ROWS,
+) -> tuple[BatchResult, BatchPairs]:
+    """The same with all candidates and their probabilities, for measuring. Memory grows with the candidates."""
+    engine = _filled(
+        columns,
+        keys=keys,
+        model_text=model_text,
+        region=region,
+        default_source=default_source,
+        progress=progress,
+        chunk_rows=chunk_rows,
+    )
+    return engine.resolve(), engine.candidates()
+
+
+def _filled(
+    columns: Mapping[str, Sequence[str | None]],
+    *,
+    keys: Keys,
+    model_text: str,
+    region: str,
+    default_source: str,
+    progress: MatchProgress | None,
+    chunk_rows: int,
+) -> BatchEngine:
     report = progress or _silent
     engine = BatchEngine(model_text=model_text, keys=keys, region=region)
     total = max((len(column) for column in columns.values()), default=0)
@@ -103,7 +148,7 @@ def match_columns(
         engine.add(_claims(part, rows=min(chunk_rows, total - start), default_source=default_source))
         report(MatchStage.NORMALIZE, engine.rows)
     report(MatchStage.RESOLVE, engine.records)
-    return engine.resolve()
+    return engine
 
 
 def match_rows(

@@ -17,9 +17,11 @@ from goldthread.domain.errors import ModelFileError
 from goldthread.domain.words import ATTRIBUTE_NAMES, DigestForm, IdentifierStatus, IdentifierType
 from goldthread.matching.keys import Keys
 
-__all__ = ["BatchEngine", "BatchHousehold", "BatchResult", "BatchReview", "ClaimColumns"]
+__all__ = ["BatchEngine", "BatchHousehold", "BatchPairs", "BatchResult", "BatchReview", "ClaimColumns"]
 
 _UNUSABLE = -1
+_NO_FLOOR = -(1 << 31)
+"""Millibits that no score falls below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,15 @@ class BatchHousehold:
     strength: int
     record: int
     other_record: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchPairs:
+    """Candidates as parallel columns: two records, numbered as in `BatchResult`, and the probability that they are one person."""
+
+    left: Sequence[int] = field(repr=False)
+    right: Sequence[int] = field(repr=False)
+    probabilities: Sequence[float] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,17 +187,7 @@ class BatchEngine:
     def resolve(self) -> BatchResult:
         """Blocks, scores and partitions every record added so far."""
         addresses = list(self._by_address)
-        tokens = self._tokens
-        records = _core.Records(
-            addresses,
-            self._attributes,
-            tokens.offsets,
-            tokens.types,
-            tokens.namespaces,
-            tokens.forms,
-            tokens.values,
-            extras=self._extras,
-        )
+        records = self._records()
         clusters, ambiguous, contenders, reviews, households, counts = _core.match_records(
             records, self._model, closed_tokens=self._closed_tokens
         )
@@ -221,6 +222,26 @@ class BatchEngine:
             invalid=dict(self._invalid),
             placeholders=dict(self._placeholders),
             counts=counts,
+        )
+
+    def candidates(self) -> BatchPairs:
+        """Every candidate of the records added so far, in ascending order, whatever its probability. Memory grows with the candidates."""
+        left, right, scores = _core.candidate_pairs(
+            self._records(), self._model, _NO_FLOOR, closed_tokens=self._closed_tokens
+        )
+        return BatchPairs(left=left, right=right, probabilities=self._model.probabilities(scores))
+
+    def _records(self) -> _core.Records:
+        tokens = self._tokens
+        return _core.Records(
+            list(self._by_address),
+            self._attributes,
+            tokens.offsets,
+            tokens.types,
+            tokens.namespaces,
+            tokens.forms,
+            tokens.values,
+            extras=self._extras,
         )
 
     def _clean_attributes(self, claims: ClaimColumns) -> dict[str, list[str | None]]:

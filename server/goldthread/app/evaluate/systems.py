@@ -100,8 +100,9 @@ def evaluate_peer(
     plan: PeerPlan,
     timeout_seconds: float,
     resampling: Resampling,
+    name: str | None = None,
 ) -> SystemReport:
-    """Runs another tool in a process of its own and measures its clusters, and its probabilities where it has some.
+    """Runs another tool in a process of its own and measures its clusters, and its probabilities where it has some. It is called `name`, or by its own.
 
     Raises `SettingsError` if it is not installed, and `PeerError` if it fails or is not done in time.
     """
@@ -113,7 +114,7 @@ def evaluate_peer(
         else None
     )
     return SystemReport(
-        name=peer.value,
+        name=name or peer.value,
         version=result.version,
         evaluation=evaluate(truth, found.clusters, scored=scored, resampling=resampling),
         seconds=result.seconds,

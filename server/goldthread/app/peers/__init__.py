@@ -15,7 +15,7 @@ from goldthread.app.peers.plan import (
     SplinkLevel,
     SplinkPlan,
 )
-from goldthread.app.peers.process import PeerError, PeerResult, peak_mebibytes, run_peer
+from goldthread.app.peers.process import PeerError, PeerResult, peak_mebibytes, run_apart, run_peer
 
 __all__ = [
     "GoldenmatchPlan",
@@ -30,5 +30,6 @@ __all__ = [
     "automatic_plan",
     "peak_mebibytes",
     "prepared",
+    "run_apart",
     "run_peer",
 ]

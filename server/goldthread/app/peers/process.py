@@ -6,8 +6,9 @@ import multiprocessing
 import os
 import resource
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -16,7 +17,7 @@ from time import perf_counter
 from goldthread.app.peers.plan import GoldenmatchPlan, Peer, PeerPlan, RecordlinkagePlan, SplinkPlan
 from goldthread.domain.errors import GoldthreadError, SettingsError
 
-__all__ = ["Found", "PeerError", "PeerResult", "PeerTable", "peak_mebibytes", "run_peer"]
+__all__ = ["Found", "PeerError", "PeerResult", "PeerTable", "peak_mebibytes", "run_apart", "run_peer"]
 
 PeerTable = Mapping[str, Sequence[str | None]]
 """Columns of text; None is missing. Personal data."""
@@ -58,25 +59,43 @@ def run_peer(peer: Peer, table: PeerTable, plan: PeerPlan, *, timeout_seconds: f
         installed = version(peer.value)
     except PackageNotFoundError:
         raise SettingsError("compare", f"{peer.value} is not installed; it comes with the extra `compare`") from None
+    answer = run_apart(peer.value, _run, dict(table), plan, timeout_seconds=timeout_seconds)
+    if not isinstance(answer, _Answer):
+        raise PeerError(f"{peer.value} gave no answer", metadata={"peer": peer.value})
+    return PeerResult(
+        peer=peer,
+        version=installed,
+        found=answer.found,
+        seconds=answer.seconds,
+        peak_mebibytes=answer.peak_mebibytes,
+    )
+
+
+def run_apart(name: str, work: Callable[..., object], *arguments: object, timeout_seconds: float) -> object:
+    """What `work(*arguments)` returns in a new process, which is gone when this returns; all of it must be picklable.
+
+    Raises `PeerError`, which names `name`, if it raises, dies or is not done in time.
+    """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(there, dict(table), plan), daemon=True)
+    process = context.Process(target=_serve, args=(there, work, arguments))
     process.start()
     there.close()
     try:
         if not here.poll(timeout_seconds):
-            raise _failed(peer, f"was not done in {timeout_seconds:g} s", kind="timeout")
+            raise PeerError(
+                f"{name} was not done in {timeout_seconds:g} s", metadata={"peer": name, "error": "timeout"}
+            )
         answer = here.recv()
     except EOFError:
-        raise _failed(peer, "ended without an answer", kind="death") from None
+        raise PeerError(f"{name} ended without an answer", metadata={"peer": name, "error": "death"}) from None
     finally:
         process.kill()
         process.join()
         here.close()
-    if isinstance(answer, str):
-        raise _failed(peer, f"failed ({answer})", kind=answer)
-    found, seconds, peak = answer
-    return PeerResult(peer=peer, version=installed, found=found, seconds=seconds, peak_mebibytes=peak)
+    if isinstance(answer, _Raised):
+        raise PeerError(f"{name} failed ({answer.kind})", metadata={"peer": name, "error": answer.kind})
+    return answer
 
 
 def peak_mebibytes() -> float:
@@ -93,33 +112,47 @@ def peak_mebibytes() -> float:
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
-def _failed(peer: Peer, what: str, *, kind: str) -> PeerError:
-    return PeerError(f"{peer.value} {what}", metadata={"peer": peer.value, "error": kind})
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """Type of the exception that ended the work."""
+
+    kind: str
 
 
-def _serve(out: Connection, table: PeerTable, plan: PeerPlan) -> None:
-    """The whole life of the process. What a peer prints is not ours to show: it may hold values."""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    found: Found
+    seconds: float
+    peak_mebibytes: float
+
+
+def _serve(out: Connection, work: Callable[..., object], arguments: Sequence[object]) -> None:
+    """The whole life of the process. What is printed there is not ours to show: it may hold values."""
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     try:
-        match plan:
-            case SplinkPlan():
-                from goldthread.app.peers.splink import run_splink
+        answer = work(*arguments)
+    except Exception as error:  # noqa: BLE001 (whatever it is, the caller is told its type)
+        answer = _Raised(type(error).__name__)
+    out.send(answer)
 
-                start = perf_counter()
-                found = run_splink(table, plan)
-            case RecordlinkagePlan():
-                from goldthread.app.peers.recordlinkage import run_recordlinkage
 
-                start = perf_counter()
-                found = run_recordlinkage(table, plan)
-            case GoldenmatchPlan():
-                from goldthread.app.peers.goldenmatch import run_goldenmatch
+def _run(table: PeerTable, plan: PeerPlan) -> _Answer:
+    """Loads the tool, then takes the time."""
+    match plan:
+        case SplinkPlan():
+            from goldthread.app.peers.splink import run_splink
 
-                start = perf_counter()
-                found = run_goldenmatch(table)
-    except Exception as error:  # noqa: BLE001 (another's code: whatever it is, the caller is told its type)
-        out.send(type(error).__name__)
-        return
-    out.send((found, perf_counter() - start, peak_mebibytes()))
+            work: Callable[[], Found] = partial(run_splink, table, plan)
+        case RecordlinkagePlan():
+            from goldthread.app.peers.recordlinkage import run_recordlinkage
+
+            work = partial(run_recordlinkage, table, plan)
+        case GoldenmatchPlan():
+            from goldthread.app.peers.goldenmatch import run_goldenmatch
+
+            work = partial(run_goldenmatch, table)
+    start = perf_counter()
+    found = work()
+    return _Answer(found, perf_counter() - start, peak_mebibytes())

@@ -23,6 +23,8 @@ __all__ = ["can_train", "report_shipped", "report_trained"]
 
 _TRAIN = "train"
 _SEED = 1
+_LONGEST_TRAINING = 1_800
+"""Seconds; whoever waits less long for the whole run leaves the training to end by itself."""
 
 
 def can_train() -> bool:
@@ -75,7 +77,13 @@ def _train(labelled: LabelledSet, rows: LabelledRows) -> str:
         mapping.write_text(_mapping_text(labelled.columns(rows.table)), encoding="utf-8")
         command = [sys.executable, "-m", "goldthread.app.cli", _TRAIN, str(table), "--out", str(model)]
         options = ["--mapping", str(mapping), "--region", labelled.region, "--seed", str(_SEED)]
-        subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [*command, *options],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_LONGEST_TRAINING,
+        )
         return model.read_text(encoding="utf-8")
 
 

@@ -58,7 +58,7 @@ def _febrl(columns: Collection[str]) -> SplinkPlan:
         _name("given_name"),
         _name("surname"),
         _exact("street_number"),
-        _edits("postcode", 1, 2),
+        _edits("postcode", 1, 2, frequencies=True),
         SplinkComparison(kind="jaro_winkler", columns=("address_1",), thresholds=(0.9, 0.7)),
     ]
     certain: tuple[tuple[str, ...], ...] = (

@@ -117,12 +117,13 @@ def people() -> dict[str, list[str | None]]:
     return table
 
 
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("peer", list(Peer))
 def test_peers_find_people_who_write_all_alike(peer: Peer) -> None:
     pytest.importorskip(peer.value, reason="the extra `compare` is not installed")
     pytest.importorskip("polars", reason="the extra `compare` is not installed")
     table = people()
-    result = run_peer(peer, table, automatic_plan(peer, table), timeout_seconds=240)
+    result = run_peer(peer, table, automatic_plan(peer, table), timeout_seconds=1_000)
     clusters = list(result.found.clusters)
     assert len(clusters) == 2 * len(NAMES)
     assert [clusters[2 * n] == clusters[2 * n + 1] for n in range(len(NAMES))].count(True) >= len(NAMES) - 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -94,6 +95,7 @@ def command(
     labelled = read_labelled(files, truth=truth, key=key)
     rows = len(labelled.truth)
     if matched:
+        _tell("matching the rows")
         labelled.table.pop(clusters, None)
         claims = _claims(labelled, files[0], mapping)
         first = evaluate_ours(
@@ -136,6 +138,7 @@ def _claims(labelled: LabelledTable, path: Path, mapping: Path | None) -> Column
 def _peer(
     peer: Peer, labelled: LabelledTable, claims: Columns, timeout_seconds: float, resampling: Resampling
 ) -> SystemReport:
+    _tell(f"running {peer.value}")
     table = prepared({name: column for name, column in claims.items() if name in CLAIM_COLUMNS})
     return evaluate_peer(
         peer,
@@ -145,6 +148,12 @@ def _peer(
         timeout_seconds=timeout_seconds,
         resampling=resampling,
     )
+
+
+def _tell(what: str) -> None:
+    """Says on a terminal what takes its time."""
+    if sys.stderr.isatty():
+        click.echo(f"{what} …", err=True)
 
 
 def _write(systems: list[SystemReport], resampling: Resampling, *, json_file: Path | None, report: Path | None) -> None:

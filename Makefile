@@ -43,10 +43,17 @@ $(STAMPS)/core: $(RUST) pyproject.toml $(STAMPS)/lock
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/maturin develop --release --uv --locked
 	touch $@
 
+# The tools to compare with are many and large; they go on top of the lock, by themselves.
+$(STAMPS)/compare: requirements-compare.lock $(STAMPS)/lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-compare.lock
+	touch $@
+
+LOCKING := --quiet --generate-hashes --no-emit-index-url --no-annotate --no-header --universal --python-version 3.11
+
 .PHONY: lock
-lock: $(STAMPS)/uv ## Renews requirements.lock from pyproject.toml.
-	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --generate-hashes --no-emit-index-url --no-annotate --no-header \
-		--universal --python-version 3.11 -o requirements.lock
+lock: $(STAMPS)/uv ## Renews requirements.lock and requirements-compare.lock from pyproject.toml.
+	$(BIN)/uv pip compile pyproject.toml $(LOCKING) --extra embedded --extra demo --extra dev -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml $(LOCKING) --extra compare -c requirements.lock -o requirements-compare.lock
 	$(BIN)/python tools/bootstrap.py
 
 # --- checks --------------------------------------------------------------------------------------------------------
@@ -138,6 +145,13 @@ BATCH_ARGS ?=
 .PHONY: bench-batch
 bench-batch: build ## Matches 0.3 to 2.4 million generated records, against SPLINK's Splink, and inputs made to hurt.
 	$(BIN)/python -m loadtest.batch --splink $(SPLINK) $(BATCH_ARGS)
+
+SETS ?=
+SYSTEMS ?=
+
+.PHONY: bench-quality
+bench-quality: build $(STAMPS)/compare ## Measures every labelled set × fields × system (SETS="fake1000 …", SYSTEMS="splink …").
+	$(BIN)/python -m loadtest.quality $(foreach set,$(SETS),--set $(set)) $(foreach system,$(SYSTEMS),--system $(system)) --out build/quality
 
 .PHONY: clean
 clean: ## Removes everything that was built, the environment included.

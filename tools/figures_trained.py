@@ -67,13 +67,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _measured(label: str, options: argparse.Namespace) -> list[str]:
+    from quality.sets import MAPPINGS, SETS
+
     from goldthread import _core
     from goldthread.domain.quality import compare_partitions
     from goldthread.files import Mapping, read_table
     from goldthread.flows.match import batch_keys, claims_of
     from goldthread.flows.train import train_columns
     from goldthread.matching.batch import BatchEngine
-    from quality.sets import MAPPINGS, SETS
 
     labelled = next(one for one in SETS if one.label == label)
     table = read_table(labelled.path)

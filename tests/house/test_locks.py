@@ -15,6 +15,7 @@ from fixtures.repository import ROOT
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 PAGE = ROOT / "docs/dependencies.md"
+LOCKS = ("requirements.lock", "requirements-compare.lock")
 POM = ROOT / "server/goldthread/app/embedded/pom.xml"
 
 
@@ -26,6 +27,15 @@ def python_dependencies() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [*project["dependencies"], *(line for group in project["optional-dependencies"].values() for line in group)]
     return {canonical(_NAME.match(line)[0]) for line in lines}  # type: ignore[index]
+
+
+def pins(lock: str) -> dict[str, set[str]]:
+    """Versions that a lock has of each package: several where they depend on the Python version."""
+    found: dict[str, set[str]] = {}
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    for name, version in re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", text, flags=re.MULTILINE):
+        found.setdefault(canonical(name), set()).add(version)
+    return found
 
 
 def rust_dependencies() -> set[str]:
@@ -73,8 +83,9 @@ def test_every_dependency_has_its_reason_on_the_page(section: str, used: Callabl
     assert listed(section) - wanted == set(), "the page lists what is no longer used"
 
 
-def test_every_locked_python_package_has_hashes_and_no_address() -> None:
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_locked_python_package_has_hashes_and_no_address(name: str) -> None:
+    lock = (ROOT / name).read_text(encoding="utf-8")
     entries = re.split(r"^(?=[a-z0-9])", lock, flags=re.MULTILINE)[1:]
     assert len(entries) > 40
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
@@ -83,9 +94,15 @@ def test_every_locked_python_package_has_hashes_and_no_address() -> None:
 
 
 def test_every_declared_python_dependency_is_locked() -> None:
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    locked = {canonical(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", lock, flags=re.MULTILINE)}
+    locked = {name for lock in LOCKS for name in pins(lock)}
     assert python_dependencies() - locked == set()
+
+
+def test_the_two_locks_agree() -> None:
+    first, second = (pins(name) for name in LOCKS)
+    both = first.keys() & second.keys()
+    assert len(both) > 5
+    assert {name: (first[name], second[name]) for name in both if not second[name] <= first[name]} == {}
 
 
 def test_every_locked_crate_comes_from_the_public_index_with_a_checksum() -> None:

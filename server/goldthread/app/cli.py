@@ -32,6 +32,7 @@ COMMANDS = {
     "generate": ("goldthread.app.generate:command", "Write synthetic retail customers with the truth."),
     "match": ("goldthread.app.match:command", "Resolve a file in memory, without any server."),
     "train": ("goldthread.app.train:command", "Learn a match model from files, without labels."),
+    "evaluate": ("goldthread.app.evaluate:command", "Measure clusters against the truth, beside other tools."),
     "demo": ("goldthread.app.demo:command", "Run the whole line on real servers and report."),
 }
 """Name: module and attribute, and the line shown in the list."""

@@ -6,17 +6,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import click
-from tqdm import tqdm
 
 from goldthread.app.settings import Settings
 from goldthread.app.train_report import report_page
 from goldthread.domain.errors import SettingsError
 from goldthread.files import Mapping as ColumnMapping
 from goldthread.files import Table, read_table
-from goldthread.flows.match import CLAIM_COLUMNS, DEFAULT_SOURCE, MatchStage, batch_keys
+from goldthread.flows.match import CLAIM_COLUMNS, DEFAULT_SOURCE, batch_keys
 from goldthread.flows.train import RowLabel, train_columns
 from goldthread.matching.model_file import extra_name
 from goldthread.matching.training import DEFAULT_SEED, Training
@@ -153,36 +151,25 @@ def train_files(
         raise SettingsError(
             "mapping", "no column of the files is an identifier or an attribute; name them in a mapping"
         )
-    rows = len(next(iter(table.values())))
-    with tqdm(total=rows, desc="normalize", unit=" rows", disable=None, leave=False) as bar:
-        training = train_columns(
-            claims,
-            keys=batch_keys(),
-            region=settings.region,
-            blueprint=blueprint,
-            extras=_extras(files, table),
-            truth=_column(table, files.truth, option="truth") if files.truth else None,
-            labels=_labels(files, table),
-            default_source=source,
-            seed=seed,
-            population=population,
-            name=name,
-            version=version,
-            provenance=", ".join(path.name for path in files.tables),
-            progress=lambda stage, done: _move(bar, stage, done),
-        )
+    training = train_columns(
+        claims,
+        keys=batch_keys(),
+        region=settings.region,
+        blueprint=blueprint,
+        extras=_extras(files, table),
+        truth=_column(table, files.truth, option="truth") if files.truth else None,
+        labels=_labels(files, table),
+        default_source=source,
+        seed=seed,
+        population=population,
+        name=name,
+        version=version,
+        provenance=", ".join(path.name for path in files.tables),
+    )
     _write(files.out, training.model_text)
     if files.report is not None:
         _write(files.report, report_page(training))
     return training
-
-
-def _move(bar: tqdm[NoReturn], stage: MatchStage, done: int) -> None:
-    """Moves the bar by the rows normalised, then says what is going on."""
-    if stage is MatchStage.NORMALIZE:
-        bar.update(done - bar.n)
-    else:
-        bar.set_description(f"{stage.value} on {done:,} records")
 
 
 def _joined(tables: Sequence[Table]) -> Table:

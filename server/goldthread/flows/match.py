@@ -18,10 +18,12 @@ from goldthread.domain.columns import PackedTexts, TextColumn
 from goldthread.domain.words import ATTRIBUTE_NAMES, IdentifierType
 from goldthread.matching.batch import (
     BatchEngine,
+    BatchPairs,
     BatchResult,
     ClaimColumns,
     ClaimGatherer,
     GatheredRecords,
+    candidates_of,
     match_gathered,
 )
 from goldthread.matching.keys import Keys
@@ -39,6 +41,7 @@ __all__ = [
     "gather_columns",
     "match_batches",
     "match_columns",
+    "match_columns_and_pairs",
     "match_rows",
     "profile_ids",
     "summarize",
@@ -119,10 +122,21 @@ def match_columns(
     Columns must have equal lengths; those not in `CLAIM_COLUMNS` and not `source` are passed over. A row without a source has the
     default one. Raises `ModelFileError`.
     """
-    gathered = gather_columns(
-        columns, keys=keys, region=region, default_source=default_source, chunk_rows=chunk_rows
-    )
+    gathered = gather_columns(columns, keys=keys, region=region, default_source=default_source, chunk_rows=chunk_rows)
     return match_gathered(gathered, model_text=model_text)
+
+
+def match_columns_and_pairs(
+    columns: Mapping[str, Sequence[str | None]],
+    *,
+    keys: Keys,
+    model_text: str,
+    region: str,
+    default_source: str = DEFAULT_SOURCE,
+) -> tuple[BatchResult, BatchPairs]:
+    """The same with all candidates and their probabilities, for measuring. Memory grows with the candidates."""
+    gathered = gather_columns(columns, keys=keys, region=region, default_source=default_source)
+    return match_gathered(gathered, model_text=model_text), candidates_of(gathered, model_text=model_text)
 
 
 def gather_columns(
@@ -139,9 +153,7 @@ def gather_columns(
     total = max((len(column) for column in columns.values()), default=0)
     for start in range(0, total, chunk_rows):
         stop = min(start + chunk_rows, total)
-        part, more = (
-            {name: column[start:stop] for name, column in table.items()} for table in (columns, extras or {})
-        )
+        part, more = ({name: column[start:stop] for name, column in table.items()} for table in (columns, extras or {}))
         gatherer.add(claim_columns(part, rows=stop - start, default_source=default_source, extras=more))
     return gatherer.gather()
 

@@ -25,6 +25,7 @@ from goldthread.matching.keys import Keys
 __all__ = [
     "BatchEngine",
     "BatchHousehold",
+    "BatchPairs",
     "BatchResult",
     "BatchReview",
     "ClaimColumns",
@@ -32,11 +33,14 @@ __all__ = [
     "GatheredRecords",
     "ProfileIds",
     "Watch",
+    "candidates_of",
     "match_gathered",
     "model_extras",
 ]
 
 _UNUSABLE = -1
+_NO_FLOOR = -(1 << 31)
+"""Millibits that no score falls below."""
 _LOOK_SECONDS = 0.2
 _READERS = 2
 """Chunks that are normalised at once: each uses all cores, but not all of the time."""
@@ -163,6 +167,15 @@ class BatchHousehold:
     strength: int
     record: int
     other_record: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchPairs:
+    """Candidates as parallel columns: two records, numbered as in `BatchResult`, and the probability that they are one person."""
+
+    left: Sequence[int] = field(repr=False)
+    right: Sequence[int] = field(repr=False)
+    probabilities: Sequence[float] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,6 +337,16 @@ def _matched(
         counts=counts,
         profile_ids=ProfileIds(_core.ProfileIds(gathered.records, clusters), gathered.row_records),
     )
+
+
+def candidates_of(gathered: GatheredRecords, *, model_text: str, closed_tokens: Iterable[bytes] = ()) -> BatchPairs:
+    """Every candidate of gathered records, in ascending order, whatever its probability. Memory grows with the candidates.
+
+    Raises `ModelFileError` if the model does not parse.
+    """
+    model = _parsed(model_text)
+    left, right, scores = _core.candidate_pairs(gathered.records, model, _NO_FLOOR, closed_tokens=list(closed_tokens))
+    return BatchPairs(left=left, right=right, probabilities=model.probabilities(scores))
 
 
 class ProfileIds:

@@ -1,0 +1,97 @@
+"""Labelled sets of persons, the fields they are matched by, and the claims they hold.
+
+The sets lie in ../shared/data beside the checkout. They are never committed, because their licences are not ours. Truth and row numbers are taken off
+before anything is matched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from goldthread.files import Mapping as ColumnMapping
+from goldthread.files import Table, read_table
+
+__all__ = ["DATA", "SETS", "LabelledRows", "LabelledSet", "read_set", "split_truth"]
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+_MAPPINGS = Path(__file__).parent / "mappings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledSet:
+    """A set, a choice of its fields, the mapping that says what they are, and where its people live.
+
+    `fields`: *full* everything; *retail* without birth date and social security number, as a shop knows people; *nossn* without the latter.
+    """
+
+    name: str
+    region: str
+    mapping: str
+    fields: str = "full"
+    without: tuple[str, ...] = ()
+    """Columns of the file that are left out."""
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies if it is there."""
+        return DATA / f"{self.name}.csv.gz"
+
+    @property
+    def label(self) -> str:
+        """Name for reports and test ids."""
+        return f"{self.name}-{self.fields}"
+
+    def columns(self, names: Table) -> ColumnMapping:
+        """The mapping, less what is left out."""
+        whole = ColumnMapping.read(_MAPPINGS / f"{self.mapping}.toml")
+        kept = {
+            target: present
+            for target, sources in whole.columns.items()
+            if (present := tuple(source for source in sources if source in names))
+        }
+        return ColumnMapping(kept, whole.constants)
+
+    def claims(self, table: Table) -> Table:
+        """A table of the set's columns in the flat row format."""
+        return self.columns(table).table(table)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRows:
+    """The columns of a set that are matched by, as they stand in the file, and the true person of each row."""
+
+    table: Table = field(repr=False)
+    truth: list[str | None] = field(repr=False)
+
+
+def read_set(labelled: LabelledSet) -> LabelledRows:
+    """The rows of a set that lies in `DATA`; raises `FileFormatError` if it cannot be read."""
+    return split_truth(read_table(labelled.path), labelled)
+
+
+def split_truth(table: Table, labelled: LabelledSet) -> LabelledRows:
+    """The rows of a table with the columns of a set and `truth`."""
+    kept = {name: column for name, column in table.items() if name not in {"id", "truth", *labelled.without}}
+    return LabelledRows(kept, table["truth"])
+
+
+_FEBRL_SSN = ("soc_sec_id",)
+_FEBRL_RETAIL = (*_FEBRL_SSN, "date_of_birth")
+
+SETS = (
+    LabelledSet(name="febrl1", region="AU", mapping="febrl"),
+    LabelledSet(name="febrl1", region="AU", mapping="febrl", fields="retail", without=_FEBRL_RETAIL),
+    LabelledSet(name="febrl2", region="AU", mapping="febrl"),
+    LabelledSet(name="febrl2", region="AU", mapping="febrl", fields="retail", without=_FEBRL_RETAIL),
+    LabelledSet(name="febrl_dsgen_c", region="AU", mapping="febrl_phone"),
+    LabelledSet(name="febrl_dsgen_c", region="AU", mapping="febrl_phone", fields="nossn", without=_FEBRL_SSN),
+    LabelledSet(name="febrl_dsgen_c", region="AU", mapping="febrl_phone", fields="retail", without=_FEBRL_RETAIL),
+    LabelledSet(name="rldata500", region="DE", mapping="rldata500"),
+    LabelledSet(name="fake1000", region="GB", mapping="fake1000"),
+    LabelledSet(name="fake1000", region="GB", mapping="fake1000", fields="retail", without=("dob",)),
+    LabelledSet(name="historical_dev", region="GB", mapping="historical"),
+    LabelledSet(name="retail_us_dev", region="US", mapping="retail_us"),
+    LabelledSet(name="retail_us_dev", region="US", mapping="retail_us", fields="retail", without=("dob",)),
+    LabelledSet(name="senzing_truthset", region="US", mapping="senzing"),
+)

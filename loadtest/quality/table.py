@@ -1,0 +1,130 @@
+"""The table of `make bench-quality`, and each set's verdict against the best other tool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from goldthread.app.evaluate.systems import SystemReport
+from goldthread.matching.evaluation import Measure, Resampling, difference
+
+__all__ = ["Row", "markdown"]
+
+_HEAD = (
+    "set",
+    "fields",
+    "system",
+    "P",
+    "R",
+    "F1",
+    "B³ F1",
+    "exact",
+    "calibration error",
+    "p in [.90, .98]",
+    "reviews / 1,000",
+    "blocking direct",
+    "through cluster",
+    "candidates / record",
+    "seconds",
+    "MiB",
+)
+_TIE = 0.995
+"""From here on two systems count as equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One system on one set."""
+
+    name: str
+    fields: str
+    report: SystemReport
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is Goldthread."""
+        return self.report.name.startswith("goldthread")
+
+
+def markdown(rows: Sequence[Row], *, failed: Sequence[str], machine: str, resampling: Resampling) -> str:
+    """The whole page."""
+    intro = (
+        f"Machine: {machine}. [low, high]: {resampling.confidence:.0%} of {resampling.resamples:,} draws of true persons, seed {resampling.seed}. "
+        "Pairs are counted after closure. Seconds run from columns to clusters, training included. Calibration over pairs with p ≥ .05."
+    )
+    parts = [
+        intro,
+        "",
+        _line(_HEAD),
+        _line(["---"] * 3 + ["---:"] * (len(_HEAD) - 3)),
+        *(_line(_cells(row)) for row in rows),
+        "",
+        *_verdicts(rows),
+    ]
+    if failed:
+        parts += ["", "Not measured:", "", *(f"- {what}" for what in failed)]
+    return "\n".join(parts) + "\n"
+
+
+def _cells(row: Row) -> Iterator[str]:
+    report, found = row.report, row.report.evaluation
+    yield from (row.name, row.fields, f"{report.name} {report.version}")
+    for name in ("precision", "recall"):
+        yield _value(found.measures[name])
+    yield _spread(found.measures["f1"])
+    for name in ("bcubed_f1", "exact", "expected_calibration_error"):
+        yield _value(found.measures.get(name))
+    band = found.measures.get("band_precision")
+    yield "" if band is None or found.calibration is None else f"{_spread(band)}, n = {found.calibration.band.pairs:,}"
+    yield "" if report.reviews_per_thousand is None else f"{report.reviews_per_thousand:.1f}"
+    for name in ("blocking_direct", "blocking_through_cluster"):
+        yield _value(found.measures.get(name))
+    yield "" if found.blocking is None else f"{found.blocking.per_record:.1f}"
+    yield "" if report.seconds is None else f"{report.seconds:.2f}"
+    yield "" if report.peak_mebibytes is None else f"{report.peak_mebibytes:.0f}"
+
+
+def _verdicts(rows: Sequence[Row]) -> Iterator[str]:
+    """F1 of each of our rows less that of the best other tool on the same set, drawn in pairs."""
+    yield _line(("set", "fields", "system", "best other tool", "its F1", "our F1", "difference", "verdict"))
+    yield _line(["---"] * 4 + ["---:"] * 3 + ["---"])
+    for row in rows:
+        peers = [one for one in rows if (one.name, one.fields) == (row.name, row.fields) and not one.ours]
+        if not row.ours or not peers:
+            continue
+        best = max(peers, key=lambda one: one.report.evaluation.measures["f1"].value)
+        ours, theirs = (one.report.evaluation.measures["f1"].value for one in (row, best))
+        gap = difference(row.report.evaluation, best.report.evaluation, "f1")
+        yield _line(
+            (
+                row.name,
+                row.fields,
+                row.report.name,
+                best.report.name,
+                f"{theirs:.3f}",
+                f"{ours:.3f}",
+                _spread(gap, signed=True),
+                _verdict(ours, theirs, gap),
+            )
+        )
+
+
+def _verdict(ours: float, theirs: float, gap: Measure) -> str:
+    if gap.low > 0:
+        return "better"
+    if min(ours, theirs) >= _TIE:
+        return "tie"
+    return "worse" if gap.high < 0 else "no worse"
+
+
+def _line(cells: Sequence[str] | Iterator[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _value(measure: Measure | None) -> str:
+    return "" if measure is None else f"{measure.value:.3f}"
+
+
+def _spread(measure: Measure, *, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    return f"{measure.value:{sign}.3f} [{measure.low:{sign}.3f}, {measure.high:{sign}.3f}]"

@@ -1,0 +1,119 @@
+"""Runs systems on labelled rows and measures each; the truth is seen by nothing but the measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+from goldthread.app.peers import Peer, PeerPlan, peak_mebibytes, run_peer
+from goldthread.flows.match import batch_keys, match_columns, match_columns_and_pairs
+from goldthread.matching.evaluation import Evaluation, PairColumns, Resampling, evaluate
+
+__all__ = ["SystemReport", "evaluate_clusters", "evaluate_ours", "evaluate_peer"]
+
+Columns = Mapping[str, Sequence[str | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemReport:
+    """One system's evaluation and what it cost; None where it was not measured. Seconds run from columns in memory to clusters."""
+
+    name: str
+    version: str
+    evaluation: Evaluation
+    reviews_per_thousand: float | None = None
+    """Open questions for a thousand records."""
+    seconds: float | None = None
+    peak_mebibytes: float | None = None
+
+
+def evaluate_clusters(
+    name: str,
+    truth: Sequence[str | None],
+    clusters: Sequence[str | None],
+    *,
+    scored: PairColumns | None = None,
+    candidates: PairColumns | None = None,
+    reviews: int | None = None,
+    resampling: Resampling,
+) -> SystemReport:
+    """Measures clusters that were made elsewhere, and the pairs and reviews of that run if they are known."""
+    return SystemReport(
+        name=name,
+        version="",
+        evaluation=evaluate(truth, clusters, scored=scored, candidates=candidates, resampling=resampling),
+        reviews_per_thousand=None if reviews is None else 1000 * reviews / len(truth),
+    )
+
+
+def evaluate_ours(
+    name: str,
+    truth: Sequence[str | None],
+    claims: Columns,
+    *,
+    model_text: str,
+    region: str,
+    resampling: Resampling,
+    timed_apart: bool = False,
+    seconds_before: float = 0.0,
+) -> SystemReport:
+    """Matches claims under a model and measures the clusters, every candidate and its probability.
+
+    The pairs are kept for measuring, which matching alone does not do: with `timed_apart` it runs once without them first, and seconds and
+    memory are of that run. `seconds_before` is added to the seconds: what training took. Raises `ModelFileError`.
+    """
+    start = perf_counter()
+    if timed_apart:
+        match_columns(claims, keys=batch_keys(), model_text=model_text, region=region)
+        seconds, peak = perf_counter() - start, peak_mebibytes()
+    result, pairs = match_columns_and_pairs(claims, keys=batch_keys(), model_text=model_text, region=region)
+    if not timed_apart:
+        seconds, peak = perf_counter() - start, peak_mebibytes()
+    columns = PairColumns(left=pairs.left, right=pairs.right, probabilities=pairs.probabilities)
+    records = len(result.record_addresses)
+    return SystemReport(
+        name=name,
+        version=result.model_version + ("" if result.calibrated else " (uncalibrated)"),
+        evaluation=evaluate(
+            truth,
+            result.clusters,
+            row_records=result.row_records,
+            scored=columns,
+            candidates=columns,
+            resampling=resampling,
+        ),
+        reviews_per_thousand=1000 * len(result.reviews) / records if records else 0.0,
+        seconds=seconds + seconds_before,
+        peak_mebibytes=peak,
+    )
+
+
+def evaluate_peer(
+    peer: Peer,
+    truth: Sequence[str | None],
+    table: Columns,
+    *,
+    plan: PeerPlan,
+    timeout_seconds: float,
+    resampling: Resampling,
+    name: str | None = None,
+) -> SystemReport:
+    """Runs another tool in a process of its own and measures its clusters, and its probabilities where it has some. It is called `name`, or by its own.
+
+    Raises `SettingsError` if it is not installed, and `PeerError` if it fails or is not done in time.
+    """
+    result = run_peer(peer, table, plan, timeout_seconds=timeout_seconds)
+    found = result.found
+    scored = (
+        PairColumns(left=found.left, right=found.right, probabilities=found.probabilities)
+        if found.probabilities
+        else None
+    )
+    return SystemReport(
+        name=name or peer.value,
+        version=result.version,
+        evaluation=evaluate(truth, found.clusters, scored=scored, resampling=resampling),
+        seconds=result.seconds,
+        peak_mebibytes=result.peak_mebibytes,
+    )

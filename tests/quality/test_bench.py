@@ -1,0 +1,119 @@
+"""The bench itself: what each system is given, and what is concluded from the figures."""
+
+from __future__ import annotations
+
+import pytest
+from loadtest.quality.peers import peer_case
+from loadtest.quality.sets import SETS, LabelledRows, LabelledSet, split_truth
+from loadtest.quality.table import Row, markdown
+
+from goldthread.app.evaluate.systems import SystemReport
+from goldthread.app.peers import RecordlinkagePlan, SplinkPlan
+from goldthread.matching.evaluation import Resampling, evaluate
+
+RETAIL_COLUMNS = (
+    "id",
+    "truth",
+    "source",
+    "first_name",
+    "middle_initial",
+    "last_name",
+    "dob",
+    "email",
+    "phone",
+    "loyalty_id",
+    "address",
+    "city",
+    "state",
+    "zip",
+)
+FEW = Resampling(resamples=50)
+
+
+def labelled(label: str) -> LabelledSet:
+    return next(one for one in SETS if one.label == label)
+
+
+def retail(fields: str) -> tuple[LabelledSet, LabelledRows]:
+    one = labelled(f"retail_us_dev-{fields}")
+    table = {name: [f"{name} A", f"{name} B", None] for name in RETAIL_COLUMNS}
+    table |= {"email": [" NoEmail@x.test", "Ann@x.test", None], "phone": ["(360) 671-8751", "555-0100000", None]}
+    table |= {"zip": ["98101-1234", "98101", None]}
+    return one, split_truth(table, one)
+
+
+def test_labels_are_distinct() -> None:
+    assert len({one.label for one in SETS}) == len(SETS) > 10
+
+
+def test_truth_and_row_numbers_are_no_columns_to_match_by() -> None:
+    one, rows = retail("full")
+    assert rows.truth == ["truth A", "truth B", None]
+    assert not {"truth", "id"} & rows.table.keys()
+    claims = one.claims(rows.table)
+    assert {"given_name", "birth_date", "loyalty_card", "postcode", "source"} <= claims.keys()
+    assert "truth" not in claims
+
+
+def test_fields_that_are_left_out_reach_nobody() -> None:
+    one, rows = retail("retail")
+    assert "dob" not in rows.table
+    assert "birth_date" not in one.claims(rows.table)
+    case = peer_case("splink", one, rows)
+    assert case is not None
+    assert isinstance(case.plan, SplinkPlan)
+    assert "dob" not in case.table
+    assert all("dob" not in rule for rule in case.plan.blocking)
+    linkage = peer_case("recordlinkage", one, rows)
+    assert linkage is not None
+    assert isinstance(linkage.plan, RecordlinkagePlan)
+    assert linkage.plan.exact == ("phone", "loyalty_id", "zip")
+
+
+def test_the_table_of_splink_has_no_placeholders() -> None:
+    case = peer_case("splink", *retail("full"))
+    assert case is not None
+    assert case.table["email"] == [None, "ann@x.test", None]
+    assert case.table["phone"] == ["3606718751", None, None]
+    assert case.table["zip"] == ["98101", "98101", None]
+    assert case.table["first_name"] == ["first_name a", "first_name b", None]
+
+
+def test_goldenmatch_gets_the_table_as_it_is() -> None:
+    one, rows = retail("full")
+    case = peer_case("goldenmatch", one, rows)
+    assert case is not None
+    assert case.table == rows.table
+
+
+def test_a_system_without_a_plan_is_passed_over_and_an_unknown_one_refused() -> None:
+    assert peer_case("splink-plus", *retail("full")) is None
+    with pytest.raises(ValueError, match="no peer is called naive"):
+        peer_case("naive", *retail("full"))
+
+
+def report(name: str, *, broken: int) -> SystemReport:
+    """Two hundred persons of two rows, of whom so many are torn apart."""
+    truth = [row // 2 for row in range(400)]
+    clusters = [row + 1_000 if row < 2 * broken else row // 2 for row in range(400)]
+    return SystemReport(name=name, version="1", evaluation=evaluate(truth, clusters, resampling=FEW), seconds=1.5)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "verdict"),
+    [(10, 60, "better"), (60, 10, "worse"), (30, 30, "no worse"), (1, 0, "tie"), (0, 0, "tie"), (60, 60, "no worse")],
+)
+def test_verdicts(ours: int, theirs: int, verdict: str) -> None:
+    rows = [
+        Row("set", "full", report("goldthread", broken=ours)),
+        Row("set", "full", report("splink", broken=theirs)),
+        Row("set", "full", report("recordlinkage", broken=100)),
+        Row("other", "full", report("splink", broken=0)),
+    ]
+    page = markdown(rows, failed=["other-full, goldenmatch: was not done in 1 s"], machine="a machine", resampling=FEW)
+    last = next(line for line in page.splitlines() if line.endswith(f"| {verdict} |"))
+    assert last.startswith("| set | full | goldthread | splink |")
+    assert "- other-full, goldenmatch: was not done in 1 s" in page
+    lines = [line for line in page.splitlines() if line.startswith("| set | full | splink 1")]
+    assert len(lines) == 1
+    assert "| 1.50 |" in lines[0]

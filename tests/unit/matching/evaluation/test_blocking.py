@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from goldthread.matching.evaluation.blocking import Blocking, RecordPersons, tally_blocking
+
+
+def test_a_chain_of_candidates_of_one_person_joins_what_no_candidate_does() -> None:
+    persons = RecordPersons([0, 1, 2, 3], ["a", "a", "a", "b"])
+    tallies = tally_blocking(persons, [0, 1], [1, 2])
+    assert tallies == {"direct": [2.0, 0.0], "through_cluster": [3.0, 0.0]}
+
+
+def test_a_chain_over_another_person_joins_nothing() -> None:
+    persons = RecordPersons([0, 1, 2], ["a", "b", "a"])
+    tallies = tally_blocking(persons, [0, 1], [1, 2])
+    assert tallies == {"direct": [0.0, 0.0], "through_cluster": [0.0, 0.0]}
+
+
+def test_rows_of_one_record_need_no_candidate_and_rows_without_one_are_never_found() -> None:
+    persons = RecordPersons([0, 0, None, 1], ["a", "a", "a", "a"])
+    assert tally_blocking(persons, [], []) == {"direct": [1.0], "through_cluster": [1.0]}
+    assert tally_blocking(persons, [0], [1]) == {"direct": [3.0], "through_cluster": [3.0]}
+
+
+def test_a_record_may_hold_rows_of_two_persons() -> None:
+    persons = RecordPersons([0, 0, 1, 1], ["a", "b", "a", "b"])
+    assert persons.shared(0, 1) == [(0, 1), (1, 1)]
+    assert tally_blocking(persons, [0], [1]) == {"direct": [1.0, 1.0], "through_cluster": [1.0, 1.0]}
+
+
+def test_a_candidate_counts_for_both_of_its_records() -> None:
+    found = Blocking(records=4, candidates=6, true_pairs=1, direct=1.0, through_cluster=1.0)
+    assert found.per_record == pytest.approx(3.0)
+    assert Blocking(records=0, candidates=0, true_pairs=0, direct=1.0, through_cluster=1.0).per_record == 0.0
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 8), st.integers(0, 2)), min_size=1, max_size=14),
+    st.sets(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=12),
+)
+def test_agrees_with_the_definition_over_all_pairs(rows: list[tuple[int, int]], drawn: set[tuple[int, int]]) -> None:
+    records, truth = [record for record, _ in rows], [person for _, person in rows]
+    candidates = sorted({(min(pair), max(pair)) for pair in drawn if pair[0] != pair[1]})
+    persons = RecordPersons(records, truth)
+    tallies = tally_blocking(persons, [a for a, _ in candidates], [b for _, b in candidates])
+
+    def joined(a: int, b: int, person: int) -> bool:
+        own = {record for record, other in rows if other == person}
+        reached, waiting = {a}, [a]
+        while waiting:
+            here = waiting.pop()
+            for left, right in candidates:
+                for there in ((right,) if left == here else ()) + ((left,) if right == here else ()):
+                    if there in own and there not in reached:
+                        reached.add(there)
+                        waiting.append(there)
+        return b in reached
+
+    true = [(a, b) for a, b in combinations(range(len(rows)), 2) if truth[a] == truth[b]]
+    direct = sum(
+        records[a] == records[b] or (min(records[a], records[b]), max(records[a], records[b])) in candidates
+        for a, b in true
+    )
+    through = sum(joined(records[a], records[b], truth[a]) for a, b in true)
+    assert sum(tallies["direct"]) == direct
+    assert sum(tallies["through_cluster"]) == through

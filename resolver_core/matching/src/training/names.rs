@@ -98,7 +98,8 @@ fn counts<'a>(
     let mut often: Vec<(f64, f64, &str)> = Vec::new();
     // Records of names that are not listed, and their pairs of strangers.
     let (mut rest, mut rest_pairs) = (0.0, 0.0);
-    for ((text, count), value) in (0..).zip(by_text).zip(records.texts()).filter(|((_, count), _)| *count > 0) {
+    for (text, count) in (0..).zip(by_text).filter(|(_, count)| *count > 0) {
+        let Some(value) = records.texts().get(text) else { continue };
         let count = f64::from(count);
         let relatives = real(related.get(&text).copied().unwrap_or(0)) / PARTS * worth;
         let pairs = (count * (count - 1.0) / 2.0 - relatives).max(0.0);

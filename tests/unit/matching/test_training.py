@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -147,8 +148,13 @@ def test_a_level_that_no_pair_shows_weighs_what_it_would_without_the_file(traini
 def test_priors_speak_of_the_population(training: Training) -> None:
     wide = trained(LARGE, population=training.records * 16)
     before, after = (tomllib.loads(one.model_text)["prior"] for one in (training, wide))
-    assert after["stranger"] == pytest.approx(before["stranger"] - 4000, abs=20)
+    # Sixteen times the records are four bits less, as calibrated; an identifier makes up for them.
+    shift = 4000 / training.slope
+    assert after["stranger"] == pytest.approx(before["stranger"] - shift, abs=20)
     assert after["household"] == before["household"]
+    mail, wider = (tomllib.loads(one.model_text)["comparisons"]["email"] for one in (training, wide))
+    assert wider["agree"] == pytest.approx([weight + shift for weight in mail["agree"]], abs=20)
+    assert wider["differ"] == mail["differ"]
 
 
 def test_the_estimated_curve_falls_from_precision_to_recall(training: Training) -> None:
@@ -222,8 +228,17 @@ def start_of(name: str, levels: int) -> list[float]:
 class Reference:
     """One estimation; shares are lists without `missing`."""
 
-    def __init__(self, found: Patterns, trusted: Patterns, drawn: Patterns, n: int, holders: Mapping[int, int]) -> None:
+    def __init__(
+        self,
+        found: Patterns,
+        trusted: Patterns,
+        drawn: Patterns,
+        n: int,
+        holders: Mapping[int, int],
+        days: Sequence[str],
+    ) -> None:
         self.found, self.trusted, self.drawn, self.total = found, trusted, drawn, n * (n - 1) / 2
+        self.days = days
         self.holders, self.random = holders, sum(count for _, _, count in drawn)
         self.names = [(c, name, len(_core.LEVELS[c]) - 1) for c, name in enumerate(_core.COMPARISONS)]
         self.names = [one for one in self.names if any(levels[one[0]] for levels, _, _ in found)]
@@ -283,6 +298,8 @@ class Reference:
                 sharers = self.sums(self.found, c, size, rest)
                 agree = [(count + 0.5) / (self.holders[c] * (self.holders[c] - 1) / 2) for count in sharers[:-1]]
                 self.u[c] = [*agree, 1 - sum(agree)]
+            if name == "birth_date":
+                self.count_days(c, [a + b for a, b in found])
             if name in PERSONAL:
                 self.h[c] = list(self.u[c])
                 if name == "given_name":
@@ -297,6 +314,16 @@ class Reference:
         wanted = min(max(self.m[given][-1], self.m[family][-1] / 1.01), self.m[family][-1] * 1.01)
         factor = (1 - wanted) / (1 - self.m[given][-1])
         self.m[given] = [*(share * factor for share in self.m[given][:-1]), wanted]
+
+    def count_days(self, c: int, related: Sequence[float]) -> None:
+        counts = self.sums(self.found, c, len(self.u[c]), related)
+        equal = [0.0, 0.0]
+        for day, often in Counter(self.days).items():
+            equal[day.endswith("-01-01")] += often * (often - 1) / 2
+        dated = len(self.days) * (len(self.days) - 1) / 2
+        rare = [(max(pairs - counts[place], 0) + 0.5) / dated for place, pairs in enumerate(equal)]
+        factor = (1 - sum(rare)) / sum(self.u[c][2:])
+        self.u[c] = [*rare, *(share * factor for share in self.u[c][2:])]
 
 
 def test_a_second_implementation_finds_the_same_shares() -> None:

@@ -2,7 +2,7 @@
 
 use super::start::{Start, is_identifier, normalized};
 use super::tally::Pattern;
-use crate::model::{AGREE, FAMILY, GIVEN, MOST_LEVELS, Shares};
+use crate::model::{AGREE, BIRTH_DATE, FAMILY, GIVEN, MOST_LEVELS, Shares};
 use crate::score::Levels;
 use crate::words::{EMAIL, IDENTIFIER_TYPES};
 
@@ -25,6 +25,8 @@ const TIE: f64 = 1.01;
 const NAMESAKES: f64 = 0.02;
 /// Most of all pairs that either class may have.
 const MOST_SHARE: f64 = 0.4;
+/// Most of the pairs of strangers that either kind of equal birth dates may have.
+const MOST_EQUAL_DATES: f64 = 0.25;
 /// Shares below which a level counts as this rare.
 const RAREST_SAME: f64 = 1e-9;
 const RAREST_STRANGER: f64 = 1e-12;
@@ -41,6 +43,18 @@ pub(super) struct Evidence<'a> {
     pub(super) pairs: f64,
     /// Pairs of records that both hold an identifier of a type.
     pub(super) holder_pairs: [f64; IDENTIFIER_TYPES.len()],
+    pub(super) dates: DatePairs,
+}
+
+/// Pairs of all records by their birth dates.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct DatePairs {
+    /// Both have one.
+    pub(super) dated: f64,
+    /// Equal ones.
+    pub(super) equal: f64,
+    /// Equal ones of a default day.
+    pub(super) equal_default: f64,
 }
 
 /// The estimated model.
@@ -256,6 +270,9 @@ impl Estimation<'_> {
             if is_identifier(comparison) {
                 self.count_sharers(comparison, &found, &mut strangers);
             }
+            if comparison == BIRTH_DATE::INDEX {
+                self.count_dates(&found, &mut strangers);
+            }
             let household = if start.personal {
                 let mut shares = strangers.clone();
                 if comparison == GIVEN::INDEX {
@@ -289,6 +306,26 @@ impl Estimation<'_> {
         }
         if let Some((differ, agree)) = strangers.split_last_mut() {
             *differ = 1.0 - agree.iter().sum::<f64>();
+        }
+    }
+
+    /// Equal birth dates are as rare. All pairs that have one are counted, less the expected ones of one person or one household; what is drawn
+    /// says how the other levels share the rest.
+    fn count_dates(&self, found: &[Posterior], strangers: &mut [f64]) {
+        let dates = self.evidence.dates;
+        for (level, equal) in [(BIRTH_DATE::EXACT, dates.equal), (BIRTH_DATE::EXACT_JANUARY, dates.equal_default)] {
+            let alike = self.evidence.candidates.iter().zip(found);
+            let related: f64 = alike
+                .filter(|(pattern, _)| pattern.levels[BIRTH_DATE::INDEX] == level)
+                .map(|(pattern, posterior)| real(pattern.pairs) * (posterior.same + posterior.household))
+                .sum();
+            let count = (equal - related * self.evidence.worth).max(0.0);
+            strangers[usize::from(level)] = ((count + 0.5) / dates.dated.max(1.0)).min(MOST_EQUAL_DATES);
+        }
+        let (equal, others) = strangers.split_at_mut(usize::from(BIRTH_DATE::EXACT_JANUARY) + 1);
+        let factor = (1.0 - equal.iter().sum::<f64>()) / others.iter().sum::<f64>().max(1e-9);
+        for share in others {
+            *share *= factor;
         }
     }
 }

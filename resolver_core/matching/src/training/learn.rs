@@ -1,16 +1,16 @@
 //! Weights, priors and frequencies of an estimate.
 
-use super::estimate::{Estimate, bits, real};
+use super::estimate::{DatePairs, Estimate, bits, real};
 use super::names::Relatives;
-use super::start::Start;
+use super::start::{Start, is_identifier};
 use super::{Estimated, Learnt};
 use crate::model::{FAMILY, GIVEN, Learned, NameCounts, Shares, Weight};
-use crate::record::{Records, Slots};
+use crate::record::{Day, Records, Slots};
 use crate::words::{FORM_FOLDED, IDENTIFIER_TYPES};
 
 /// Bounds of a weight, in millibits.
 const LEAST_WEIGHT: f64 = -20_000.0;
-const MOST_WEIGHT: f64 = 25_000.0;
+const MOST_WEIGHT: f64 = 40_000.0;
 /// Pairs that what is known of a level without the file counts for.
 const LEAN: f64 = 2.0;
 /// Pairs from which on a level speaks for itself.
@@ -74,12 +74,31 @@ fn stated(start: &Start, mut shares: Shares, support: &[f64], found: &[Bits]) ->
     shares
 }
 
-/// Priors for a population: persons keep their number of records, so the share of pairs that are one person falls with it.
-pub(super) fn priors(estimate: &Estimate, records: usize, population: u64) -> (i32, i32) {
-    let scale = real(records.max(1) as u64) / real(population.max(1));
-    let (matches, households) = ((estimate.matches * scale).min(0.4), (estimate.households * scale).min(0.4));
+/// Priors of the file.
+pub(super) fn priors(estimate: &Estimate) -> (i32, i32) {
+    let Estimate { matches, households, .. } = estimate;
     let prior = |odds: f64| rounded((1000.0 * libm::log2(odds)).clamp(-100_000.0, 100_000.0));
     (prior(matches / (1.0 - matches - households)), prior(matches / households))
+}
+
+/// What has to be added to the uncalibrated prior against strangers, in millibits, so that the calibrated one speaks of a population instead of
+/// the file: persons keep their number of records, so the share of pairs that are one person falls with it.
+pub(super) fn population_shift(records: usize, population: u64, slope: i32) -> i32 {
+    let bits = libm::log2(real(records.max(1) as u64) / real(population.max(1)));
+    rounded((1000.0 * bits * 1000.0 / f64::from(slope)).clamp(-100_000.0, 100_000.0))
+}
+
+/// Takes back of the identifiers what a population adds to the prior: somebody shares an identifier with as many strangers as before, who are so
+/// much fewer of all.
+pub(super) fn restate_identifiers(comparisons: &mut [Learnt], shift: i32) {
+    for (_, learnt) in comparisons.iter_mut().enumerate().filter(|(place, _)| is_identifier(*place)) {
+        let learned = !learnt.shares.same.is_empty();
+        let differ = learnt.weights.len() - 1;
+        for weight in learnt.weights[..differ].iter_mut().skip(1).filter(|_| learned) {
+            weight.stranger -= shift;
+            weight.household -= shift;
+        }
+    }
 }
 
 /// Pairs of records that both hold a token of a type that says something on its own. O(slots).
@@ -95,6 +114,20 @@ pub(super) fn holder_pairs(slots: &Slots, records: usize) -> [f64; IDENTIFIER_TY
         }
     }
     holders.map(|count| real(count) * (real(count) - 1.0) / 2.0)
+}
+
+/// Pairs of records by their birth dates. O(records · log records).
+pub(super) fn date_pairs(records: &Records) -> DatePairs {
+    let mut days: Vec<Day> =
+        (0..records.len()).map(|row| records.row(row).birth_date).filter(|day| !day.is_missing()).collect();
+    days.sort_unstable_by_key(|day| day.number());
+    let pairs = |count: usize| real(count as u64) * (real(count as u64) - 1.0) / 2.0;
+    let mut found = DatePairs { dated: pairs(days.len()), ..DatePairs::default() };
+    for run in days.chunk_by(|a, b| a == b) {
+        let equal = if run[0].is_default() { &mut found.equal_default } else { &mut found.equal };
+        *equal += pairs(run.len());
+    }
+    found
 }
 
 /// What an estimate becomes in a model.

@@ -22,7 +22,7 @@ use self::candidates::{Candidates, FIRST_RULE, Passes, Probes};
 pub use self::curves::{ReliabilityBin, WeightBin};
 use self::estimate::{Estimate, Evidence, Ratios, estimate, real, support};
 use self::judge::judge;
-use self::learn::{holder_pairs, learn, priors};
+use self::learn::{date_pairs, holder_pairs, learn, population_shift, priors, restate_identifiers};
 pub use self::passes::PassReport;
 use self::sample::random_pairs;
 use self::tally::Finds;
@@ -158,6 +158,7 @@ pub fn train(records: &Records, blueprint: &Model, options: &TrainingOptions<'_>
             random: &random,
             pairs,
             holder_pairs: holder_pairs(&slots, records.len()),
+            dates: date_pairs(records),
         };
         let estimate = estimate(&evidence, &starts);
         Estimated {
@@ -175,12 +176,14 @@ pub fn train(records: &Records, blueprint: &Model, options: &TrainingOptions<'_>
 
     let needed = passes::needed(&found.finds, blueprint.rules().len());
     let relatives = names::relatives(&plain, &candidates, &probes, &Ratios::of(&found.estimate));
-    let learned = learn(records, &starts, &found, &relatives, probes.worth);
-    let model = blueprint.relearned(&learned.with(priors(&found.estimate, records.len(), records.len() as u64)));
+    let mut learned = learn(records, &starts, &found, &relatives, probes.worth);
+    let (stranger_prior, household_prior) = priors(&found.estimate);
+    let model = blueprint.relearned(&learned.with((stranger_prior, household_prior)));
     let scorer = Scorer::new(records, &slots, &model);
     let judgement = judge(&scorer, &candidates, &probes, &learned.expected, &needed, options)?;
     let population = options.population.unwrap_or(records.len() as u64);
-    let (stranger_prior, household_prior) = priors(&found.estimate, records.len(), population);
+    let shift = population_shift(records.len(), population, judgement.slope);
+    restate_identifiers(&mut learned.comparisons, shift);
     let own = limits::limits(&slots, &judgement.linked, probes.once(), blueprint.limits());
     Ok(Training {
         records: records.len(),
@@ -192,7 +195,7 @@ pub fn train(records: &Records, blueprint: &Model, options: &TrainingOptions<'_>
         settled: found.estimate.settled,
         matches: found.estimate.matches * pairs,
         households: found.estimate.households * pairs,
-        stranger_prior,
+        stranger_prior: stranger_prior + shift,
         household_prior,
         comparisons: learned.comparisons,
         given_names: learned.given_names,

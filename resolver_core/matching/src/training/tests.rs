@@ -135,8 +135,20 @@ fn a_larger_population_makes_a_match_less_likely() {
     let own = train(&batch, &plain(), &TrainingOptions::default()).expect("valid");
     let options = TrainingOptions { population: Some(1024 * own.records as u64), ..TrainingOptions::default() };
     let wide = train(&batch, &plain(), &options).expect("valid");
-    assert!((own.stranger_prior - wide.stranger_prior - 10_000).abs() < 50);
-    assert_eq!((own.household_prior, &own.comparisons), (wide.household_prior, &wide.comparisons));
+    // Ten bits after calibration.
+    let shift = own.stranger_prior - wide.stranger_prior;
+    assert!((shift * own.calibration.0 / 1000 - 10_000).abs() < 50, "{shift}");
+    assert_eq!((own.household_prior, own.calibration), (wide.household_prior, wide.calibration));
+    for (place, (own, wide)) in own.comparisons.iter().zip(&wide.comparisons).enumerate() {
+        assert_eq!(own.shares, wide.shares);
+        let last = own.weights.len() - 1;
+        for (level, (own, wide)) in own.weights.iter().zip(&wide.weights).enumerate() {
+            // Who shares an e-mail is as likely one person in the larger population as in the file.
+            let moved = place == 0 && (1..last).contains(&level);
+            let shift = if moved { shift } else { 0 };
+            assert_eq!((own.stranger + shift, own.household + shift), (wide.stranger, wide.household), "{place} {level}");
+        }
+    }
 }
 
 #[test]

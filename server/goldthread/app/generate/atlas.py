@@ -10,8 +10,14 @@ from goldthread.app.generate.draw import Dice, WeightedTable
 
 __all__ = ["Atlas", "City", "atlas_of", "nicknames"]
 
-TAIL_SHARE = 0.12
-"""Share of US people whose family name lies beyond the list and is put together from its commonest parts."""
+TAIL_SHARE = 0.60
+"""Share of US people whose family name lies beyond the list and is put together from parts.
+
+So Smith is borne by some 0.8 % of the people, as in the census of 2010, and most names by a handful.
+"""
+
+RARER_GIVEN_SHARE = 0.35
+"""Share of people whose given name is any of the list, however common: today's names are many more than the list has."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +39,7 @@ class Atlas:
     region: str
     given: dict[str, WeightedTable[str]]
     family: WeightedTable[str]
-    tail: tuple[WeightedTable[str], WeightedTable[str]] | None
+    tail: tuple[WeightedTable[str], WeightedTable[str], WeightedTable[str]] | None
     cities: WeightedTable[City]
     streets: WeightedTable[str]
     suffixes: WeightedTable[str]
@@ -42,9 +48,13 @@ class Atlas:
     def family_name(self, dice: Dice) -> str:
         """Draws a family name."""
         if self.tail is not None and dice.chance(TAIL_SHARE):
-            head, end = self.tail
-            return dice.weighted(head) + dice.weighted(end)
+            return "".join(dice.weighted(part) for part in self.tail)
         return dice.weighted(self.family)
+
+    def given_name(self, dice: Dice, sex: str) -> str:
+        """Draws a given name."""
+        names = self.given[sex]
+        return dice.pick(names.values) if dice.chance(RARER_GIVEN_SHARE) else dice.weighted(names)
 
 
 def _lines(name: str) -> list[list[str]]:
@@ -87,7 +97,7 @@ def atlas_of(region: str) -> Atlas:
             sex: WeightedTable([(name, int(weight)) for name, of, weight in given if of == sex]) for sex in ("F", "M")
         },
         family=WeightedTable([(name, int(weight)) for name, weight in _lines(f"family_{region.lower()}.tsv")]),
-        tail=(table("tail_head"), table("tail_end")) if region == "US" else None,
+        tail=(table("tail_head"), table("tail_middle"), table("tail_end")) if region == "US" else None,
         cities=WeightedTable(cities),
         streets=table("street"),
         suffixes=table(f"{region.lower()}_suffix"),

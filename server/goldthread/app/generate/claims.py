@@ -198,13 +198,14 @@ class Clerk:
             if anonymous or source != "pos":
                 fields["city"] = noise.dress_name(dice, town)
                 reads.append(town)
-            postcode = home.postcode
+            code = noise.code_slip(dice, home.postcode) if dice.chance(0.015) else home.postcode
+            postcode = code
             if home.city.region == "US":
                 postcode += f"-{dice.digits(4)}" if dice.chance(0.07) else ""
             elif dice.chance(0.2):
                 postcode = postcode.replace(" ", "").lower()
             fields["postcode"] = postcode
-            reads.append(home.postcode)
+            reads.append(code)
         return reads, unnamed
 
     def _name(self, person: Person, fields: dict[str, str]) -> list[str]:

@@ -9,6 +9,7 @@ __all__ = [
     "EMAIL_PLACEHOLDERS",
     "NAME_PLACEHOLDERS",
     "PHONE_PLACEHOLDERS",
+    "code_slip",
     "date_slip",
     "dress_name",
     "email_slip",
@@ -118,6 +119,15 @@ def email_slip(dice: Dice, email: str) -> str:
         return f"{local}@{_PROVIDER_SLIPS[domain]}"
     at = dice.between(1, max(1, len(local) - 1))
     return f"{local[:at]}{local[at + 1 :]}@{domain}"
+
+
+def code_slip(dice: Dice, code: str) -> str:
+    """Returns a postal code with one wrong digit, or with two neighbouring ones exchanged."""
+    places = [at for at, mark in enumerate(code) if mark.isdigit()]
+    at = dice.pick(places[1:])
+    if dice.chance(0.4) and at - 1 in places:
+        return code[: at - 1] + code[at] + code[at - 1] + code[at + 1 :]
+    return code[:at] + str((int(code[at]) + dice.between(1, 9)) % 10) + code[at + 1 :]
 
 
 def date_slip(dice: Dice, day: str) -> str:

@@ -16,6 +16,12 @@ __all__ = ["Household", "Identifier", "Person", "Population", "Record"]
 MEAN_HOUSEHOLD = 2.65
 """Mean size of a household of several customers, from the sizes below."""
 
+LANDLINES = (0.15, 0.25)
+"""Share of households of one, and of several, that have a fixed line: 32 % of adults in 2021, by three points less each year (NHIS)."""
+
+NEAR_MOVES = 0.6
+"""Share of moves within a town: of US movers 61 % stay in their county (Census Bureau, P20-567)."""
+
 RESERVE = 400
 """People waiting to appear, so that members of a household do not appear one after the other."""
 
@@ -68,9 +74,9 @@ class Household:
         self.postcode = ""
         self.city: City
 
-    def settle(self, dice: Dice, atlas: Atlas) -> None:
-        """Gives the household a new address in its region."""
-        city = dice.weighted(atlas.cities)
+    def settle(self, dice: Dice, atlas: Atlas, town: City | None = None) -> None:
+        """Gives the household a new address in a town, or in any of its region."""
+        city = town or dice.weighted(atlas.cities)
         self.city = city
         number, road = dice.between(1, 9899), f"{dice.weighted(atlas.streets)} {dice.weighted(atlas.suffixes)}"
         if city.region == "US":
@@ -185,11 +191,11 @@ class Population:
     def move(self, person: Person) -> None:
         """Moves the person's whole household, or the person alone out of a shared one."""
         dice = self._dice
-        atlas = atlas_of(person.home.city.region)
+        town = person.home.city
         if person.home.shared and dice.chance(0.3):
             person.home = Household(shared=False)
         home = person.home
-        home.settle(dice, atlas)
+        home.settle(dice, atlas_of(town.region), town if dice.chance(NEAR_MOVES) else None)
         home.landline = self._contacts.landline(home.city) if home.landline and dice.chance(0.6) else ""
 
     def _found_household(self) -> None:
@@ -202,7 +208,7 @@ class Population:
         atlas = atlas_of(dice.weighted(self._regions))
         home = Household(shared=size > 1)
         home.settle(dice, atlas)
-        if dice.chance(0.55 if size > 1 else 0.25):
+        if dice.chance(LANDLINES[size > 1]):
             home.landline = self._contacts.landline(home.city)
         if size > 1 and dice.chance(0.15):
             home.card = self._contacts.card()
@@ -225,9 +231,9 @@ class Population:
         dice = self._dice
         self._made += 1
         sex = sex or ("F" if dice.chance(0.52) else "M")
-        person = Person(number=self._made, sex=sex, given=dice.weighted(atlas.given[sex]), family=family, home=home)
+        person = Person(number=self._made, sex=sex, given=atlas.given_name(dice, sex), family=family, home=home)
         if dice.chance(0.6):
-            person.middle = dice.weighted(atlas.given[sex])
+            person.middle = atlas.given_name(dice, sex)
         year = self._options.as_of.year - age
         person.birth_date = f"{year}-{dice.between(1, 12):02d}-{dice.between(1, 28):02d}"
         return person

@@ -86,7 +86,12 @@ fn estimated(model: &Model, (candidates, random): &(Vec<Pattern>, Vec<Pattern>))
     let pairs = real(PAIRS);
     let mut holder_pairs = [0.0; IDENTIFIER_TYPES.len()];
     holder_pairs[PHONE] = pairs;
-    estimate(&Evidence { candidates, worth: 1.0, random, pairs, holder_pairs }, &starts(model))
+    // Of equal dates the strangers' share, and those of one person and one household that are no chance.
+    let [same, household, strangers] = &planted()[3].1;
+    let (alone, shared) = (real(PAIRS - MATCHES - HOUSEHOLDS), [real(MATCHES), real(HOUSEHOLDS)]);
+    let of = |level: usize| alone * strangers[level] + shared[0] * same[level] + shared[1] * household[level];
+    let dates = DatePairs { dated: pairs, equal: of(1), equal_default: of(2) };
+    estimate(&Evidence { candidates, worth: 1.0, random, pairs, holder_pairs, dates }, &starts(model))
 }
 
 /// What was planted comes back: priors within a tenth, shares of a level within .03 of one person, .05 of a household, and of strangers
@@ -135,8 +140,14 @@ fn nothing_seen_leaves_the_priors_finite() {
     let found = estimated(&plain(), &nothing);
     assert!(found.shares.iter().all(Option::is_none));
     assert!(found.matches > 0.0 && found.households > 0.0 && found.matches + found.households < 1.0);
-    let evidence =
-        Evidence { candidates: &[], worth: 1.0, random: &[], pairs: 0.0, holder_pairs: [0.0; IDENTIFIER_TYPES.len()] };
+    let evidence = Evidence {
+        candidates: &[],
+        worth: 1.0,
+        random: &[],
+        pairs: 0.0,
+        holder_pairs: [0.0; IDENTIFIER_TYPES.len()],
+        dates: DatePairs::default(),
+    };
     let found = estimate(&evidence, &starts(&plain()));
     assert!(found.matches > 0.0 && found.matches + found.households < 1.0);
 }

@@ -17,6 +17,7 @@ import pytest
 
 from fixtures.partitions import Cluster, Decided, decided_by, expected_of, of_batch, of_core, of_ledger
 from fixtures.servers import Postgres
+from fixtures.stateful import Length
 from fixtures.story import KEYS, MASTER_KEY, Story, row_events
 from goldthread.app.generate import COLUMNS, GenerateOptions, generate_events
 from goldthread.app.produce import produce_file
@@ -70,13 +71,13 @@ class Stream:
         self.consumer.wait(10)
         self.kills += 1
 
-    def wait_for(self, inbox: int) -> LedgerCounts:
+    def wait_for(self, inbox: int, *, seconds: float = LIMIT_SECONDS) -> LedgerCounts:
         """Waits until so many events are in the ledger, or the consumer has ended."""
-        deadline = time.monotonic() + LIMIT_SECONDS
+        deadline = time.monotonic() + seconds
         while (counts := self.ledger.counts()).inbox + counts.dead_letters < inbox:
             assert self.consumer is not None
             assert self.consumer.poll() is None, self.log.read_text(encoding="utf-8")[-2000:]
-            assert time.monotonic() < deadline, f"{counts} after {LIMIT_SECONDS} s"
+            assert time.monotonic() < deadline, f"{counts} after {seconds} s"
             time.sleep(0.2)
         return counts
 
@@ -156,14 +157,16 @@ def check_effects(story: Story, rows: list[dict[str, str]]) -> None:
     assert story.rows("SELECT sum(next_offset) FROM consumer_offset") == [(len(rows),)]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(2_000)
 def test_two_orders_and_three_kills_end_as_in_the_batch_engine(
-    postgres: Postgres, bus: BusSettings, tmp_path: Path
+    postgres: Postgres, bus: BusSettings, tmp_path: Path, length: Length
 ) -> None:
-    rows = generate(15_000, 24_000, seed=7)
+    records = length.streamed(20_000)
+    limit = LIMIT_SECONDS * max(1.0, records / 20_000)
+    rows = generate(records * 3 // 4, records * 6 // 5, seed=7)
     matcher = Matcher(model_text=shipped(), keys=KEYS, region="US")
     expected = of_core(row_events(rows), matcher)
-    assert sum(map(len, expected.clusters)) == 20_000
+    assert sum(map(len, expected.clusters)) == records
     # Claims alone do not say which phones changed hands; the times of the events do.
     assert expected != of_batch(rows, shipped())
     outcomes: list[tuple[Decided, dict[Cluster, tuple[Any, ...]]]] = []
@@ -173,11 +176,11 @@ def test_two_orders_and_three_kills_end_as_in_the_batch_engine(
             running.start()
             total = len(distinct(rows))
             for part in range(1, kills + 1):
-                running.wait_for(total * part // (kills + 1))
+                running.wait_for(total * part // (kills + 1), seconds=limit)
                 running.kill()
                 assert running.ledger.counts().inbox < total
                 running.start()
-            running.wait_for(total)
+            running.wait_for(total, seconds=limit)
             running.finish()
             assert running.kills == kills
             story = Story(running.ledger, Metrics(), dsn=running.settings.need("postgres_dsn"), model_text=shipped())
@@ -186,6 +189,9 @@ def test_two_orders_and_three_kills_end_as_in_the_batch_engine(
     assert outcomes[0][0] == expected
     assert outcomes[1][0] == expected
     assert outcomes[0][1] == outcomes[1][1]
+    print(
+        f"\n{len(rows)} events of {records} records in two orders, 3 kills: {len(expected.clusters)} profiles as in the batch engine"
+    )
 
 
 def test_three_thousand_records_end_as_in_the_plain_oracle(

@@ -7,7 +7,6 @@ model file can be one; its weights are then left aside, and what it was trained 
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any, Self
 from goldthread import _core
 from goldthread.domain.errors import ModelFileError
 
-__all__ = ["Blueprint", "LevelShares", "LevelWeights", "NameFrequencies", "extra_name", "model_text"]
+__all__ = ["Blueprint", "LevelShares", "LevelWeights", "NameFrequencies", "model_text"]
 
 LevelWeights = Sequence[tuple[int, int]]
 """`(stranger, household)` of each level after `missing`."""
@@ -31,14 +30,7 @@ _LEARNED = frozenset(
     {"version", "calibrated", "description", "prior", "calibration", "comparisons", "frequency", "extra", "training"}
 )
 _NO_FREQUENCIES: NameFrequencies = (1000.0, 1000.0, 0, ())
-_UNPLAIN = re.compile(r"[^a-z0-9]+")
 _EXTRA_LEVELS = ("exact", "near", "different")
-
-
-def extra_name(column: str) -> str:
-    """The name under which a model compares a column beyond the flat row format: what core and model file allow, and no comparison's own."""
-    plain = _UNPLAIN.sub("_", column.lower()).strip("_")[:60]
-    return f"x_{plain}" if not plain[:1].isalpha() or plain in _core.COMPARISONS else plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

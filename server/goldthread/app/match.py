@@ -87,7 +87,7 @@ def _model_notes(run: MatchRun) -> list[str]:
         case ModelOrigin.GIVEN:
             notes.append("as asked")
         case ModelOrigin.TOO_FEW:
-            notes.append(f"the shipped one: it takes {LEAST_RECORDS} records to learn from")
+            notes.append(f"the shipped one, for few records: it takes {LEAST_RECORDS} to learn from")
         case ModelOrigin.TRAINED:
             training = run.model.training
             found = 0.0 if training is None else training.matches

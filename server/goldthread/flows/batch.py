@@ -1,7 +1,8 @@
 """The one way from claims to profiles without a ledger: gather the records, find the model or make it of them, match.
 
-Without a model, one is trained on the records themselves; of records too few to learn from, the shipped model is taken. It is a function of the set
-of claims: their order shows nowhere, and whoever matches a file gets what training on it first would have given.
+Without a model, one is trained on the records themselves. A few records teach too little: estimation then takes the people of one household for one
+person. They are matched under the shipped model, with the priors of a small file. All of it is a function of the set of claims: their order shows
+nowhere, and whoever matches a file gets what training on it first would have given.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from goldthread.flows.match import MatchProgress, MatchStage, gather_batches
 from goldthread.flows.train import LEAST_RECORDS, train_gathered
 from goldthread.matching.batch import BatchResult, ClaimColumns, GatheredRecords, match_gathered, model_extras
 from goldthread.matching.keys import Keys
+from goldthread.matching.model_file import restated
 from goldthread.matching.training import Training
 
 __all__ = ["BatchRun", "ChosenModel", "ClaimSource", "ModelOrigin", "ModelWish", "run_batch"]
@@ -45,7 +47,7 @@ class ModelOrigin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelWish:
-    """The text of the model to match under; None for one that is trained, or the shipped one where there is too little to learn from."""
+    """The model to match under; None for one that is trained. `shipped` is for records too few to learn from."""
 
     given: str | None = field(repr=False)
     shipped: str = field(repr=False)
@@ -94,7 +96,8 @@ def run_batch(
         else:
             if known(wish.shipped) != source.extra_kinds.keys():
                 gathered = gather(known(wish.shipped))
-            model = ChosenModel(text=wish.shipped, origin=ModelOrigin.TOO_FEW)
+            text = restated(wish.shipped, LEAST_RECORDS)
+            model = ChosenModel(text=text, origin=ModelOrigin.TOO_FEW)
     if progress is not None:
         progress.begin(MatchStage.MATCH)
     result = match_gathered(gathered, model_text=model.text, watch=None if progress is None else progress.report)

@@ -11,7 +11,7 @@ from goldthread.matching.training import DEFAULT_SEED, Labels, Training, train
 __all__ = ["LEAST_RECORDS", "UNKNOWN_PERSON", "RowLabel", "train_gathered"]
 
 LEAST_RECORDS = 300
-"""Distinct records that it takes to learn a model from; of fewer, what is estimated is mostly chance."""
+"""Distinct records that it takes to learn a model from: of fewer, estimation takes the people of one household for one person."""
 
 UNKNOWN_PERSON = -1
 

@@ -12,12 +12,13 @@ import pytest
 
 from fixtures.written_people import written_people
 from goldthread import _core
+from goldthread.app.settings import Settings
 from goldthread.domain.errors import ModelFileError, SettingsError
 from goldthread.files import Mapping as ColumnMapping
 from goldthread.flows.match import batch_keys, gather_columns
 from goldthread.flows.train import train_gathered
 from goldthread.matching.batch import GatheredRecords, match_gathered
-from goldthread.matching.model_file import Blueprint
+from goldthread.matching.model_file import Blueprint, restated
 from goldthread.matching.training import Training, default_blueprint, train
 
 LARGE = written_people(11, homes=150)
@@ -138,6 +139,31 @@ def test_priors_speak_of_the_population(training: Training) -> None:
     before, after = (tomllib.loads(one.model_text)["prior"] for one in (training, wide))
     assert after["stranger"] == pytest.approx(before["stranger"] - 4000, abs=20)
     assert after["household"] == before["household"]
+
+
+def test_a_model_restated_for_more_records_is_that_trained_for_them(training: Training) -> None:
+    wide = trained(LARGE, population=training.records * 16, version="wide")
+    again = tomllib.loads(restated(training.model_text, training.records * 16))
+    stated = tomllib.loads(wide.model_text)
+    assert again.pop("version") == f"{training.version}-for-{training.records * 16}"
+    stated.pop("version")
+    for key in ("stranger", "household"):
+        assert again["prior"].pop(key) == pytest.approx(stated["prior"].pop(key), abs=2)
+    assert again == stated
+    few = tomllib.loads(restated(training.model_text, 1))["prior"]
+    assert -3000 < few["stranger"] <= 2000
+    assert _core.Model.parse(restated(training.model_text, 5)).population == 5
+
+
+def test_priors_stay_true_however_often_they_are_restated() -> None:
+    shipped = Settings().model_text()
+    content = tomllib.loads(shipped)
+    population = content["prior"]["population"]
+    back = tomllib.loads(restated(restated(shipped, 2_000), population))
+    assert back["prior"].pop("stranger") == pytest.approx(content["prior"].pop("stranger"), abs=2)
+    assert {**back, "version": ""} == {**content, "version": ""}
+    with pytest.raises(ModelFileError):
+        restated("version = 1", 5)
 
 
 def test_the_estimated_curve_falls_from_precision_to_recall(training: Training) -> None:

@@ -351,6 +351,7 @@ def test_a_second_implementation_finds_the_same_shares() -> None:
         replace(plan, rules=[rule for rule in plan.rules if rule["name"] not in distrusted]).draft()
     )
     holders = len({record for record, mail in zip(gathered.row_records, OFTEN["email"], strict=True) if mail})
+    days = {record: day for record, day in zip(gathered.row_records, OFTEN["dob"], strict=True) if day}
     width = len(model.comparisons)
     reference = Reference(
         patterns(_core.count_candidates(records, model), width),
@@ -358,6 +359,7 @@ def test_a_second_implementation_finds_the_same_shares() -> None:
         patterns(_core.count_pairs(records, [a for a, _ in every], [b for _, b in every], model), width),
         count,
         {0: holders},
+        list(days.values()),
     )
     for _ in range(training.rounds):
         reference.step()

@@ -6,6 +6,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib.resources import files
 from itertools import pairwise
 from math import log2
 
@@ -335,6 +336,25 @@ class Reference:
         rare = [(max(pairs - counts[place], 0) + 0.5) / dated for place, pairs in enumerate(equal)]
         factor = (1 - sum(rare)) / sum(self.u[c][2:])
         self.u[c] = [*rare, *(share * factor for share in self.u[c][2:])]
+
+
+def test_the_shipped_model_begins_where_others_do_but_for_its_rules() -> None:
+    models = files("goldthread") / "models"
+    retail, shipped = (
+        tomllib.loads((models / name).read_text(encoding="utf-8"))
+        for name in ("blueprint-retail.toml", "retail-persons-1.toml")
+    )
+    persons = tomllib.loads(default_blueprint())
+    rules = [rule["name"] for rule in retail["blocking"].pop("rules")]
+    assert len(rules) < len(persons["blocking"].pop("rules"))
+    assert retail == persons
+    assert [rule["name"] for rule in shipped["blocking"]["rules"]] == [
+        name for name in rules if name in {rule["name"] for rule in shipped["blocking"]["rules"]}
+    ]
+    assert (shipped["calibrated"], shipped["prior"]["population"]) == (True, 2_400_000)
+    assert shipped["training"]["labels"] == 0
+    for section in ("thresholds", "partition", "generic", "epochs"):
+        assert shipped[section] == retail[section]
 
 
 def test_a_second_implementation_finds_the_same_shares() -> None:

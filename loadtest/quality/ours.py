@@ -27,7 +27,9 @@ def report_mapped(labelled: LabelledSet, resampling: Resampling) -> SystemReport
 
 def report_shipped(labelled: LabelledSet, resampling: Resampling) -> SystemReport:
     """The same under the shipped model, which is not trained on the set."""
-    return _report("goldthread-shipped", labelled, labelled.tables(mapped=True), resampling, given=Settings().model_text())
+    return _report(
+        "goldthread-shipped", labelled, labelled.tables(mapped=True), resampling, given=Settings().model_text()
+    )
 
 
 def report_restated(labelled: LabelledSet, resampling: Resampling) -> SystemReport:

@@ -117,10 +117,10 @@ def model_text(
 
 
 def restated(text: str, population: int) -> str:
-    """A model for another number of records, as a training for that many states it (docs/training.md section 4): persons keep their number of
-    records, so pairs of one person are the rarer the more records there are, and so are strangers who share an identifier.
+    """A model for another number of records, as a training for that many states it (docs/training.md section 4).
 
-    The version says so. Comments are gone. Raises `ModelFileError` for a text without priors.
+    Persons keep their number of records, so pairs of one person are the rarer the more records there are, and so are strangers who share an
+    identifier. The version says so. Comments are gone. Raises `ModelFileError` for a text without priors.
     """
     try:
         content = tomllib.loads(text)
@@ -136,7 +136,7 @@ def restated(text: str, population: int) -> str:
     for kind in IdentifierType:
         levels = comparisons.get(kind.label, {})
         # A comparison that was never learned says nothing for any population.
-        if any(levels.values()) and levels != dict.fromkeys(levels, [0, 0]):
+        if any(weight not in (0, [0, 0]) for weight in levels.values()):
             for level in levels.keys() - {"differ"}:
                 levels[level] = _lowered(levels[level], shift, households="household" in prior)
     return "\n".join(_document(content)).rstrip() + "\n"

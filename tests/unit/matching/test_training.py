@@ -246,6 +246,7 @@ class Reference:
         trusted: Patterns,
         drawn: Patterns,
         n: int,
+        *,
         holders: Mapping[int, int],
         days: Sequence[str],
     ) -> None:
@@ -378,8 +379,8 @@ def test_a_second_implementation_finds_the_same_shares() -> None:
         patterns(_core.count_candidates(records, trusted), width),
         patterns(_core.count_pairs(records, [a for a, _ in every], [b for _, b in every], model), width),
         count,
-        {0: holders},
-        list(days.values()),
+        holders={0: holders},
+        days=list(days.values()),
     )
     for _ in range(training.rounds):
         reference.step()

@@ -14,7 +14,7 @@ from functools import partial
 from goldthread.files.headers import Part, exact_part_of, part_of, plain_words
 from goldthread.files.mapping import ExtraColumn, ExtraKind
 from goldthread.files.mapping import Mapping as ColumnMapping
-from goldthread.files.patterns import Pattern, Profile, profile_of
+from goldthread.files.patterns import Pattern, Profile, profile_of, uncomparable
 
 __all__ = ["MOST_EXTRAS", "Finding", "Role", "Understanding", "understand"]
 
@@ -23,8 +23,6 @@ _NAMED = 0.5
 """Share of the rows that have a name in a table of persons."""
 _VARIED = 0.15
 """Different values for each value of a column of names, at least; towns have fewer."""
-_LEAST_COVERAGE = 0.1
-"""Share of rows below which a further column says too little to be weighed."""
 
 _PLAIN = (
     Part.SOURCE,
@@ -268,7 +266,8 @@ class _Reading:
 
     def _find_names(self) -> None:
         """Where no header names a name, the words that differ most from row to row are names: they make whole ones, in the table's order."""
-        if self._open(Part.GIVEN_NAME, Part.FAMILY_NAME, Part.FULL_NAME):
+        names = (Part.GIVEN_NAME, Part.FAMILY_NAME, Part.FULL_NAME)
+        if self._open(*names) or not self.given.isdisjoint(part.value for part in names):
             return
         words = [
             column
@@ -340,7 +339,7 @@ class _Reading:
         for column in self.columns:
             if column.role is not None:
                 continue
-            if reason := _unusable(column.profile):
+            if reason := uncomparable(column.profile):
                 column.leave_out(reason)
             else:
                 usable.append(column)
@@ -383,19 +382,6 @@ def _contradicted(part: Part, profile: Profile) -> bool:
             return profile.pattern in {Pattern.EMAIL, Pattern.DATE, Pattern.NUMBER, Pattern.RANDOM, Pattern.PHONE}
         case _:
             return False
-
-
-def _unusable(profile: Profile) -> str | None:
-    """Why a further column is not compared, if so."""
-    complaints = (
-        (profile.coverage < _LEAST_COVERAGE, "nearly always missing"),
-        (profile.pattern is Pattern.TEXT, "free text"),
-        (profile.pattern is Pattern.DATE, "dates, but not of birth"),
-        (profile.pattern in {Pattern.EMAIL, Pattern.RANDOM}, f"{profile.pattern} that no header explains"),
-        (profile.distinct < 2, "always the same"),
-        (profile.distinct * 2 > profile.rows, "too many different values"),
-    )
-    return next((reason for applies, reason in complaints if applies), None)
 
 
 def _extra_name(header: str, taken: set[str]) -> str:

@@ -262,6 +262,12 @@ def test_ids_of_customers_and_of_other_things() -> None:
     assert [part_of(header) for header in headers] == [customer, customer, customer, besides, besides, row, row]
 
 
+def test_names_of_a_mapping_are_not_looked_for_again() -> None:
+    words = {"c0": [f"{chr(97 + row % 26)}{chr(97 + row // 26)}" for row in range(ROWS)]}
+    assert understand(words).mapping.columns == {"full_name": ("c0",)}
+    assert understand(words, given={"family_name"}).mapping.columns == {}
+
+
 def test_what_a_mapping_makes_is_not_made_twice() -> None:
     dice = random.Random(1)
     ssn = [str(dice.randrange(10**8, 10**9)) for _ in range(ROWS // 2)] * 2

@@ -37,6 +37,10 @@ class Found:
     left: Sequence[int] = field(default=(), repr=False)
     right: Sequence[int] = field(default=(), repr=False)
     probabilities: Sequence[float] = field(default=(), repr=False)
+    seconds: float | None = None
+    """Seconds to the clusters, where the pairs are only fetched afterwards."""
+    peak_mebibytes: float | None = None
+    """Peak memory by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,4 +159,9 @@ def _run(table: PeerTable, plan: PeerPlan) -> _Answer:
             work = partial(run_goldenmatch, table)
     start = perf_counter()
     found = work()
-    return _Answer(found, perf_counter() - start, peak_mebibytes())
+    seconds, peak = perf_counter() - start, peak_mebibytes()
+    return _Answer(
+        found,
+        seconds if found.seconds is None else found.seconds,
+        peak if found.peak_mebibytes is None else found.peak_mebibytes,
+    )

@@ -23,6 +23,8 @@ _NAMED = 0.5
 """Share of the rows that have a name in a table of persons."""
 _VARIED = 0.15
 """Different values for each value of a column of names, at least; towns have fewer."""
+_SEVERAL = 10
+"""Different values below which words are not taken for names: every word of a few rows differs."""
 
 _PLAIN = (
     Part.SOURCE,
@@ -273,7 +275,8 @@ class _Reading:
             column
             for column in self.columns
             if column.role is None and column.part is None and column.profile.pattern is Pattern.WORDS
-            if column.profile.coverage >= _NAMED and column.profile.distinct > _VARIED * column.profile.present
+            if column.profile.coverage >= _NAMED
+            and column.profile.distinct > max(_SEVERAL, _VARIED * column.profile.present)
         ]
         words.sort(key=lambda column: -column.profile.distinct / column.profile.present)
         chosen = [column for column in self.columns if column in words[:2]]

@@ -128,7 +128,7 @@ def _verdict(line: int, column: str, said: str | None) -> bool:
 
 
 def _home(line: int, name: str | None, files: Mapping[str, int]) -> int:
-    if name not in files:
+    if name is None or name not in files:
         raise SettingsError("labels", f"line {line} names a file that is none of these")
     return files[name]
 

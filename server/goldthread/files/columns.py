@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
-from goldthread.files.headers import Part, exact_part_of, part_of, plain_words
+from goldthread.files.headers import CLAIM_PARTS, PLAIN_PARTS, Part, exact_part_of, part_of, plain_words
 from goldthread.files.mapping import ExtraColumn, ExtraKind
 from goldthread.files.mapping import Mapping as ColumnMapping
 from goldthread.files.patterns import Pattern, Profile, profile_of, uncomparable
@@ -25,27 +25,6 @@ _VARIED = 0.15
 """Different values for each value of a column of names, at least; towns have fewer."""
 _SEVERAL = 10
 """Different values below which words are not taken for names: every word of a few rows differs."""
-
-_PLAIN = (
-    Part.SOURCE,
-    Part.EMAIL,
-    Part.PHONE,
-    Part.LOYALTY_CARD,
-    Part.CRM_NUMBER,
-    Part.WEBSHOP_NUMBER,
-    Part.DEVICE,
-    Part.COOKIE,
-    Part.CUSTOMER_NUMBER,
-    Part.GIVEN_NAME,
-    Part.MIDDLE_NAME,
-    Part.FAMILY_NAME,
-    Part.NAME_SUFFIX,
-    Part.FULL_NAME,
-    Part.BIRTH_DATE,
-    Part.CITY,
-    Part.POSTCODE,
-)
-"""Parts that are flat columns as they are."""
 
 _NUMBERS = (Part.CRM_NUMBER, Part.LOYALTY_CARD, Part.WEBSHOP_NUMBER)
 """Identifier types that a passport, social security or similar number may take, if nothing else does."""
@@ -130,7 +109,7 @@ class _Column:
     @property
     def claimed(self) -> bool:
         """Whether the header names something of a claim. That is matched by whatever a few rows look like: weights know what is common."""
-        return self.named and self.part in _OF_CLAIMS
+        return self.named and self.part in CLAIM_PARTS
 
     @property
     def said_by(self) -> str:
@@ -276,7 +255,7 @@ class _Reading:
             for column in self.columns
             if column.role is None and column.part is None and column.profile.pattern is Pattern.WORDS
             if column.profile.coverage >= _NAMED
-            and column.profile.distinct > max(_SEVERAL, _VARIED * column.profile.present)
+            and column.profile.distinct > max(_VARIED * column.profile.present, _SEVERAL)
         ]
         words.sort(key=lambda column: -column.profile.distinct / column.profile.present)
         chosen = [column for column in self.columns if column in words[:2]]
@@ -306,7 +285,7 @@ class _Reading:
         if not self._open(Part.CITY) and "city" not in self.given:
             for column in self._open(Part.BIRTH_PLACE)[:1]:
                 column.part = Part.CITY
-        for part in _PLAIN:
+        for part in PLAIN_PARTS:
             found = self._open(part)
             if part.value in self.given:
                 for column in found:
@@ -355,21 +334,6 @@ class _Reading:
             column.settle(Role.EXTRA, reason, target=_extra_name(column.name, names), kind=kind)
 
 
-_OF_CLAIMS = frozenset(
-    {
-        *_PLAIN,
-        Part.INITIALS,
-        Part.BIRTH_YEAR,
-        Part.BIRTH_MONTH,
-        Part.BIRTH_DAY,
-        Part.STREET,
-        Part.HOUSE_NUMBER,
-        Part.WHOLE_ADDRESS,
-        Part.PERSONAL_NUMBER,
-    }
-)
-
-
 def _contradicted(part: Part, profile: Profile) -> bool:
     """Whether the values are something that the header does not say. A few odd values are none."""
     if not profile.present:
@@ -399,4 +363,4 @@ def _extra_name(header: str, taken: set[str]) -> str:
     return name
 
 
-_RESERVED = frozenset({*(part.value for part in _PLAIN), "street", "place"})
+_RESERVED = frozenset({*(part.value for part in PLAIN_PARTS), "street", "place"})

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from enum import StrEnum
 
-__all__ = ["Part", "exact_part_of", "part_of", "plain_words"]
+__all__ = ["CLAIM_PARTS", "PLAIN_PARTS", "Part", "exact_part_of", "part_of", "plain_words"]
 
 
 class Part(StrEnum):
@@ -48,6 +48,42 @@ class Part(StrEnum):
     BESIDES = "besides"
     """About the record, a purchase, or another column, not about the person."""
 
+
+PLAIN_PARTS = (
+    Part.SOURCE,
+    Part.EMAIL,
+    Part.PHONE,
+    Part.LOYALTY_CARD,
+    Part.CRM_NUMBER,
+    Part.WEBSHOP_NUMBER,
+    Part.DEVICE,
+    Part.COOKIE,
+    Part.CUSTOMER_NUMBER,
+    Part.GIVEN_NAME,
+    Part.MIDDLE_NAME,
+    Part.FAMILY_NAME,
+    Part.NAME_SUFFIX,
+    Part.FULL_NAME,
+    Part.BIRTH_DATE,
+    Part.CITY,
+    Part.POSTCODE,
+)
+"""Parts that are flat columns as they are."""
+
+CLAIM_PARTS = frozenset(
+    {
+        *PLAIN_PARTS,
+        Part.INITIALS,
+        Part.BIRTH_YEAR,
+        Part.BIRTH_MONTH,
+        Part.BIRTH_DAY,
+        Part.STREET,
+        Part.HOUSE_NUMBER,
+        Part.WHOLE_ADDRESS,
+        Part.PERSONAL_NUMBER,
+    }
+)
+"""Parts that make something of a claim."""
 
 _NAMES: dict[Part, str] = {
     Part.SOURCE: "source source_system data_source system channel origin quelle herkunft bron herkomst canal origen fuente provenance",

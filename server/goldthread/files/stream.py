@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["FlatBatch", "Sample", "append_column", "check_storable", "read_flat", "read_sample", "row_count"]
 
 _ROWS = 65_536
-_BATCH_BYTES = 64 << 20
+_BATCH_BYTES = 32 << 20
 """A batch of less rows than `_ROWS` is not made longer than this: values may be long, and several batches are on their way at once."""
-_STEP_ROWS = 1_024
+_STEP_ROWS = 2_048
 """Rows that Parquet is asked for at once: a few bytes of it can be many values of a megabyte."""
 _PROBE_ROWS = 16
 _MOST_HEADS = 100

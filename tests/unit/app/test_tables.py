@@ -76,10 +76,11 @@ def test_ignored_columns_are_not_looked_at_whoever_names_them(tmp_path: Path) ->
 
 
 def test_files_together_have_no_more_extras_than_a_model(tmp_path: Path) -> None:
-    kinds = ["a", "b", "c", "d"] * 10
-    some: list[str | None] = [*kinds[:36], *[None] * 4]
-    first = people(tmp_path, "a.csv", **{f"fa{n}": [*kinds] for n in range(12)})
-    second = people(tmp_path, "b.csv", **{f"fb{n}": some for n in range(12)})
+    def kinds(number: int, rows: int) -> list[str | None]:
+        return [f"{number}{'abcd'[row % 4]}" if row < rows else None for row in range(40)]
+
+    first = people(tmp_path, "a.csv", **{f"fa{n}": kinds(n, 40) for n in range(12)})
+    second = people(tmp_path, "b.csv", **{f"fb{n}": kinds(n, 36) for n in range(12)})
     tables = Tables.understood([first, second])
     assert set(tables.extra_kinds) == {*(f"fa{n}" for n in range(12)), "fb0", "fb1", "fb10", "fb11"}
     told = lines(tables.explained())

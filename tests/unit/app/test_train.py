@@ -200,7 +200,7 @@ def test_answered_reviews_of_a_match_are_labels(tmp_path: Path) -> None:
     undecided = train_files(TrainFiles(tables=tables, out=tmp_path / "m.toml", labels=reviews), settings=Settings())
     assert undecided.labels == 0
     asked = answered(reviews, answers)
-    assert asked > 5
+    assert asked > 1
     decided = train_files(TrainFiles(tables=tables, out=tmp_path / "m.toml", labels=reviews), settings=Settings())
     assert decided.labels == asked
     assert (decided.slope, decided.intercept) != (undecided.slope, undecided.intercept)

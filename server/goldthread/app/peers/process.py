@@ -5,8 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +23,10 @@ __all__ = ["Found", "PeerError", "PeerResult", "PeerTable", "peak_mebibytes", "r
 
 PeerTable = Mapping[str, Sequence[str | None]]
 """Columns of text; None is missing. Personal data."""
+
+
+_NOBODY = 1 << 30
+"""A group that no process is in."""
 
 
 class PeerError(GoldthreadError):
@@ -94,6 +100,9 @@ def run_apart(name: str, work: Callable[..., object], *arguments: object, timeou
     except EOFError:
         raise PeerError(f"{name} ended without an answer", metadata={"peer": name, "error": "death"}) from None
     finally:
+        # With whatever it has started, once it leads a group of its own.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid or _NOBODY, signal.SIGKILL)
         process.kill()
         process.join()
         here.close()
@@ -132,6 +141,7 @@ class _Answer:
 
 def _serve(out: Connection, work: Callable[..., object], arguments: Sequence[object]) -> None:
     """The whole life of the process. What is printed there is not ours to show: it may hold values."""
+    os.setpgrp()
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)

@@ -235,3 +235,31 @@ def test_two_as_wholes_must_be_one_person_too() -> None:
     outcome = decided(case_of([*wives, *husbands], PLAIN), PLAIN)
     assert set(outcome.partition) == clusters(wives, husbands)
     assert len(outcome.households) == 1
+
+
+def test_a_nameless_purchase_finds_whoever_has_two_addresses() -> None:
+    """The commonest event of all: a purchase with one address of a customer who mostly gives another one."""
+    home = [record_of(f"s{n}", {**HOME, "given_name": "susan"}, [email("home")]) for n in range(9)]
+    work = record_of("crm", {**HOME, "given_name": "susan"}, [email("work")])
+    purchases = [record_of(source, {}, [email("work")]) for source in ("pos", "web")]
+    outcome = decided(case_of([*home, work, *purchases], PLAIN), PLAIN)
+    assert set(outcome.partition) == clusters([*home, work, *purchases])
+    assert (outcome.ambiguous, outcome.reviews) == ({}, set())
+
+
+def test_members_of_a_household_share_one_phone_and_not_the_others() -> None:
+    """What one of four pairs shares counts as a quarter within a household; were it all, father and son would be one."""
+    text = PLAIN.replace("exact = [7000, 0]", "exact = [7000, 5000]")
+    assert text != PLAIN, "in this model households have namesakes"
+
+    def george(who: str, middle_name: str) -> list[Record]:
+        card, given = Digest(3, "", 1, who.encode().ljust(32)), {**HOME, "given_name": "george"}
+        return [
+            record_of("crm", {**given, "middle_name": middle_name}, [email(who), phone(who), card]),
+            record_of("web", given, [email(who), phone("home")]),
+        ]
+
+    father, son = george("father", "alan"), george("son", "kim")
+    outcome = decided(case_of([*father, *son], text, same=[(0, 1), (2, 3)]), text)
+    assert set(outcome.partition) == clusters(father, son)
+    assert len(outcome.households) == 1

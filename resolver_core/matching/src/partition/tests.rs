@@ -1,3 +1,4 @@
+use super::field::{Evidence, Fields, crossings};
 use super::*;
 use crate::model::tests::{PLAIN, plain as plain_model};
 use crate::record::tests::{Sample, batch, named};
@@ -131,6 +132,73 @@ fn one_strong_pair_does_not_merge_what_differs_as_wholes() {
     assert_ne!(partition.clusters[0], partition.clusters[2]);
     let [household] = partition.households[..] else { panic!("one household") };
     assert_eq!(household.strength, i64::from(scorer.score(1, 2).stranger.max(scorer.score(0, 2).stranger)));
+}
+
+const WORK: (i64, i64, &str) = (1, 1, "otto@work");
+const HOME: (i64, i64, &str) = (1, 1, "otto@home");
+const CARD: (i64, i64, &str) = (3, 1, "c");
+
+#[test]
+fn a_nameless_record_finds_whoever_has_two_addresses() {
+    // The commonest event of all: a purchase with nothing but one of a customer's addresses, here the one that they seldom give.
+    let named = |owned: &'static [(i64, i64, &'static str)]| -> Sample<'static> { (named("otto", "zimmer").0, owned) };
+    let mut samples = vec![named(&[WORK, CARD])];
+    samples.extend([named(&[HOME, CARD]); 9]);
+    samples.push(([None; 8], &[WORK]));
+    let names: Vec<String> = (0..samples.len()).map(|record| format!("record {record}")).collect();
+    let records = batch(&names.iter().map(String::as_str).collect::<Vec<_>>(), &samples);
+    let partition = clusters(&records, &AssertedPairs::default());
+    assert!(partition.clusters.iter().all(|&cluster| cluster == partition.clusters[0]), "{:?}", partition.clusters);
+    assert_eq!((partition.reviews.len(), partition.ambiguous.len()), (0, 0));
+}
+
+#[test]
+fn clusters_hold_sets_of_identifiers_and_a_household_the_mean_of_them() {
+    let given = |given, owned| -> Sample<'static> { ([Some(given), None, None, None, None, None, None, None], owned) };
+    let nameless: Sample<'_> = ([None; 8], &[WORK]);
+    let samples =
+        [given("otto", &[WORK]), given("otto", &[HOME]), given("otto", &[HOME]), given("marta", &[WORK]), nameless];
+    let records = batch(&["a", "b", "c", "d", "e"], &samples);
+    let model = plain_model();
+    let scorer = Scorer::new(&records, records.slots(), &model);
+    let members = [0, 1, 2, 3, 4];
+    let pairs: Vec<_> = members.iter().flat_map(|&a| members.map(|b| scorer.score(a, b))).collect();
+    let mut fields = Fields::new(&scorer, &members, &pairs);
+    for (x, y) in crossings(members.len()) {
+        assert_eq!(fields.between(x, y), Evidence::of(&pairs[x * members.len() + y]), "of two records it is their score");
+    }
+    for other in [3, 4] {
+        fields.absorb(0, 1, other);
+        fields.absorb(0, 2, other);
+    }
+    // Against strangers the address that both have, 25000. In a household ⌊(2000 − 1500 − 1500) / 3⌋ of it, and the given names differ.
+    assert_eq!(fields.between(0, 3), Evidence { stranger: -20_000 + 25_000 - 6501, household: 2000 - 334 - 6501 });
+    assert_eq!(fields.against(0, 3), -334 - 6501);
+    // Nothing tells the nameless one from another member, so that the other address is no sign of one.
+    assert_eq!(fields.between(0, 4), Evidence { stranger: -20_000 + 25_000, household: 2000 + 2000 });
+    assert_eq!(fields.against(0, 4), 0);
+}
+
+#[test]
+fn without_households_what_strangers_share_is_what_is_against() {
+    let text = PLAIN.replace("household = 2000\n", "");
+    let text = text.lines().map(|line| match line.split_once(" = [") {
+        Some((level, weights)) if weights.ends_with(']') && !weights.contains('"') => {
+            format!("{level} = {}", weights.split(',').next().unwrap_or("0"))
+        }
+        _ => line.to_owned(),
+    });
+    let model = Model::parse(&text.collect::<Vec<_>>().join("\n")).expect("valid");
+    let bare = |owned: &'static [(i64, i64, &'static str)]| -> Sample<'static> { ([None; 8], owned) };
+    let records = batch(&["a", "b", "c", "d"], &[bare(&[WORK]), bare(&[HOME]), bare(&[WORK]), bare(&[CARD, HOME])]);
+    let scorer = Scorer::new(&records, records.slots(), &model);
+    let members = [0, 1, 2, 3];
+    let pairs: Vec<_> = members.iter().flat_map(|&a| members.map(|b| scorer.score(a, b))).collect();
+    let mut fields = Fields::new(&scorer, &members, &pairs);
+    assert_eq!((fields.against(0, 1), fields.against(0, 2), fields.against(0, 3)), (-1500, 0, -1500));
+    fields.absorb(0, 1, 2);
+    assert_eq!(fields.against(0, 2), 0);
+    assert_eq!(fields.between(0, 2), Evidence { stranger: 5000, household: i64::MAX });
 }
 
 #[test]

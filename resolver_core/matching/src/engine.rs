@@ -10,8 +10,8 @@ use crate::block::{plain_key, plain_refined};
 use crate::error::{CoreError, CoreResult};
 use crate::model::Model;
 use crate::normalize::Digest32;
-use crate::partition::{AssertedPairs, Edge, Partition, partition_edges};
-use crate::record::{Records, Slot, Slots};
+use crate::partition::{AssertedPairs, Edge, KeptPairs, Partition, partition_edges};
+use crate::record::{Records, Slot, Slots, row_number};
 use crate::score::{Pattern, PatternCounts, Scorer, sorted_patterns};
 use crate::words::IDENTIFIER_TYPES;
 
@@ -78,11 +78,6 @@ impl Groups {
         }
         (offsets, groups)
     }
-}
-
-/// Row numbers are below `u32::MAX`: `Records::new` sees to it.
-fn row_number(record: usize) -> u32 {
-    u32::try_from(record).unwrap_or(u32::MAX)
 }
 
 /// Number of records that carry each token; one that holds it in several slots counts once. O(slots).
@@ -265,33 +260,47 @@ impl Candidates {
     }
 }
 
-/// Scores every candidate pair once; gives the pairs at or above the floor, kin as well, and the number of candidates. Memory: the kept pairs.
-fn score_candidates(scorer: &Scorer<'_>, candidates: &Candidates, floor: i32, progress: &Progress) -> (Vec<Edge>, usize) {
-    let one = |(mut edges, mut count, mut partners): (Vec<Edge>, usize, Vec<Partner>), record: usize| {
+/// Kept pairs that a thread brings together.
+const BROUGHT: usize = 4096;
+
+/// Scores every candidate pair once and adds those at or above the floor, and kin, to `kept`; gives the numbers of candidates and of kept
+/// pairs. Memory beside `kept`: a few thousand pairs to a thread.
+fn score_candidates(
+    scorer: &Scorer<'_>,
+    candidates: &Candidates,
+    floor: i32,
+    kept: &KeptPairs,
+    progress: &Progress,
+) -> (usize, usize) {
+    type Work = (Vec<Edge>, Vec<Partner>, (usize, usize));
+    let one = |(mut edges, mut partners, mut counted): Work, record: usize| {
         candidates.scored_partners(record, &mut partners);
-        count += partners.len();
         scorer.touch(partners.iter().map(|(partner, _)| *partner as usize));
-        edges.extend(partners.iter().filter_map(|&(partner, sharing)| {
-            let right = partner as usize;
+        let before = edges.len();
+        edges.extend(partners.iter().filter_map(|&(right, sharing)| {
             let pair = if sharing {
-                scorer.score_at_least(record, right, floor)
+                scorer.score_at_least(record, right as usize, floor)
             } else {
-                scorer.score_apart_at_least(record, right, floor)
+                scorer.score_apart_at_least(record, right as usize, floor)
             }?;
-            Some(Edge { left: record, right, score: pair.score() })
+            Some(Edge { left: row_number(record), right, score: pair.score() })
         }));
+        counted = (counted.0 + partners.len(), counted.1 + edges.len() - before);
+        if edges.len() >= BROUGHT {
+            kept.add(&mut edges);
+        }
         progress.passed(record);
-        (edges, count, partners)
+        (edges, partners, counted)
     };
     (0..scorer.records.len())
         .into_par_iter()
         .with_min_len(64)
         .fold(Default::default, one)
-        .map(|(edges, count, _)| (edges, count))
-        .reduce(Default::default, |mut all, (edges, count)| {
-            all.0.extend(edges);
-            (all.0, all.1 + count)
+        .map(|(mut edges, _, counted)| {
+            kept.add(&mut edges);
+            counted
         })
+        .reduce(Default::default, |all, some| (all.0 + some.0, all.1 + some.1))
 }
 
 /// A prepared batch without its generic tokens.
@@ -334,10 +343,10 @@ pub fn count_candidates(records: &Records, model: &Model, closed: &[&[u8]]) -> C
 }
 
 /// A candidate pair of rows, the lower first, and its score.
-pub type ScoredRows = (usize, usize, i32);
+pub type ScoredRows = (u32, u32, i32);
 
-/// All candidates with a score of at least `floor`, and kin, by rows; what calibration and the measuring of blocks read.
-/// O(records · log records + candidates).
+/// All candidates with a score of at least `floor`, and kin, by rows; what calibration and the measuring of blocks read. Memory: that of the
+/// answer. O(records · log records + candidates).
 ///
 /// # Errors
 /// `Input` for closed tokens that are not 32 bytes.
@@ -345,14 +354,16 @@ pub fn candidate_pairs(records: &Records, model: &Model, closed: &[&[u8]], floor
     let prepared = prepare(records, model, closed)?;
     let scorer = Scorer::new(records, &prepared.slots, model);
     let floor = i32::try_from(floor.clamp(i64::from(i32::MIN), i64::from(i32::MAX))).unwrap_or(i32::MIN);
-    let (edges, _) = score_candidates(&scorer, &prepared.candidates, floor, &Progress::default());
-    let mut pairs: Vec<ScoredRows> = edges.into_iter().map(|edge| (edge.left, edge.right, edge.score)).collect();
+    let kept = KeptPairs::all(records.len());
+    score_candidates(&scorer, &prepared.candidates, floor, &kept, &Progress::default());
+    let mut pairs: Vec<ScoredRows> = kept.into_pairs().into_iter().map(|pair| (pair.left, pair.right, pair.score)).collect();
     pairs.par_sort_unstable();
     Ok(pairs)
 }
 
 /// Blocks, scores and partitions all records; generic tokens are found here, except those that only events tell: `closed` holds them, and
-/// any that no record carries is passed over. `progress` is told how far the work is. O(records · log records + candidates).
+/// any that no record carries is passed over. `progress` is told how far the work is. Memory: the blocks and a few dozen bytes to a record, however
+/// many pairs are kept. O(records · log records + candidates).
 ///
 /// # Errors
 /// `Input` for closed tokens that are not 32 bytes.
@@ -367,13 +378,14 @@ pub fn match_records(
     let scorer = Scorer::new(records, &slots, model);
     let crowded_keys = candidates.crowded_keys;
     progress.begin(Stage::Score, records.len());
-    let (edges, counted) = score_candidates(&scorer, &candidates, model.edge_floor(), progress);
+    let kept = KeptPairs::of_components(records.len());
+    let (counted, pairs) = score_candidates(&scorer, &candidates, model.edge_floor(), &kept, progress);
     drop(candidates);
     progress.begin(Stage::Partition, 0);
-    let (partition, sizes) = partition_edges(&scorer, &edges, &AssertedPairs::default());
+    let (partition, sizes) = partition_edges(&scorer, kept.into_pairs(), &AssertedPairs::default());
     let counts = Counts {
         candidates: counted,
-        pairs: edges.len(),
+        pairs,
         components: sizes.components,
         largest_component: sizes.largest,
         generic_tokens,

@@ -18,6 +18,11 @@ use crate::normalize::{Digest32, PARALLEL_ROWS};
 use crate::token::AttributeColumns;
 use crate::words::ATTRIBUTES;
 
+/// Row numbers are below [`MISSING`]: a batch of more records is refused when it is prepared.
+pub(crate) fn row_number(record: usize) -> u32 {
+    u32::try_from(record).unwrap_or(MISSING)
+}
+
 /// One record as numbers of prepared values; [`MISSING`] where there is none.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
@@ -131,6 +136,7 @@ impl Records {
         slots: Slots,
         tokens: Tokens,
     ) -> CoreResult<Self> {
+        small(addresses.len())?;
         let much = addresses.len() > PARALLEL_ROWS;
         let [given, middle, family, suffix, birth_date, street, city, postcode] = columns.attributes;
         let suffixes = suffix.values.iter().map(|clean| suffix_number(clean)).collect::<CoreResult<Vec<_>>>()?;

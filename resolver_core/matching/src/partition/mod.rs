@@ -5,6 +5,7 @@
 mod agglomerate;
 mod components;
 mod field;
+mod held;
 mod kept;
 mod limits;
 
@@ -12,6 +13,7 @@ use rayon::prelude::*;
 
 use self::agglomerate::{Assertions, Outcome, agglomerate};
 use self::components::components;
+use self::held::merge_held;
 pub(crate) use self::kept::{Edge, KeptPairs};
 use crate::error::CoreResult;
 use crate::error::same_length;
@@ -94,14 +96,20 @@ impl Found {
     }
 }
 
-/// Partitions kept pairs, or a spanning forest of largest scores of them. O(Σ component size²) scores, on all cores.
+/// Partitions kept pairs, or a spanning forest of largest scores of them. O(Σ component size²) scores, on all cores; none for a component that
+/// assertions alone hold together beyond the model's bound.
 pub(crate) fn partition_edges(scorer: &Scorer<'_>, edges: Vec<Edge>, asserted: &AssertedPairs) -> (Partition, Sizes) {
     let records = scorer.records;
     let components = components(scorer.model, records, edges, asserted);
     let sizes = Sizes { components: components.count(), largest: components.sizes().max().unwrap_or(0) };
     let one = |found: Found, number: usize| {
         let component = components.get(number, records);
-        found.with(agglomerate(scorer, &component.members, &Assertions::of(&component, asserted)))
+        let assertions = Assertions::of(&component, asserted);
+        found.with(if component.members.len() > scorer.model.max_component() {
+            merge_held(&component.members, &assertions)
+        } else {
+            agglomerate(scorer, &component.members, &assertions)
+        })
     };
     let found = (0..sizes.components).into_par_iter().fold(Found::default, one).reduce(Found::default, Found::join);
     let mut partition = Partition {

@@ -2,6 +2,7 @@ use super::*;
 use crate::model::tests::{PLAIN, plain as plain_model};
 use crate::record::tests::{Sample, batch, named};
 
+mod held;
 mod limits;
 mod plain;
 

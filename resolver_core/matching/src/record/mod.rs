@@ -16,7 +16,7 @@ pub(crate) use self::tokens::{Identity, Tokens};
 use crate::error::{CoreError, CoreResult, same_length};
 use crate::normalize::{Digest32, PARALLEL_ROWS};
 use crate::token::AttributeColumns;
-use crate::words::ATTRIBUTES;
+use crate::words::{ATTRIBUTES, MIDDLE_NAME, POSTCODE};
 
 /// Row numbers are below [`MISSING`]: a batch of more records is refused when it is prepared.
 pub(crate) fn row_number(record: usize) -> u32 {
@@ -146,8 +146,10 @@ impl Records {
             much,
             || both(much, || both(much, || names(given, family), || cities(city)), || streets(street)),
             || {
-                let middle = texts_of(middle, |clean| compact(crate::normalize::fold(clean).replace(' ', "")))?;
-                let postcode = texts_of(postcode, |clean| compact(clean.to_owned()))?;
+                let middle = texts_of(ATTRIBUTES[MIDDLE_NAME], middle, |clean| {
+                    compact(crate::normalize::fold(clean).replace(' ', ""))
+                })?;
+                let postcode = texts_of(ATTRIBUTES[POSTCODE], postcode, |clean| compact(clean.to_owned()))?;
                 Ok((middle, postcode, extra_columns(columns.extras)?))
             },
         );

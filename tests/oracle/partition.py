@@ -300,6 +300,26 @@ class _Component:
         return Outcome(clusters, ambiguous, reviews, households)
 
 
+def _held(members: Cluster, evidence: Evidence) -> list[Cluster]:
+    """Clusters of a part that is too large to be weighed: of what is asserted to be the same, what is not said to be different as well."""
+    live = {frozenset({address}) for address in members}
+    while True:
+        pairs = [
+            (x, y)
+            for x, y in combinations(sorted(live, key=min), 2)
+            if _said(evidence.same, x, y) and not _said(evidence.different, x, y)
+        ]
+        if not pairs:
+            return list(live)
+        x, y = pairs[0]
+        live -= {x, y}
+        live.add(x | y)
+
+
+def _said(assertions: Collection[Pair], x: Cluster, y: Cluster) -> bool:
+    return any(frozenset({a, b}) in assertions for a in x for b in y)
+
+
 def partition(
     records: Mapping[bytes, Prepared],
     evidence: Evidence,
@@ -309,6 +329,9 @@ def partition(
     """Partitions every component of the records, by address. `compare` scores any two, whether or not their pair was kept."""
     result = Outcome([], {}, set(), set())
     for members in components(records, evidence, model):
+        if len(members) > model.max_component:
+            result.partition.extend(_held(members, evidence))
+            continue
         component = _Component(records, evidence, compare, model, members)
         while component.step():
             pass

@@ -19,8 +19,8 @@ const ASSERTED: i64 = 1_000_000;
 /// Assertions inside one component, as positions of its members.
 #[derive(Default)]
 pub(super) struct Assertions {
-    same: Vec<(usize, usize)>,
-    different: Vec<(usize, usize)>,
+    pub(super) same: Vec<(usize, usize)>,
+    pub(super) different: Vec<(usize, usize)>,
 }
 
 impl Assertions {

@@ -3,6 +3,7 @@ use super::*;
 use crate::model::tests::{PLAIN, plain as plain_model};
 use crate::record::tests::{Sample, batch, named};
 
+mod held;
 mod limits;
 mod plain;
 
@@ -12,7 +13,7 @@ fn kept_edges(records: &Records, model: &Model) -> Vec<Edge> {
     for left in 0..records.len() {
         for right in left + 1..records.len() {
             let kept = scorer.score_at_least(left, right, model.edge_floor());
-            edges.extend(kept.map(|pair| Edge { left, right, score: pair.score() }));
+            edges.extend(kept.map(|pair| Edge { left: row_number(left), right: row_number(right), score: pair.score() }));
         }
     }
     edges
@@ -20,7 +21,7 @@ fn kept_edges(records: &Records, model: &Model) -> Vec<Edge> {
 
 fn clusters_under(model: &Model, records: &Records, asserted: &AssertedPairs) -> Partition {
     let scorer = Scorer::new(records, records.slots(), model);
-    partition_edges(&scorer, &kept_edges(records, model), asserted).0
+    partition_edges(&scorer, kept_edges(records, model), asserted).0
 }
 
 fn clusters(records: &Records, asserted: &AssertedPairs) -> Partition {
@@ -95,10 +96,8 @@ fn assertions_win() {
 fn kin_below_the_floor_connects_a_component_that_fits() {
     let records = batch(&["a", "b", "c"], &[named("otto", "zimmer"); 3]);
     let edges = [(0, 1, 9000), (1, 2, -9000)].map(|(left, right, score)| Edge { left, right, score });
-    let [one] = &components(&plain_model(), &records, &edges, &AssertedPairs::default())[..] else {
-        panic!("one component")
-    };
-    assert_eq!(one.members.len(), 3);
+    let found = components(&plain_model(), &records, edges.to_vec(), &AssertedPairs::default());
+    assert_eq!(found.sizes().collect::<Vec<_>>(), [3]);
 }
 
 #[test]
@@ -229,13 +228,13 @@ fn an_oversized_component_falls_apart_at_a_higher_floor() {
     let edge = |left, right, score| Edge { left, right, score };
     let edges = [edge(0, 1, 9000), edge(1, 2, 4500), edge(2, 3, 9000)];
     let sizes = |asserted: &AssertedPairs| -> Vec<usize> {
-        components(&model, &records, &edges, asserted).iter().map(|component| component.members.len()).collect()
+        components(&model, &records, edges.to_vec(), asserted).sizes().collect()
     };
     assert_eq!(sizes(&AssertedPairs::default()), [2, 2]);
     let held = AssertedPairs { same: vec![(1, 2)], different: Vec::new() };
     assert_eq!(sizes(&held), [2]);
     let kin = [edge(0, 1, 9000), edge(1, 2, -9000), edge(2, 3, 9000)];
-    let few = |edges: &[Edge]| components(&model, &records, edges, &AssertedPairs::default()).len();
+    let few = |edges: &[Edge]| components(&model, &records, edges.to_vec(), &AssertedPairs::default()).count();
     assert_eq!((few(&kin), few(&kin[..2])), (2, 1));
     let apart = AssertedPairs { same: Vec::new(), different: vec![(1, 2)] };
     assert_eq!(sizes(&apart), [2, 2]);
@@ -248,8 +247,7 @@ fn the_first_raise_only_drops_what_was_said_to_be_different() {
     let records = batch(&["a", "b", "c", "d", "e"], &[named("otto", "zimmer"); 5]);
     let edges = [(0, 1, 28_200), (1, 2, 5500), (3, 4, 12_500)].map(|(left, right, score)| Edge { left, right, score });
     let apart = AssertedPairs { same: Vec::new(), different: vec![(0, 3)] };
-    let mut sizes: Vec<usize> =
-        components(&model, &records, &edges, &apart).iter().map(|component| component.members.len()).collect();
+    let mut sizes: Vec<usize> = components(&model, &records, edges.to_vec(), &apart).sizes().collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [2, 3]);
 }

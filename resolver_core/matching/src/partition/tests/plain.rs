@@ -295,8 +295,9 @@ proptest! {
         let reader = Reader { scorer: Scorer::new(&records, records.slots(), &model), asserted: &asserted };
         let mut read = Read::default();
         let mut homes = order.clone();
-        for component in components(&model, &records, &kept_edges(&records, &model), &asserted) {
-            reader.read(&component.members, &mut read);
+        let found = components(&model, &records, kept_edges(&records, &model), &asserted);
+        for number in 0..found.count() {
+            reader.read(&found.get(number, &records).members, &mut read);
         }
         for cluster in &read.clusters {
             for &row in cluster {

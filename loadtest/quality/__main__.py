@@ -14,12 +14,11 @@ from goldthread.app.evaluate.systems import SystemReport, evaluate_peer
 from goldthread.app.peers import PeerError, run_apart
 from goldthread.domain.errors import GoldthreadError
 from goldthread.matching.evaluation import Resampling
-from loadtest.quality.ours import can_train, report_shipped, report_trained
+from loadtest.quality.ours import OURS
 from loadtest.quality.peers import peer_case
 from loadtest.quality.sets import SETS, LabelledSet, read_set
 from loadtest.quality.table import Row, markdown
 
-OURS = {"goldthread": report_shipped, "goldthread-trained": report_trained}
 PEERS = ("splink", "splink-plus", "recordlinkage", "goldenmatch")
 
 
@@ -59,7 +58,7 @@ def main(
     Exit code 1 if a set is not there or a system failed; what was measured is written all the same, after every run.
     """
     chosen = [one for one in SETS if (not names or one.name in names) and (not fields or one.fields in fields)]
-    wanted = systems or tuple(name for name in (*OURS, *PEERS) if name != "goldthread-trained" or can_train())
+    wanted = systems or (*OURS, *PEERS)
     resampling = Resampling(resamples=resamples)
     rows: list[Row] = []
     missing = [one.label for one in chosen if not one.path.exists()]

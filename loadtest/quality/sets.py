@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from goldthread.app.tables import Tables
 from goldthread.files import Mapping as ColumnMapping
 from goldthread.files import Table, read_table
 
@@ -42,19 +43,10 @@ class LabelledSet:
         """Name for reports and test ids."""
         return f"{self.name}-{self.fields}"
 
-    def columns(self, names: Table) -> ColumnMapping:
-        """The mapping, less what is left out."""
-        whole = ColumnMapping.read(_MAPPINGS / f"{self.mapping}.toml")
-        kept = {
-            target: present
-            for target, sources in whole.columns.items()
-            if (present := tuple(source for source in sources if source in names))
-        }
-        return ColumnMapping(kept, whole.constants)
-
-    def claims(self, table: Table) -> Table:
-        """A table of the set's columns in the flat row format."""
-        return self.columns(table).table(table)
+    def tables(self, path: Path | None = None, *, mapped: bool) -> Tables:
+        """The file, or another with the same columns, without truth and what is left out: as its mapping says or as it looks."""
+        mapping = ColumnMapping.read(_MAPPINGS / f"{self.mapping}.toml") if mapped else None
+        return Tables.understood((path or self.path,), mapping=mapping, ignored={"truth", *self.without})
 
 
 @dataclass(frozen=True, slots=True)

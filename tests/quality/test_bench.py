@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from loadtest.quality.peers import peer_case
 from loadtest.quality.sets import SETS, LabelledRows, LabelledSet, split_truth
@@ -9,6 +11,7 @@ from loadtest.quality.table import Row, markdown
 
 from goldthread.app.evaluate.systems import SystemReport
 from goldthread.app.peers import RecordlinkagePlan, SplinkPlan
+from goldthread.files import Table, write_table
 from goldthread.matching.evaluation import Resampling, evaluate
 
 RETAIL_COLUMNS = (
@@ -34,31 +37,50 @@ def labelled(label: str) -> LabelledSet:
     return next(one for one in SETS if one.label == label)
 
 
+def retail_table() -> Table:
+    table: Table = {name: [f"{name} A", f"{name} B", None] for name in RETAIL_COLUMNS}
+    table |= {"email": [" NoEmail@x.test", "Ann@x.test", None], "phone": ["(360) 671-8751", "555-0100000", None]}
+    return table | {"zip": ["98101-1234", "98101", None]}
+
+
 def retail(fields: str) -> tuple[LabelledSet, LabelledRows]:
     one = labelled(f"retail_us_dev-{fields}")
-    table = {name: [f"{name} A", f"{name} B", None] for name in RETAIL_COLUMNS}
-    table |= {"email": [" NoEmail@x.test", "Ann@x.test", None], "phone": ["(360) 671-8751", "555-0100000", None]}
-    table |= {"zip": ["98101-1234", "98101", None]}
-    return one, split_truth(table, one)
+    return one, split_truth(retail_table(), one)
+
+
+def columns_read(one: LabelledSet, path: Path, *, mapped: bool) -> tuple[set[str], set[str]]:
+    """Columns of the file that are matched by, and what they make."""
+    [found] = one.tables(path, mapped=mapped).tables
+    made = dict(found.mapping.columns)
+    made |= {name: (extra.column,) for name, extra in found.mapping.extras.items()}
+    return {part for parts in made.values() for part in parts}, set(made)
 
 
 def test_labels_are_distinct() -> None:
     assert len({one.label for one in SETS}) == len(SETS) > 10
 
 
-def test_truth_and_row_numbers_are_no_columns_to_match_by() -> None:
+@pytest.mark.parametrize("mapped", [False, True])
+def test_truth_and_row_numbers_are_no_columns_to_match_by(tmp_path: Path, mapped: bool) -> None:
     one, rows = retail("full")
     assert rows.truth == ["truth A", "truth B", None]
     assert not {"truth", "id"} & rows.table.keys()
-    claims = one.claims(rows.table)
-    assert {"given_name", "birth_date", "loyalty_card", "postcode", "source"} <= claims.keys()
-    assert "truth" not in claims
+    path = tmp_path / "retail.csv"
+    write_table(
+        path, retail_table() | {"dob": ["1980-05-01", "1981-06-02", None], "email": ["a@x.org", "b@x.org", None]}
+    )
+    read, made = columns_read(one, path, mapped=mapped)
+    assert {"given_name", "birth_date", "loyalty_card", "postcode", "source"} <= made
+    assert not {"truth", "id"} & read
 
 
-def test_fields_that_are_left_out_reach_nobody() -> None:
+def test_fields_that_are_left_out_reach_nobody(tmp_path: Path) -> None:
     one, rows = retail("retail")
     assert "dob" not in rows.table
-    assert "birth_date" not in one.claims(rows.table)
+    path = tmp_path / "retail.csv"
+    write_table(path, retail_table() | {"dob": ["1980-05-01", "1981-06-02", None]})
+    for mapped in (False, True):
+        assert "dob" not in columns_read(one, path, mapped=mapped)[0]
     case = peer_case("splink", one, rows)
     assert case is not None
     assert isinstance(case.plan, SplinkPlan)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import assert_never
 
 import click
 
-from goldthread.app.match_files import MatchFiles, MatchRun, Table, match_files, tables_of
+from goldthread.app.match_files import MatchFiles, MatchRun, match_files, tables_of
 from goldthread.app.settings import Settings
-from goldthread.files import Finding, Role
+from goldthread.app.tables import explain_option, ignore_option, mapping_option, model_option
+from goldthread.flows.batch import ModelOrigin
 from goldthread.flows.match import DEFAULT_SOURCE
+from goldthread.flows.train import LEAST_RECORDS
 
 __all__ = ["command"]
 
@@ -23,17 +26,15 @@ _NEW_PATH = click.Path(path_type=Path)
 @click.option(
     "--out", type=_NEW_PATH, help="File to write: FILE's columns and profile_id. Of several FILEs: a directory."
 )
-@click.option("--mapping", type=_FILE, help="TOML file that says which column of FILE is what.")
-@click.option(
-    "--ignore", "ignored", metavar="COLUMN", multiple=True, help="Column that is not looked at; may be repeated."
-)
-@click.option("--explain-columns", is_flag=True, help="Print what the columns are taken for, and stop.")
+@mapping_option
+@ignore_option
+@explain_option
 @click.option("--reviews", type=_NEW_FILE, help="File to write the pairs of profiles that need a decision to.")
 @click.option(
     "--source",
     help=f"Source of rows that do not name theirs.  [default: {DEFAULT_SOURCE}, or of several FILEs their names]",
 )
-@click.option("--model", type=_FILE, help="Match model file.  [default: the shipped one]")
+@model_option
 @click.option("--region", help="Country of phone numbers and dates written without one.")
 @click.option("--master-key-file", type=_FILE, help="A ledger's master key, for the record ids of that ledger.")
 def command(
@@ -50,47 +51,16 @@ def command(
     """Find out which rows of FILE, or of several, are one person.
 
     FILE and the outputs are CSV, Parquet or Arrow IPC. Rows keep their order. A row without any usable identifier or attribute has no
-    profile. Columns are understood by their headers and values; --explain-columns says how.
+    profile. Columns are understood by their headers and values; --explain-columns says how. Without --model, one is trained on the rows.
     """
     settings = Settings.read(overrides=overrides)
     files = MatchFiles(tables=tables, out=out or Path(), mapping=mapping, reviews=reviews, ignored=frozenset(ignored))
     if explain_columns:
-        click.echo("\n\n".join(_explained(table) for table in tables_of(files, source=source)))
+        click.echo(tables_of(files, source=source).explained())
         return
     if out is None:
         raise click.UsageError("Missing option '--out'.")
     click.echo(_report(match_files(files, settings=settings, source=source)), err=True)
-
-
-def _explained(table: Table) -> str:
-    """A table of columns, roles and reasons. No value is shown."""
-    rows = [("column", "is", "because", "filled", "different", "looks like")]
-    mapped = [(target, names) for target, names in table.mapping.columns.items()]
-    mapped += [(f"{name} ({extra.kind})", (extra.column,)) for name, extra in table.mapping.extras.items()]
-    detected = {finding.column for finding in table.understanding.findings} if table.understanding else set()
-    for target, names in mapped:
-        rows += [(name, target, "mapping", "", "", "") for name in names if name not in detected]
-    if table.understanding is not None:
-        rows += [_line(finding) for finding in table.understanding.findings]
-    rows += [("", f"{target} = {value!r}", "mapping", "", "", "") for target, value in table.mapping.constants.items()]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([table.path.name, *lines])
-
-
-def _line(finding: Finding) -> tuple[str, str, str, str, str, str]:
-    profile = finding.profile
-    role = {Role.CLAIM: str(finding.target), Role.EXTRA: f"{finding.target} ({finding.kind})"}.get(
-        finding.role, finding.role.value
-    )
-    return (
-        finding.column,
-        role,
-        finding.reason,
-        f"{profile.coverage:.0%}",
-        f"{profile.distinct:,}",
-        profile.pattern.value if profile.present else "",
-    )
 
 
 def _report(run: MatchRun) -> str:
@@ -105,8 +75,27 @@ def _report(run: MatchRun) -> str:
     for title, counts in (("invalid", found.invalid), ("placeholder", found.placeholders)):
         if counts:
             lines.append(f"{title:<11} " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
-    lines.append(
-        f"model       {run.model_version}" + ("" if run.calibrated else " (uncalibrated: probabilities are judgement)")
-    )
+    lines.append(f"model       {run.model_version} ({', '.join(_model_notes(run))})")
     lines.append("seconds     " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in run.seconds.items()))
     return "\n".join(lines)
+
+
+def _model_notes(run: MatchRun) -> list[str]:
+    """Why this model, and what is to be known of it."""
+    notes = []
+    match run.model.origin:
+        case ModelOrigin.GIVEN:
+            notes.append("as asked")
+        case ModelOrigin.TOO_FEW:
+            notes.append(f"the shipped one, for few records: it takes {LEAST_RECORDS} to learn from")
+        case ModelOrigin.TRAINED:
+            training = run.model.training
+            found = 0.0 if training is None else training.matches
+            notes.append(f"trained on these records, with about {found:,.0f} pairs of one person")
+        case ModelOrigin.NOT_CREDIBLE:
+            notes.append("the shipped one: hardly anybody seems to be there twice, so there is nothing to learn from")
+        case _:
+            assert_never(run.model.origin)
+    if not run.calibrated:
+        notes.append("uncalibrated: probabilities are judgement")
+    return notes

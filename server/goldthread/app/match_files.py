@@ -1,50 +1,27 @@
-"""What `goldthread match` does with files: understands their columns, matches them, and writes them with their profile ids."""
+"""What `goldthread match` does with files: matches their rows and writes them with their profile ids."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from goldthread.app.match_progress import Bars
 from goldthread.app.settings import Settings
+from goldthread.app.tables import Tables
 from goldthread.domain.columns import PackedTexts
 from goldthread.domain.errors import SettingsError
-from goldthread.files import (
-    FileFormat,
-    Understanding,
-    append_column,
-    column_names,
-    format_of,
-    read_flat,
-    read_sample,
-    row_count,
-    understand,
-    write_table,
-)
+from goldthread.files import FileFormat, append_column, format_of, write_table
 from goldthread.files import Mapping as ColumnMapping
-from goldthread.flows.match import (
-    CLAIM_COLUMNS,
-    DEFAULT_SOURCE,
-    MatchProgress,
-    MatchSummary,
-    batch_keys,
-    claim_columns,
-    match_batches,
-    summarize,
-)
+from goldthread.flows.batch import ChosenModel, ModelWish, run_batch
+from goldthread.flows.match import MatchSummary, batch_keys, summarize
 from goldthread.matching import Keys
-from goldthread.matching.batch import BatchResult, ClaimColumns, GatheredRecords, model_extras
+from goldthread.matching.batch import BatchResult
 
-__all__ = ["PROFILE_COLUMN", "MatchFiles", "MatchRun", "Table", "Trainer", "match_files", "review_columns", "tables_of"]
+__all__ = ["PROFILE_COLUMN", "MatchFiles", "MatchRun", "match_files", "model_wish", "review_columns", "tables_of"]
 
 PROFILE_COLUMN = "profile_id"
 """Column that the output has beside those of the input."""
-
-_SAMPLE_ROWS = 5_000
-
-Trainer = Callable[[GatheredRecords, Mapping[str, str], MatchProgress], str]
-"""Trains a model on gathered records: given the further columns and their kinds (`person`, `household`), gives the model's text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,78 +39,58 @@ class MatchFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A file, what its columns are, and the source of rows that do not name theirs."""
-
-    path: Path
-    mapping: ColumnMapping
-    source: str
-    understanding: Understanding | None
-    """None where a mapping says everything."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MatchRun:
     """What a run found, under which model, and the seconds of each step."""
 
     summary: MatchSummary
+    model: ChosenModel
     model_version: str
     calibrated: bool
     seconds: Mapping[str, float]
 
 
-def tables_of(files: MatchFiles, *, source: str | None = None) -> tuple[Table, ...]:
-    """The tables of a run and what their columns are, as the mapping says or as they look.
-
-    Rows without a source have `source`; if that is None, `DEFAULT_SOURCE`, or of several files the name of theirs. Raises `FileFormatError`.
-    """
-    said = ColumnMapping.read(files.mapping) if files.mapping else None
-    return tuple(
-        _table(
-            path, said, files.ignored, source or (DEFAULT_SOURCE if len(files.tables) == 1 else path.name.split(".")[0])
-        )
-        for path in files.tables
-    )
+def tables_of(files: MatchFiles, *, source: str | None = None) -> Tables:
+    """The tables of a run; raises `FileFormatError`."""
+    mapping = ColumnMapping.read(files.mapping) if files.mapping else None
+    return Tables.understood(files.tables, mapping=mapping, ignored=files.ignored, source=source)
 
 
-def match_files(
-    files: MatchFiles, *, settings: Settings, source: str | None = None, trainer: Trainer | None = None
-) -> MatchRun:
+def model_wish(settings: Settings) -> ModelWish:
+    """The model that the settings name, if they name one, and the shipped one. Raises `SettingsError`."""
+    given = None if settings.model is None else settings.model_text()
+    return ModelWish(given=given, shipped=Settings().model_text())
+
+
+def match_files(files: MatchFiles, *, settings: Settings, source: str | None = None) -> MatchRun:
     """Matches tables and writes them with their profile ids; every output appears whole or not at all.
 
-    The model is that of the settings; if they name none, `trainer` makes one from the tables, and without a trainer it is the shipped one. Uses the
-    master key of the settings if there is one, else the fixed keys of batch runs. A bar on standard error shows progress if that is a
-    terminal. Raises `FileFormatError` for files that are not what their names or the mapping promise, `ModelFileError`, and `SettingsError`
-    for a table without claims, one that has a `profile_id` already, or an output that is another of the files.
+    The model is that of the settings; if they name none, it is trained on the tables (see `run_batch`). Uses the master key of the settings
+    if there is one, else the fixed keys of batch runs. A bar on standard error shows progress if that is a terminal. Raises `FileFormatError`
+    for files that are not what their names or the mapping promise, `ModelFileError`, and `SettingsError` for a table without claims, one
+    that has a `profile_id` already, or an output that is another of the files.
     """
     outputs = _outputs(files)
     with Bars() as bars:
         tables = tables_of(files, source=source)
-        trained = trainer if settings.model is None else None
-        compared = None if trained else model_extras(settings.model_text())
-        tables = tuple(_with_extras(table, compared) for table in tables)
-        for table in tables:
-            _check_columns(table)
-        bars.expect([row_count(table.path) for table in tables])
-        rows: list[int] = []
-        result = match_batches(
-            _claims(tables, rows),
-            keys=_keys(settings),
-            region=settings.region,
-            model=lambda gathered, told: trained(gathered, _kinds(tables), told) if trained else settings.model_text(),
-            progress=bars,
-        )
+        tables.check(taken={PROFILE_COLUMN})
+        bars.expect(tables.expected_rows())
+        run = run_batch(tables, keys=_keys(settings), region=settings.region, wish=model_wish(settings), progress=bars)
+        result, rows = run.result, tables.row_counts
         summary = summarize(result)
         bars.write(sum(rows))
         start = 0
-        for table, out, count in zip(tables, outputs, rows, strict=True):
-            append_column(table.path, out, PROFILE_COLUMN, rows=count, column=_ids(result, start, bars))
+        for path, out, count in zip(files.tables, outputs, rows, strict=True):
+            append_column(path, out, PROFILE_COLUMN, rows=count, column=_ids(result, start, bars))
             start += count
         if files.reviews is not None:
-            names = [table.path.name for table in tables] if len(tables) > 1 else None
+            names = [path.name for path in files.tables] if len(files.tables) > 1 else None
             write_table(files.reviews, review_columns(result, rows, names))
     return MatchRun(
-        summary=summary, model_version=result.model_version, calibrated=result.calibrated, seconds=bars.seconds
+        summary=summary,
+        model=run.model,
+        model_version=result.model_version,
+        calibrated=result.calibrated,
+        seconds=bars.seconds,
     )
 
 
@@ -184,60 +141,6 @@ def _home(row: int, rows: Sequence[int]) -> tuple[int, int]:
             return file, row
         row -= count
     raise IndexError(row)
-
-
-def _table(path: Path, said: ColumnMapping | None, ignored: frozenset[str], source: str) -> Table:
-    if said is not None and not said.detect:
-        return Table(path=path, mapping=said, source=source, understanding=None)
-    sample = read_sample(path, rows=_SAMPLE_ROWS)
-    own = said or ColumnMapping({})
-    named = {name for names in own.columns.values() for name in names} | {extra.column for extra in own.extras.values()}
-    found = understand({name: sample[name] for name in sample if name not in named}, ignored=ignored | own.ignored)
-    given = own.columns.keys() | own.constants.keys()
-    mapping = replace(
-        own,
-        columns={target: names for target, names in found.mapping.columns.items() if target not in given}
-        | dict(own.columns),
-        extras={**found.mapping.extras, **own.extras},
-    )
-    return Table(path=path, mapping=mapping, source=source, understanding=found)
-
-
-def _with_extras(table: Table, compared: frozenset[str] | None) -> Table:
-    """The table without the further columns that the model does not compare: they would only keep equal claims apart."""
-    if compared is None:
-        return table
-    extras = {name: extra for name, extra in table.mapping.extras.items() if name in compared}
-    return replace(table, mapping=replace(table.mapping, extras=extras))
-
-
-def _kinds(tables: Sequence[Table]) -> dict[str, str]:
-    return {name: extra.kind.value for table in tables for name, extra in table.mapping.extras.items()}
-
-
-def _check_columns(table: Table) -> None:
-    names = column_names(table.path)
-    table.mapping.check(table.path, names)
-    if PROFILE_COLUMN in names:
-        raise SettingsError("FILE", f"has a column {PROFILE_COLUMN} already")
-    if CLAIM_COLUMNS.isdisjoint({*table.mapping.columns, *table.mapping.constants}):
-        raise SettingsError("mapping", "no column of the file is an identifier or an attribute; name them in a mapping")
-
-
-def _claims(tables: Sequence[Table], rows: list[int]) -> Iterator[ClaimColumns]:
-    """The claims of all tables, batch by batch; `rows` receives how many rows each has."""
-    for table in tables:
-        rows.append(0)
-        constants = dict(table.mapping.constants)
-        for batch in read_flat(table.path, table.mapping):
-            rows[-1] += batch.rows
-            repeated = {target: [value] * batch.rows for target, value in constants.items() if target != "source"}
-            yield claim_columns(
-                {**repeated, **batch.columns},
-                rows=batch.rows,
-                default_source=constants.get("source", table.source),
-                extras=batch.extras,
-            )
 
 
 def _ids(result: BatchResult, first: int, bars: Bars) -> Callable[[int, int], PackedTexts]:

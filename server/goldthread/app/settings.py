@@ -17,9 +17,11 @@ from typing import Any, Self
 
 from goldthread.domain.errors import SettingsError
 
-__all__ = ["PREFIX", "Settings", "key_of", "process_environment"]
+__all__ = ["PREFIX", "SHIPPED", "Settings", "key_of", "process_environment"]
 
 PREFIX = "GOLDTHREAD_"
+SHIPPED = "shipped"
+"""Names the shipped model where a model file is asked for; a file of that name needs its whole path."""
 MASTER_KEY_BYTES = 32
 
 
@@ -152,7 +154,9 @@ class Settings:
         _region, "US", "country (ISO 3166, such as US or GB) of phone numbers and dates written without one"
     )
     currency: str = _setting(_code(3), "USD", "currency of totals; purchases in another one are dead letters")
-    model: Path | None = _setting(_path, None, "match model file; the shipped one if absent")
+    model: Path | None = _setting(
+        _path, None, f"match model file, or `{SHIPPED}`, as if absent; batch runs train theirs if absent"
+    )
     log_level: str = _setting(_one_of("debug", "info", "warning", "error"), "info", "least severe event that is logged")
 
     @classmethod
@@ -212,7 +216,7 @@ class Settings:
 
     def model_text(self) -> str:
         """The match model file's text."""
-        if self.model is None:
+        if self.model is None or str(self.model) == SHIPPED:
             shipped = resources.files("goldthread") / "models" / "retail-persons-1.toml"
             return shipped.read_text(encoding="utf-8")
         return _read(str(self.model), key_of("model"))

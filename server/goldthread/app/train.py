@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
 from goldthread.app.settings import Settings
+from goldthread.app.tables import Beside, Tables, explain_option, ignore_option, mapping_option
 from goldthread.app.train_report import report_page
 from goldthread.domain.errors import SettingsError
 from goldthread.files import Mapping as ColumnMapping
-from goldthread.files import Table, read_table
-from goldthread.flows.match import CLAIM_COLUMNS, DEFAULT_SOURCE, batch_keys
-from goldthread.flows.train import RowLabel, train_columns
-from goldthread.matching.model_file import extra_name
+from goldthread.files import read_table
+from goldthread.flows.match import DEFAULT_SOURCE, batch_keys, gather_batches
+from goldthread.flows.train import LEAST_RECORDS, UNKNOWN_PERSON, RowLabel, train_gathered
 from goldthread.matching.training import DEFAULT_SEED, Training
 
 __all__ = ["TrainFiles", "command", "train_files"]
@@ -38,7 +39,7 @@ _JUDGED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainFiles:
-    """What a training reads and writes. `persons` and `households` are columns to compare beyond the flat row format."""
+    """What a training reads and writes. `truth` and `id_column` name columns of the tables; the truth is nothing that records are compared by."""
 
     tables: Sequence[Path]
     out: Path
@@ -47,34 +48,23 @@ class TrainFiles:
     labels: Path | None = None
     id_column: str = "id"
     truth: str | None = None
-    person_columns: Sequence[str] = ()
-    household_columns: Sequence[str] = ()
+    ignored: frozenset[str] = frozenset()
 
 
 @click.command("train")
 @click.argument("tables", metavar="FILE...", type=_FILE, nargs=-1, required=True)
-@click.option("--out", required=True, type=_NEW_FILE, help="Model file (TOML) to write.")
+@click.option("--out", type=_NEW_FILE, help="Model file (TOML) to write.")
 @click.option(
     "--report",
     type=_NEW_FILE,
     help="HTML page to write: weights, histogram, blocking, calibration, precision and recall.",
 )
-@click.option("--mapping", type=_FILE, help="TOML file that says which column is what.")
+@mapping_option
+@ignore_option
+@explain_option
 @click.option("--labels", type=_FILE, help="CSV of judged pairs: id_left, id_right, same (1 or 0).")
 @click.option("--id", "id_column", default="id", show_default=True, help="Column that --labels means by an id.")
 @click.option("--truth", help="Column that names the person of a row; empty where unknown.")
-@click.option(
-    "--person-column",
-    "person_columns",
-    multiple=True,
-    help="Further column to compare that describes a person, as sex does.",
-)
-@click.option(
-    "--household-column",
-    "household_columns",
-    multiple=True,
-    help="Further column to compare that a household shares, as a state is.",
-)
 @click.option("--blueprint", type=_FILE, help="Model file to start from.  [default: the shipped beginning]")
 @click.option(
     "--population", type=click.IntRange(min=1), help="Records the model is meant for.  [default: those of the files]"
@@ -93,27 +83,41 @@ class TrainFiles:
     help="Beginning of the model's version; a digest of the model follows.",
 )
 @click.option("--version", help="Version of the model, instead of a name and a digest.")
-@click.option("--source", default=DEFAULT_SOURCE, show_default=True, help="Source of rows that do not name theirs.")
+@click.option(
+    "--source",
+    help=f"Source of rows that do not name theirs.  [default: {DEFAULT_SOURCE}, or of several FILEs their names]",
+)
 @click.option("--region", help="Country of phone numbers and dates written without one.")
 def command(
     *,
+    tables: tuple[Path, ...],
+    out: Path | None,
+    ignored: tuple[str, ...],
+    explain_columns: bool,
+    truth: str | None,
     blueprint: Path | None,
     population: int | None,
     seed: int,
     name: str,
     version: str | None,
-    source: str,
+    source: str | None,
     region: str | None,
     **files: object,
 ) -> None:
     """Learn a match model from the rows of the FILEs.
 
     Nothing needs to be labelled. The model says how much each agreement and difference weighs in data like these, and its probabilities are
-    calibrated. FILEs are CSV, Parquet or JSON lines; several are taken together.
+    calibrated. FILEs are CSV, Parquet, Arrow IPC or JSON lines; several are taken together. Columns are understood as by `goldthread match`.
     """
     settings = Settings.read(overrides={"region": region})
+    wanted = TrainFiles(tables=tables, out=out or Path(), ignored=frozenset(ignored), truth=truth, **files)  # type: ignore[arg-type]
+    if explain_columns:
+        click.echo(_tables(wanted, source=source).explained())
+        return
+    if out is None:
+        raise click.UsageError("Missing option '--out'.")
     training = train_files(
-        TrainFiles(**files),  # type: ignore[arg-type]
+        wanted,
         settings=settings,
         source=source,
         blueprint=_text(blueprint),
@@ -129,7 +133,7 @@ def train_files(
     files: TrainFiles,
     *,
     settings: Settings,
-    source: str = DEFAULT_SOURCE,
+    source: str | None = None,
     blueprint: str | None = None,
     population: int | None = None,
     seed: int = DEFAULT_SEED,
@@ -142,29 +146,25 @@ def train_files(
     that is not valid, and `SettingsError` for options that do not fit the files.
     """
     _check_outputs(files)
-    table = _joined([read_table(path) for path in files.tables])
-    mapping = ColumnMapping.read(files.mapping) if files.mapping else ColumnMapping.automatic(table)
-    mapping.check(files.tables[0], list(table))
-    claims = mapping.table(table)
-    claims.pop("truth", None)
-    if CLAIM_COLUMNS.isdisjoint(claims):
-        raise SettingsError(
-            "mapping", "no column of the files is an identifier or an attribute; name them in a mapping"
-        )
-    training = train_columns(
-        claims,
-        keys=batch_keys(),
-        region=settings.region,
+    persons, pairs = _Persons(), _JudgedPairs.read(files.labels)
+    beside = {} if files.truth is None else {files.truth: ("truth", persons.add)}
+    if pairs.judged:
+        if files.id_column in beside:
+            raise SettingsError("id", "is the column of the truth")
+        beside[files.id_column] = ("id", pairs.add)
+    tables = _tables(files, source=source, beside={column: add for column, (_, add) in beside.items()})
+    tables.check(beside={column: option for column, (option, _) in beside.items()})
+    training = train_gathered(
+        gather_batches(tables.claims(tables.extra_kinds), keys=batch_keys(), region=settings.region),
+        extras=tables.extra_kinds,
         blueprint=blueprint,
-        extras=_extras(files, table),
-        truth=_column(table, files.truth, option="truth") if files.truth else None,
-        labels=_labels(files, table),
-        default_source=source,
+        persons=persons.numbers,
+        labels=pairs.labels(),
         seed=seed,
         population=population,
         name=name,
         version=version,
-        provenance=", ".join(path.name for path in files.tables),
+        provenance=tables.provenance,
     )
     _write(files.out, training.model_text)
     if files.report is not None:
@@ -172,60 +172,68 @@ def train_files(
     return training
 
 
-def _joined(tables: Sequence[Table]) -> Table:
-    """Tables one below the other; a column that one of them lacks is missing there."""
-    names = dict.fromkeys(name for table in tables for name in table)
-    joined: Table = {name: [] for name in names}
-    for table in tables:
-        rows = len(next(iter(table.values()), ()))
-        for name, column in joined.items():
-            column.extend(table.get(name) or [None] * rows)
-    return joined
+def _tables(files: TrainFiles, *, source: str | None, beside: Beside | None = None) -> Tables:
+    mapping = ColumnMapping.read(files.mapping) if files.mapping else None
+    ignored = files.ignored if files.truth is None else files.ignored | {files.truth}
+    return Tables.understood(files.tables, mapping=mapping, ignored=ignored, source=source, beside=beside)
 
 
-def _column(table: Table, name: str, *, option: str) -> Sequence[str | None]:
-    if name not in table:
-        raise SettingsError(option, f"the files have no column {name!r}")
-    return table[name]
+@dataclass(slots=True)
+class _Persons:
+    """Numbers for the persons of the rows."""
+
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    _known: dict[str, int] = field(default_factory=dict)
+
+    def add(self, values: Sequence[str | None]) -> None:
+        known = self._known
+        self.numbers.extend(known.setdefault(name, len(known)) if name else UNKNOWN_PERSON for name in values)
 
 
-def _extras(files: TrainFiles, table: Table) -> dict[str, tuple[str, Sequence[str | None]]]:
-    extras: dict[str, tuple[str, Sequence[str | None]]] = {}
-    for option, kind, names in (
-        ("person-column", "person", files.person_columns),
-        ("household-column", "household", files.household_columns),
-    ):
-        for name in names:
-            plain = extra_name(name)
-            if plain in extras:
-                raise SettingsError(option, f"the column {name!r} is given twice")
-            extras[plain] = (kind, _column(table, name, option=option))
-    return extras
+@dataclass(slots=True)
+class _JudgedPairs:
+    """Judged pairs by the ids of their rows, and where those rows are. An id that several rows have means the first of them."""
 
+    judged: list[tuple[str, str, bool]] = field(default_factory=list)
+    _rows: dict[str, int] = field(default_factory=dict)
+    _wanted: frozenset[str] = frozenset()
+    _seen: int = 0
 
-def _labels(files: TrainFiles, table: Table) -> list[RowLabel]:
-    """Judged pairs by row. An id that several rows have means the first of them; pairs of unknown ids are refused."""
-    if files.labels is None:
-        return []
-    judged = read_table(files.labels)
-    for column in _LABEL_COLUMNS:
-        if column not in judged:
-            raise SettingsError("labels", f"the file has no column {column}")
-    rows: dict[str, int] = {}
-    for row, value in enumerate(_column(table, files.id_column, option="id")):
-        if value is not None:
-            rows.setdefault(value, row)
-    labels = []
-    for line, (left, right, same) in enumerate(
-        zip(*(judged[column] for column in _LABEL_COLUMNS), strict=True), start=2
-    ):
-        if left not in rows or right not in rows:
-            raise SettingsError("labels", f"line {line} names an id that no row has")
-        verdict = _JUDGED.get((same or "").strip().lower())
-        if verdict is None:
-            raise SettingsError("labels", f"line {line}: same must be 1 or 0")
-        labels.append((rows[left], rows[right], verdict))
-    return labels
+    @classmethod
+    def read(cls, path: Path | None) -> _JudgedPairs:
+        """The pairs of a file; raises `SettingsError` for one that holds something else."""
+        if path is None:
+            return cls()
+        table = read_table(path)
+        for column in _LABEL_COLUMNS:
+            if column not in table:
+                raise SettingsError("labels", f"the file has no column {column}")
+        judged = []
+        for line, (left, right, same) in enumerate(
+            zip(*(table[column] for column in _LABEL_COLUMNS), strict=True), start=2
+        ):
+            verdict = _JUDGED.get((same or "").strip().lower())
+            if verdict is None:
+                raise SettingsError("labels", f"line {line}: same must be 1 or 0")
+            if not left or not right:
+                raise SettingsError("labels", f"line {line} names an id that no row has")
+            judged.append((left, right, verdict))
+        return cls(judged, _wanted=frozenset(name for left, right, _ in judged for name in (left, right)))
+
+    def add(self, values: Sequence[str | None]) -> None:
+        """The ids of the next rows."""
+        for row, name in enumerate(values, start=self._seen):
+            if name in self._wanted:
+                self._rows.setdefault(name, row)
+        self._seen += len(values)
+
+    def labels(self) -> list[RowLabel]:
+        """The pairs by row; pairs of unknown ids are refused."""
+        rows = self._rows
+        for line, (left, right, _) in enumerate(self.judged, start=2):
+            if left not in rows or right not in rows:
+                raise SettingsError("labels", f"line {line} names an id that no row has")
+        return [(rows[left], rows[right], same) for left, right, same in self.judged]
 
 
 def _check_outputs(files: TrainFiles) -> None:
@@ -261,15 +269,20 @@ def _text(path: Path | None) -> str | None:
 
 def _summary(training: Training) -> str:
     looked = "" if training.probes == training.records else f" (looked at from {training.probes:,} of them)"
+    few = "" if training.records >= LEAST_RECORDS else f"; it takes {LEAST_RECORDS} records to learn much"
     evidence = f"{training.labels:,} labels" if training.labels else f"{training.votes:,} votes of third records"
     distrusted = [found.name for found in training.passes if found.distrusted]
     lines = [
-        f"records     {training.records:,}, {training.candidates:,.0f} candidate pairs{looked}",
+        f"records     {training.records:,}, {training.candidates:,.0f} candidate pairs{looked}{few}",
         f"estimated   {training.matches:,.0f} pairs of one person, {training.households:,.0f} of one household",
         f"estimation  {training.rounds} rounds" + ("" if training.settled else ", not settled"),
         f"calibration slope {training.slope:.3f}, intercept {training.intercept:+.3f} bits, from {evidence}",
         f"passes      {sum(found.kept for found in training.passes)} kept of {len(training.passes)}",
     ]
+    if not training.credible:
+        lines.append(
+            "doubtful    pairs taken for one person mostly differ in names or birth date: is anybody there twice?"
+        )
     if distrusted:
         lines.append(
             f"households  mostly found by {', '.join(distrusted)}: nothing was learned from them about one person"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Mapping as AbstractMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -58,6 +58,7 @@ _ALIASES: dict[str, tuple[str, ...]] = {
 }
 _HOUSE_NUMBERS = ("street_number", "house_number")
 _UNPLAIN = re.compile(r"[^a-z0-9]+")
+_OTHER_COMPARISONS = frozenset({*FLAT_COLUMNS, "place"})
 _EXTRA_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -157,6 +158,17 @@ class Mapping:
             columns[target] = (*numbers[:1], plain[found])
         return cls(columns)
 
+    def without(self, names: Collection[str]) -> Self:
+        """The mapping without some columns of the file. What was joined of them and others is made of the others; a birth date is not made then."""
+        columns = {
+            target: kept
+            for target, sources in self.columns.items()
+            if (kept := tuple(source for source in sources if source not in names))
+            and (target != "birth_date" or kept == sources)
+        }
+        extras = {name: extra for name, extra in self.extras.items() if extra.column not in names}
+        return replace(self, columns=columns, extras=extras, ignored=self.ignored | frozenset(names))
+
     def check(self, path: Path, names: Sequence[str]) -> None:
         """Raises `FileFormatError` if the file with these columns lacks one that the mapping names."""
         made = [*self.columns.items(), *((name, (extra.column,)) for name, extra in self.extras.items())]
@@ -203,6 +215,8 @@ def _table(path: Path, name: str, content: object) -> dict[str, object]:
 
 def _extra(path: Path, name: str, said: object) -> ExtraColumn:
     column, kind = (said.get("column"), said.get("kind")) if isinstance(said, dict) else (name, said)
+    if name in _OTHER_COMPARISONS:
+        raise FileFormatError(path, f"extras.{name} has the name of a comparison that every model has")
     if not _EXTRA_NAME.fullmatch(name) or not isinstance(column, str) or kind not in list(ExtraKind):
         raise FileFormatError(path, f"extras.{name} must be 'person' or 'household', or a table of column and kind")
     return ExtraColumn(column, ExtraKind(str(kind)))

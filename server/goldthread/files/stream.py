@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -32,11 +32,12 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlatBatch:
-    """Some rows of a table in flat columns, and its further columns by the names of `Mapping.extras`."""
+    """Some rows of a table in flat columns, its further columns by the names of `Mapping.extras`, and columns beside them by their own."""
 
     rows: int
     columns: Mapping[str, PackedTexts]
     extras: Mapping[str, PackedTexts]
+    beside: Mapping[str, PackedTexts]
 
 
 def row_count(path: Path) -> int | None:
@@ -65,12 +66,13 @@ def read_sample(path: Path, *, rows: int) -> dict[str, list[str | None]]:
     return sample
 
 
-def read_flat(path: Path, mapping: ColumnMapping) -> Iterator[FlatBatch]:
+def read_flat(path: Path, mapping: ColumnMapping, beside: Collection[str] = ()) -> Iterator[FlatBatch]:
     """A file's rows in the flat columns of a mapping, in order, some ten thousand at a time. Constants are left to the caller.
 
-    Raises `FileFormatError`, for text formats with the line; rows before that line have been given by then.
+    Columns of the file named in `beside` come as they are, where the file has them. Raises `FileFormatError`, for text formats with the line; rows
+    before that line have been given by then.
     """
-    needed = _needed(mapping)
+    needed = [*dict.fromkeys([*_needed(mapping), *beside])]
     for batch in ahead(_batches(path, check=True, wanted=needed or None)):
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         texts = {name: _as_text(columns[name]) for name in needed if name in columns}
@@ -84,6 +86,7 @@ def read_flat(path: Path, mapping: ColumnMapping) -> Iterator[FlatBatch]:
             extras={
                 name: _packed(texts[extra.column]) for name, extra in mapping.extras.items() if extra.column in texts
             },
+            beside={name: _packed(texts[name]) for name in beside if name in texts},
         )
 
 

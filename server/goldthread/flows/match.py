@@ -1,4 +1,4 @@
-"""The batch story: a table of claims becomes profiles, without a ledger.
+"""The batch story: a table of claims becomes records and profiles, without a ledger.
 
 The partition is the one the ledger would hold after the same claims had been streamed into it, whatever their order. With the
 ledger's keys the record addresses are the same as well, which is how the two are compared.
@@ -6,25 +6,22 @@ ledger's keys the record addresses are the same as well, which is how the two ar
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import Protocol, TypeAlias
+from typing import Protocol
 from uuid import UUID
 
 from goldthread.domain.columns import PackedTexts, TextColumn
 from goldthread.domain.words import ATTRIBUTE_NAMES, IdentifierType
 from goldthread.matching.batch import (
     BatchEngine,
-    BatchPairs,
     BatchResult,
     ClaimColumns,
     ClaimGatherer,
     GatheredRecords,
-    candidates_of,
-    match_gathered,
 )
 from goldthread.matching.keys import Keys
 
@@ -34,14 +31,11 @@ __all__ = [
     "MatchProgress",
     "MatchStage",
     "MatchSummary",
-    "ModelChoice",
     "batch_keys",
     "birth_id_of",
     "claim_columns",
+    "gather_batches",
     "gather_columns",
-    "match_batches",
-    "match_columns",
-    "match_columns_and_pairs",
     "match_rows",
     "profile_ids",
     "summarize",
@@ -77,10 +71,6 @@ class MatchProgress(Protocol):
         """How much of a step of the stage is done; `total` is 0 where nobody knows. May come from another thread."""
 
 
-ModelChoice: TypeAlias = Callable[[GatheredRecords, MatchProgress], str]
-"""Gives the text of the model under which gathered records are matched: one that exists, or one trained on them."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchSummary:
     """What a batch run found, in numbers. `unusable` rows have no usable identifier or attribute and no profile."""
@@ -108,37 +98,6 @@ def batch_keys() -> Keys:
     return Keys.derive(b"goldthread batch keeps nothing".ljust(32, b"."))
 
 
-def match_columns(
-    columns: Mapping[str, Sequence[str | None]],
-    *,
-    keys: Keys,
-    model_text: str,
-    region: str,
-    default_source: str = DEFAULT_SOURCE,
-    chunk_rows: int = _CHUNK_ROWS,
-) -> BatchResult:
-    """Partition of a table in the flat row format; row i of the result is row i of the columns.
-
-    Columns must have equal lengths; those not in `CLAIM_COLUMNS` and not `source` are passed over. A row without a source has the
-    default one. Raises `ModelFileError`.
-    """
-    gathered = gather_columns(columns, keys=keys, region=region, default_source=default_source, chunk_rows=chunk_rows)
-    return match_gathered(gathered, model_text=model_text)
-
-
-def match_columns_and_pairs(
-    columns: Mapping[str, Sequence[str | None]],
-    *,
-    keys: Keys,
-    model_text: str,
-    region: str,
-    default_source: str = DEFAULT_SOURCE,
-) -> tuple[BatchResult, BatchPairs]:
-    """The same with all candidates and their probabilities, for measuring. Memory grows with the candidates."""
-    gathered = gather_columns(columns, keys=keys, region=region, default_source=default_source)
-    return match_gathered(gathered, model_text=model_text), candidates_of(gathered, model_text=model_text)
-
-
 def gather_columns(
     columns: Mapping[str, Sequence[str | None]],
     *,
@@ -158,29 +117,19 @@ def gather_columns(
     return gatherer.gather()
 
 
-def match_batches(
-    batches: Iterable[ClaimColumns],
-    *,
-    keys: Keys,
-    region: str,
-    model: ModelChoice,
-    progress: MatchProgress | None = None,
-) -> BatchResult:
-    """Partition of claims that come in batches; row i of the result is row i of them all. Memory grows with the records, not with the batches.
-
-    Raises `ModelFileError`.
-    """
-    told = progress or _Silent()
+def gather_batches(
+    batches: Iterable[ClaimColumns], *, keys: Keys, region: str, progress: MatchProgress | None = None
+) -> GatheredRecords:
+    """The distinct records of claims that come in batches. Memory grows with the records, not with the batches."""
     gatherer = ClaimGatherer(keys=keys, region=region)
-    told.begin(MatchStage.READ)
+    if progress is None:
+        deque(gatherer.add_all(batches), maxlen=0)
+        return gatherer.gather()
+    progress.begin(MatchStage.READ)
     for rows in gatherer.add_all(batches):
-        told.report(MatchStage.READ, rows, 0)
-    told.begin(MatchStage.GATHER)
-    gathered = gatherer.gather()
-    told.begin(MatchStage.TRAIN)
-    model_text = model(gathered, told)
-    told.begin(MatchStage.MATCH)
-    return match_gathered(gathered, model_text=model_text, watch=told.report)
+        progress.report(MatchStage.READ, rows, 0)
+    progress.begin(MatchStage.GATHER)
+    return gatherer.gather()
 
 
 def match_rows(
@@ -246,13 +195,3 @@ def claim_columns(
         extras=extras or {},
         default_source=default_source,
     )
-
-
-class _Silent:
-    """Tells nobody."""
-
-    def begin(self, stage: MatchStage) -> None:
-        """Nothing."""
-
-    def report(self, step: str, done: int, total: int) -> None:
-        """Nothing."""

@@ -1,70 +1,60 @@
-"""The training story: a table of claims becomes a match model, without a ledger and without labels unless there are some."""
+"""The training story: gathered records become a match model, without a ledger and without labels unless there are some."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from goldthread.domain.errors import SettingsError
-from goldthread.flows.match import DEFAULT_SOURCE, gather_columns
 from goldthread.matching.batch import GatheredRecords
-from goldthread.matching.keys import Keys
 from goldthread.matching.training import DEFAULT_SEED, Labels, Training, train
 
-__all__ = ["RowLabel", "train_columns"]
+__all__ = ["LEAST_RECORDS", "UNKNOWN_PERSON", "RowLabel", "train_gathered"]
+
+LEAST_RECORDS = 300
+"""Distinct records that it takes to learn a model from: of fewer, estimation takes the people of one household for one person."""
+
+UNKNOWN_PERSON = -1
 
 RowLabel = tuple[int, int, bool]
 """Two rows, and whether they are one person."""
 
-_UNKNOWN = -1
 
-
-def train_columns(
-    columns: Mapping[str, Sequence[str | None]],
+def train_gathered(
+    gathered: GatheredRecords,
     *,
-    keys: Keys,
-    region: str,
+    extras: Mapping[str, str] | None = None,
     blueprint: str | None = None,
-    extras: Mapping[str, tuple[str, Sequence[str | None]]] | None = None,
-    truth: Sequence[str | None] | None = None,
+    persons: Sequence[int] = (),
     labels: Sequence[RowLabel] = (),
-    default_source: str = DEFAULT_SOURCE,
     seed: int = DEFAULT_SEED,
     population: int | None = None,
     name: str = "trained",
     version: str | None = None,
     provenance: str = "",
 ) -> Training:
-    """Trains a model on a table in the flat row format.
+    """Trains a model on gathered records.
 
-    `extras` are further columns to compare, by name, with their kind (`person` or `household`). `truth` names the person of each row, None
-    where unknown, and `labels` judge pairs of rows; both correct the calibration. Rows that make one record say nothing of each other, and a
-    record whose rows name several persons has no known one. Raises `ModelFileError` for a blueprint that is not valid and `SettingsError` for
-    a table without a usable claim.
+    `extras` are the kinds (`person` or `household`) of the further columns that are compared, by name. `persons` are numbers of the person of
+    each row, negative where unknown, or nothing, and `labels` judge pairs of rows; both correct the calibration. Rows that make one record say
+    nothing of each other, and a record whose rows name several persons has no known one. Raises `ModelFileError` for a blueprint that is not
+    valid and `SettingsError` if there is no record.
     """
-    given = extras or {}
-    gathered = gather_columns(
-        columns,
-        keys=keys,
-        region=region,
-        default_source=default_source,
-        extras={key: column for key, (_, column) in given.items()},
-    )
     if not len(gathered.records):
         raise SettingsError("FILE", "no row has a usable identifier or attribute")
     return train(
         gathered.records,
         blueprint=blueprint,
-        extras=[(key, kind) for key, (kind, _) in given.items()],
+        extras=sorted((extras or {}).items()),
         seed=seed,
         population=population,
-        labels=_of_records(gathered, truth, labels),
+        labels=_of_records(gathered, persons, labels),
         name=name,
         version=version,
         provenance=provenance,
     )
 
 
-def _of_records(gathered: GatheredRecords, truth: Sequence[str | None] | None, labels: Sequence[RowLabel]) -> Labels:
+def _of_records(gathered: GatheredRecords, persons: Sequence[int], labels: Sequence[RowLabel]) -> Labels:
     """Labels of rows as labels of records."""
     records = gathered.row_records
     judged = [
@@ -72,23 +62,21 @@ def _of_records(gathered: GatheredRecords, truth: Sequence[str | None] | None, l
         for left, right, same in labels
         if records[left] >= 0 and records[right] >= 0 and records[left] != records[right]
     ]
-    persons: list[int] = []
-    if truth is not None:
-        persons = [_UNKNOWN] * len(gathered.records)
-        numbers: dict[str, int] = {}
+    known: list[int] = []
+    if persons:
+        known = [UNKNOWN_PERSON] * len(gathered.records)
         torn: set[int] = set()
-        for record, person in zip(records, truth, strict=True):
-            if record < 0 or person is None:
+        for record, person in zip(records, persons, strict=True):
+            if record < 0 or person < 0:
                 continue
-            number = numbers.setdefault(person, len(numbers))
-            if persons[record] not in {_UNKNOWN, number}:
+            if known[record] not in {UNKNOWN_PERSON, person}:
                 torn.add(record)
-            persons[record] = number
+            known[record] = person
         for record in torn:
-            persons[record] = _UNKNOWN
+            known[record] = UNKNOWN_PERSON
     return Labels(
         left=[left for left, _, _ in judged],
         right=[right for _, right, _ in judged],
         same=[same for _, _, same in judged],
-        persons=persons,
+        persons=known,
     )

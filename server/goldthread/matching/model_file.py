@@ -7,16 +7,16 @@ model file can be one; its weights are then left aside, and what it was trained 
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import log2
 from typing import Any, Self
 
 from goldthread import _core
 from goldthread.domain.errors import ModelFileError
 
-__all__ = ["Blueprint", "LevelShares", "LevelWeights", "NameFrequencies", "extra_name", "model_text"]
+__all__ = ["Blueprint", "LevelShares", "LevelWeights", "NameFrequencies", "model_text", "restated"]
 
 LevelWeights = Sequence[tuple[int, int]]
 """`(stranger, household)` of each level after `missing`."""
@@ -27,18 +27,14 @@ LevelShares = tuple[Sequence[float], Sequence[float], Sequence[float]]
 NameFrequencies = tuple[float, float, int, Sequence[tuple[str, float]]]
 """Baseline, default, limit and listed names."""
 
+_MOST = 0.4
+"""Largest share of all pairs that may be one person, or one household."""
+
 _LEARNED = frozenset(
     {"version", "calibrated", "description", "prior", "calibration", "comparisons", "frequency", "extra", "training"}
 )
 _NO_FREQUENCIES: NameFrequencies = (1000.0, 1000.0, 0, ())
-_UNPLAIN = re.compile(r"[^a-z0-9]+")
 _EXTRA_LEVELS = ("exact", "near", "different")
-
-
-def extra_name(column: str) -> str:
-    """The name under which a model compares a column beyond the flat row format: what core and model file allow, and no comparison's own."""
-    plain = _UNPLAIN.sub("_", column.lower()).strip("_")[:60]
-    return f"x_{plain}" if not plain[:1].isalpha() or plain in _core.COMPARISONS else plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +116,45 @@ def model_text(
     for name, stated in (blueprint.shares if shares is None else _stated(shares)).items():
         lines += _section(f"training.shares.{name}", stated)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def restated(text: str, population: int) -> str:
+    """A model for another number of records: persons keep their number of records, so pairs of one person are the rarer the more records there are.
+
+    The version says so. Comments are gone. Raises `ModelFileError` for a text without priors.
+    """
+    try:
+        content = tomllib.loads(text)
+        prior = content["prior"]
+        stranger, before = 2 ** (prior["stranger"] / 1000), prior["population"]
+    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise ModelFileError("the match model has no priors that can be read", metadata={"key": str(error)}) from None
+    # The model states odds of one person against strangers and against one household; shares of all pairs are what scales.
+    kin = 2 ** (-prior["household"] / 1000) if "household" in prior else 0.0
+    same = stranger / (1 + stranger * (1 + kin))
+    scale = before / population
+    matches, households = min(same * scale, _MOST), min(same * kin * scale, _MOST)
+    content["version"] = f"{content.get('version', '')}-for-{population}"
+    prior |= {"stranger": round(1000 * log2(matches / (1 - matches - households))), "population": population}
+    if households:
+        prior["household"] = round(1000 * log2(matches / households))
+    return "\n".join(_document(content)).rstrip() + "\n"
+
+
+def _document(content: Mapping[str, Any], path: str = "") -> list[str]:
+    """Tables of any depth, each after the plain values of the one it is in."""
+    lines = _pairs({key: value for key, value in content.items() if not _is_table(value)})
+    for key, value in content.items():
+        if _is_table(value):
+            name = f"{path}{_key(key)}"
+            for table in value if isinstance(value, list) else [value]:
+                head = f"[[{name}]]" if isinstance(value, list) else f"[{name}]"
+                lines += ["", head, *_document(table, f"{name}.")]
+    return lines
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
 
 
 def _weights(blueprint: Blueprint, weights: Sequence[LevelWeights]) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from goldthread.app.evaluate import command
-from goldthread.app.match import MatchFiles, match_file
+from goldthread.app.match_files import MatchFiles, match_files
 from goldthread.app.settings import Settings
 from goldthread.domain.errors import ModelFileError, SettingsError
 from goldthread.files import FileFormatError, write_table
@@ -86,7 +86,7 @@ def test_the_table_names_measures_with_intervals_and_no_value_of_a_row(tmp_path:
 
 def test_what_match_writes_is_what_evaluate_reads(tmp_path: Path) -> None:
     path, out, reviews = table(tmp_path), tmp_path / "out.csv", tmp_path / "reviews.csv"
-    match_file(MatchFiles(table=path, out=out, reviews=reviews), settings=Settings())
+    match_files(MatchFiles(tables=(path,), out=out, reviews=reviews, ignored=frozenset({"who"})), settings=Settings())
     [written] = systems(run(out, "--truth", "who", "--reviews", reviews, "--json", "-"))
     [matched] = systems(run(path, "--truth", "who", "--match", "--json", "-"))
     assert written["counts"] == matched["counts"]
@@ -235,7 +235,14 @@ def test_a_table_without_claims_cannot_be_matched(tmp_path: Path) -> None:
 
 def test_truth_is_not_matched_by(tmp_path: Path) -> None:
     # A mapping that plays the truth column as a card would make every person whole; the column is gone before it is read.
-    mapping = tmp_path / "mapping.toml"
-    mapping.write_text('loyalty_card = "who"\n', encoding="utf-8")
-    complaint = refused(run(table(tmp_path), "--truth", "who", "--match", "--mapping", mapping))
-    assert "has no column 'who'" in complaint
+    cards, names = tmp_path / "cards.toml", tmp_path / "names.toml"
+    names.write_text('family_name = "last_name"\n', encoding="utf-8")
+    cards.write_text('family_name = "last_name"\nloyalty_card = "who"\n', encoding="utf-8")
+    path = table(tmp_path)
+    [told], [plain] = (
+        systems(run(path, "--truth", "who", "--match", "--mapping", mapping, "--json", "-"))
+        for mapping in (cards, names)
+    )
+    assert told["counts"] == plain["counts"]
+    cards.write_text('loyalty_card = "who"\n', encoding="utf-8")
+    assert "no column of the file is" in refused(run(path, "--truth", "who", "--match", "--mapping", cards))

@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import random
+import tomllib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from fixtures.written_people import written_people
 from goldthread.app.match import command
 from goldthread.app.match_files import PROFILE_COLUMN, MatchFiles, match_files
 from goldthread.app.settings import Settings
+from goldthread.app.train import TrainFiles, train_files
 from goldthread.domain.errors import ModelFileError, SettingsError
 from goldthread.files import FileFormatError, read_table, write_table
-from goldthread.flows.match import MatchProgress
-from goldthread.matching.batch import GatheredRecords
 
 TABLE = {
     "first_name": ["Ingrid", "Ingrid", "Bob", None, "Robert"],
@@ -73,7 +74,7 @@ def test_summary_counts_and_names_no_values(people: Path, tmp_path: Path) -> Non
         "profiles    2 (largest: 2 records)",
         "invalid     birth_date 1",
         "placeholder phone 1",
-        "(uncalibrated",
+        "(the shipped one, for few records: it takes 300 to learn from",
     ):
         assert line in result.stderr
     assert "seconds     read" in result.stderr
@@ -153,23 +154,63 @@ def test_further_columns_are_compared_by_a_model_that_knows_them(tmp_path: Path)
     )
     extra = '\n[[extra]]\nname = "{}"\nkind = "person"\nlevels = {{ exact = 900, near = 0, different = -90000 }}\n'
     model.write_text(Settings().model_text() + extra.format("occupation"))
-    assert run(people, "--out", out).exit_code == 0
+    assert run(people, "--out", out, "--model", "shipped").exit_code == 0
     shipped = read_table(out)[PROFILE_COLUMN]
     assert run(people, "--out", out, "--model", model).exit_code == 0
     knowing = read_table(out)[PROFILE_COLUMN]
     assert set(shipped) != set(knowing)
-    seen: dict[str, str] = {}
 
-    def train(gathered: GatheredRecords, kinds: Mapping[str, str], progress: MatchProgress) -> str:
-        seen.update(kinds)
-        assert len(gathered.records) == 40
-        progress.report("estimate", 1, 2)
-        return model.read_text()
 
-    trained = tmp_path / "trained.csv"
-    match_files(MatchFiles(tables=(people,), out=trained), settings=Settings(), trainer=train)
-    assert seen == {"occupation": "person"}
-    assert read_table(trained)[PROFILE_COLUMN] == knowing
+PEOPLE = written_people(41, homes=120)
+
+
+def unlabelled(table: dict[str, list[str | None]]) -> dict[str, list[str | None]]:
+    return {name: column for name, column in table.items() if name != "truth"}
+
+
+def test_without_a_model_one_is_trained_on_the_file_whatever_its_order(tmp_path: Path) -> None:
+    straight, turned, out, again = (tmp_path / name for name in ("p.csv", "q/p.csv", "out.csv", "again.csv"))
+    turned.parent.mkdir()
+    order = list(range(len(PEOPLE["id"])))
+    random.Random(2).shuffle(order)
+    write_table(straight, PEOPLE)
+    write_table(turned, {name: [column[row] for row in order] for name, column in PEOPLE.items()})
+    result = run(straight, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "(trained on these records, with about " in result.stderr
+    assert "train " in result.stderr.splitlines()[-1]
+    ids = read_table(out)[PROFILE_COLUMN]
+    assert run(turned, "--out", again).exit_code == 0
+    assert read_table(again)[PROFILE_COLUMN] == [ids[row] for row in order]
+    linked = {(a, b) for a in range(len(ids)) for b in range(a) if ids[a] == ids[b]}
+    true = {(a, b) for a in range(len(ids)) for b in range(a) if PEOPLE["truth"][a] == PEOPLE["truth"][b]}
+    assert len(linked & true) / len(linked) > 0.97
+    assert len(linked & true) / len(true) > 0.8
+
+
+def test_the_model_is_what_the_command_train_makes_of_the_same_files(tmp_path: Path) -> None:
+    half = len(PEOPLE["id"]) // 2
+    parts = tmp_path / "a.csv", tmp_path / "b.parquet"
+    write_table(parts[0], {name: column[:half] for name, column in unlabelled(PEOPLE).items()})
+    write_table(parts[1], {name: column[half:] for name, column in unlabelled(PEOPLE).items()})
+    model = tmp_path / "model.toml"
+    training = train_files(TrainFiles(tables=parts, out=model), settings=Settings())
+    own = match_files(MatchFiles(tables=parts, out=tmp_path / "own"), settings=Settings())
+    given = match_files(MatchFiles(tables=parts, out=tmp_path / "given"), settings=Settings(model=model))
+    assert own.model.text == model.read_text()
+    assert own.model_version == given.model_version == training.version
+    for path in parts:
+        assert read_table(tmp_path / "own" / path.name) == read_table(tmp_path / "given" / path.name)
+
+
+def test_a_small_file_and_whoever_asks_get_the_shipped_model(people: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    small, asked = run(people, "--out", out), run(people, "--out", out, "--model", "shipped")
+    shipped = tomllib.loads(Settings().model_text())["version"]
+    assert (
+        f"model       {shipped}-for-300 (the shipped one, for few records: it takes 300 to learn from" in small.stderr
+    )
+    assert f"model       {shipped} (as asked" in asked.stderr
 
 
 def test_reviews_are_written_with_rows_to_compare(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -115,13 +116,38 @@ def test_several_files_are_taken_together(people: Path, tmp_path: Path) -> None:
 def test_labels_truth_and_extras(people: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     write_table(labels, {"id_left": ["r0", "r1"], "id_right": ["r5", "r9"], "same": ["0", "yes"]})
-    result = run(people, "--out", tmp_path / "m.toml", "--labels", labels, "--person-column", "colour")
+    result = run(people, "--out", tmp_path / "m.toml", "--labels", labels)
     assert result.exit_code == 0, result.output
     assert "from 2 labels" in result.stderr
-    assert _core.Model.parse((tmp_path / "m.toml").read_text(encoding="utf-8")).extras == [("colour", "person")]
-    result = run(people, "--out", tmp_path / "m.toml", "--truth", "truth", "--household-column", "colour")
+    assert _core.Model.parse((tmp_path / "m.toml").read_text(encoding="utf-8")).extras == [("colour", "household")]
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text('detect = true\n[extras]\ncolour = "person"\n')
+    result = run(people, "--out", tmp_path / "m.toml", "--truth", "truth", "--mapping", mapping)
     assert result.exit_code == 0, result.output
     assert re.search(r"from [\d,]{2,} labels", result.stderr)
+    assert _core.Model.parse((tmp_path / "m.toml").read_text(encoding="utf-8")).extras == [("colour", "person")]
+
+
+def test_the_truth_is_not_compared_whatever_it_is_called(people: Path, tmp_path: Path) -> None:
+    named = tmp_path / "named.csv"
+    write_table(
+        named, {"first_name" if name == "truth" else name: PEOPLE[name] for name in PEOPLE if name != "first_name"}
+    )
+    plain, told = tmp_path / "plain.toml", tmp_path / "told.toml"
+    assert run(named, "--out", plain, "--ignore", "first_name").exit_code == 0
+    assert run(named, "--out", told, "--truth", "first_name").exit_code == 0
+    weights = [tomllib.loads(path.read_text(encoding="utf-8"))["comparisons"] for path in (plain, told)]
+    assert weights[0] == weights[1]
+    assert {tuple(weight) for weight in weights[0]["given_name"].values()} == {(0, 0)}
+
+
+def test_columns_are_explained_as_match_does(people: Path) -> None:
+    result = run(people, "--explain-columns", "--truth", "truth")
+    assert result.exit_code == 0, result.output
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert any(line.startswith("first_name given_name header") for line in lines)
+    assert any(line.startswith("truth left out ignored, as asked") for line in lines)
+    assert run(people).exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -132,12 +158,12 @@ def test_labels_truth_and_extras(people: Path, tmp_path: Path) -> None:
         ({"id_left": ["r0"], "id_right": ["r1"], "same": ["perhaps"]}, [], "labels"),
         ({"id_left": ["r0"], "id_right": ["r1"], "same": ["1"]}, ["--id", "number"], "id"),
         (None, ["--truth", "who"], "truth"),
-        (None, ["--person-column", "shoe"], "person-column"),
-        (None, ["--person-column", "colour", "--household-column", "colour"], "household-column"),
+        ({"id_left": [None], "id_right": ["r1"], "same": ["1"]}, [], "labels"),
+        ({"id_left": ["r0"], "id_right": ["r1"], "same": ["1"]}, ["--id", "truth", "--truth", "truth"], "id"),
     ],
 )
 def test_options_that_do_not_fit_are_named(
-    people: Path, tmp_path: Path, table: dict[str, list[str]] | None, options: list[str], key: str
+    people: Path, tmp_path: Path, table: dict[str, list[str | None]] | None, options: list[str], key: str
 ) -> None:
     if table is not None:
         write_table(tmp_path / "labels.csv", table)

@@ -53,6 +53,8 @@ def test_a_table_is_mapped_as_its_rows_are(tmp_path):
         ("[constants]\nsource = 5", "source"),
         ('[constants]\nshoe_size = "x"', "shoe_size"),
         ('source = "a"\n[constants]\nsource = "x"', "twice"),
+        ('[extras]\nplace = "person"', "place"),
+        ('[extras]\ncity = "household"', "city"),
     ],
 )
 def test_a_mapping_that_says_something_else_is_refused(tmp_path, text, complaint):
@@ -60,6 +62,19 @@ def test_a_mapping_that_says_something_else_is_refused(tmp_path, text, complaint
     path.write_text(text)
     with pytest.raises(FileFormatError, match=complaint):
         Mapping.read(path)
+
+
+def test_columns_are_taken_out_of_whatever_they_are_part_of(tmp_path):
+    path = tmp_path / "m.toml"
+    path.write_text(
+        FEBRL.replace("[constants]", 'birth_date = ["y", "m"]\n[constants]')
+        + '[extras]\nstate = "household"\nsex = "person"\n'
+    )
+    rest = Mapping.read(path).without({"surname", "street_number", "m", "sex"})
+    assert rest.columns == {"given_name": ("given_name",), "street": ("address_1",)}
+    assert set(rest.extras) == {"state"}
+    assert rest.constants == {"source": "febrl"}
+    assert rest.ignored == {"surname", "street_number", "m", "sex"}
 
 
 def test_a_column_that_the_file_lacks_is_named(tmp_path):

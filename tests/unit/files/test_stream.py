@@ -53,6 +53,15 @@ def flat(path: Path, mapping: Mapping = MAPPING) -> dict[str, list[str | None]]:
     return columns
 
 
+def test_columns_beside_come_as_they_stand_in_the_file(path: Path) -> None:
+    seen: dict[str, list[str | None]] = {"no": [], "sex": []}
+    for batch in read_flat(path, MAPPING, ["no", "sex", "shoe"]):
+        assert batch.beside.keys() == seen.keys()
+        for name, column in batch.beside.items():
+            seen[name].extend(column.texts())
+    assert seen == {"no": TABLE["no"], "sex": TABLE["sex"]}
+
+
 def test_batches_hold_the_flat_columns_of_the_mapping(path: Path) -> None:
     assert flat(path) == {
         "given_name": TABLE["first"],

@@ -8,18 +8,14 @@ import pytest
 
 from goldthread.domain.errors import ModelFileError
 from goldthread.flows.match import (
-    MatchProgress,
-    MatchStage,
     batch_keys,
     birth_id_of,
-    claim_columns,
-    match_batches,
-    match_columns,
+    gather_columns,
     match_rows,
     profile_ids,
     summarize,
 )
-from goldthread.matching.batch import BatchResult, GatheredRecords
+from goldthread.matching.batch import BatchResult, match_gathered
 from goldthread.matching.keys import Keys
 
 MODEL = files("goldthread").joinpath("models/retail-persons-1.toml").read_text(encoding="utf-8")
@@ -110,48 +106,12 @@ def test_columns_and_rows_agree_and_chunks_do_not_show() -> None:
     names = sorted({name for row in ROWS for name in row})
     columns = {name: [row.get(name) for row in ROWS] for name in names}
     expected = profile_ids(run(ROWS))
-    by_two = match_columns(columns, keys=batch_keys(), model_text=MODEL, region="US", chunk_rows=2)
-    assert profile_ids(by_two) == expected
-    whole = match_columns(columns, keys=batch_keys(), model_text=MODEL, region="US")
-    assert profile_ids(whole) == expected
+    by_two = gather_columns(columns, keys=batch_keys(), region="US", chunk_rows=2)
+    assert profile_ids(match_gathered(by_two, model_text=MODEL)) == expected
+    whole = gather_columns(columns, keys=batch_keys(), region="US")
+    assert profile_ids(match_gathered(whole, model_text=MODEL)) == expected
     by_three = match_rows(ROWS, keys=batch_keys(), model_text=MODEL, region="US", chunk_rows=3)
     assert profile_ids(by_three) == expected
-
-
-class Told:
-    """Remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.begun: list[MatchStage] = []
-        self.read: list[int] = []
-
-    def begin(self, stage: MatchStage) -> None:
-        self.begun.append(stage)
-
-    def report(self, step: str, done: int, total: int) -> None:
-        if step == MatchStage.READ:
-            self.read.append(done)
-
-
-def test_batches_are_matched_under_the_model_that_is_chosen_for_them() -> None:
-    names = sorted({name for row in ROWS for name in row})
-    parts = [ROWS[:3], ROWS[3:4], ROWS[4:]]
-    batches = [
-        claim_columns({name: [row.get(name) for row in part] for name in names}, rows=len(part)) for part in parts
-    ]
-    asked: list[int] = []
-
-    def choose(gathered: GatheredRecords, progress: MatchProgress) -> str:
-        progress.report("estimate", 1, 1)
-        asked.append(len(gathered.records))
-        return MODEL
-
-    told = Told()
-    result = match_batches(batches, keys=batch_keys(), region="US", model=choose, progress=told)
-    assert profile_ids(result) == profile_ids(run(ROWS))
-    assert asked == [4]
-    assert told.begun == list(MatchStage)
-    assert told.read == [3, 4, 7]
 
 
 def test_other_keys_change_ids_but_not_the_partition() -> None:

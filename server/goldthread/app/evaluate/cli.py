@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from goldthread.app.evaluate.inputs import LabelledTable, count_reviews, read_labelled, read_pairs, take_clusters
+from goldthread.app.evaluate.inputs import count_reviews, flat_columns, read_labelled, read_pairs, take_clusters
 from goldthread.app.evaluate.page import render_page
 from goldthread.app.evaluate.report import as_json, as_text
-from goldthread.app.evaluate.systems import (
-    Columns,
-    SystemReport,
-    evaluate_clusters,
-    evaluate_ours,
-    evaluate_peer,
-)
-from goldthread.app.match_files import PROFILE_COLUMN
+from goldthread.app.evaluate.systems import SystemReport, evaluate_clusters, evaluate_ours, evaluate_peer
+from goldthread.app.match_files import PROFILE_COLUMN, model_wish
 from goldthread.app.peers import Peer, automatic_plan, prepared
 from goldthread.app.settings import Settings
+from goldthread.app.tables import Tables, ignore_option, mapping_option, model_option
 from goldthread.domain.errors import SettingsError
 from goldthread.files import Mapping as ColumnMapping
+from goldthread.files import Table
 from goldthread.flows.match import CLAIM_COLUMNS
 from goldthread.matching.evaluation import Resampling
 
@@ -41,8 +38,9 @@ _NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--candidates", type=_FILE, help="Pairs that blocking found: row, other_row (from 1).")
 @click.option("--reviews", type=_FILE, help="Reviews as `goldthread match --reviews` writes them.")
 @click.option("--match", "matched", is_flag=True, help="Match FILE here and measure that, with pairs and blocking.")
-@click.option("--mapping", type=_FILE, help="TOML file that says which column of FILE is what.")
-@click.option("--model", type=_FILE, help="Match model file for --match.  [default: the shipped one]")
+@mapping_option
+@ignore_option
+@model_option
 @click.option("--region", help="Country of phone numbers and dates written without one.")
 @click.option("--compare", type=click.Choice([peer.value for peer in Peer]), multiple=True, help="Run this tool too.")
 @click.option(
@@ -74,6 +72,7 @@ def command(
     reviews: Path | None,
     matched: bool,
     mapping: Path | None,
+    ignored: tuple[str, ...],
     compare: tuple[str, ...],
     timeout: float,
     resamples: int,
@@ -94,15 +93,20 @@ def command(
             raise SettingsError(option, "is for clusters of FILE; --match makes its own")
     labelled = read_labelled(files, truth=truth, key=key)
     rows = len(labelled.truth)
+    tables = Tables.understood(
+        files,
+        mapping=ColumnMapping.read(mapping) if mapping else None,
+        ignored={*ignored, clusters, *labelled.truth_columns},
+    )
+    if matched or compare:
+        tables.check()
     if matched:
         _tell("matching the rows")
-        labelled.table.pop(clusters, None)
-        claims = _claims(labelled, files[0], mapping)
         first = evaluate_ours(
             "goldthread",
             labelled.truth,
-            claims,
-            model_text=settings.model_text(),
+            tables,
+            wish=model_wish(settings),
             region=settings.region,
             resampling=resampling,
         )
@@ -116,37 +120,18 @@ def command(
             reviews=None if reviews is None else count_reviews(reviews),
             resampling=resampling,
         )
-    others = [
-        _peer(Peer(name), labelled, _claims(labelled, files[0], mapping), timeout, resampling)
-        for name in dict.fromkeys(compare)
-    ]
+    columns = flat_columns(tables) if compare else {}
+    others = [_peer(Peer(name), labelled.truth, columns, timeout, resampling) for name in dict.fromkeys(compare)]
     _write([first, *others], resampling, json_file=json_file, report=report)
 
 
-def _claims(labelled: LabelledTable, path: Path, mapping: Path | None) -> Columns:
-    """The rows in the flat format, without truth and clusters."""
-    chosen = ColumnMapping.read(mapping) if mapping else ColumnMapping.automatic(labelled.table)
-    columns = {name: parts for name, parts in chosen.columns.items() if name != "truth"}
-    chosen = ColumnMapping(columns, chosen.constants)
-    chosen.check(path, list(labelled.table))
-    claims = chosen.table(labelled.table)
-    if CLAIM_COLUMNS.isdisjoint(claims):
-        raise SettingsError("mapping", "no column of the file is an identifier or an attribute; name them in a mapping")
-    return claims
-
-
 def _peer(
-    peer: Peer, labelled: LabelledTable, claims: Columns, timeout_seconds: float, resampling: Resampling
+    peer: Peer, truth: Sequence[str | None], columns: Table, timeout_seconds: float, resampling: Resampling
 ) -> SystemReport:
     _tell(f"running {peer.value}")
-    table = prepared({name: column for name, column in claims.items() if name in CLAIM_COLUMNS})
+    table = prepared({name: column for name, column in columns.items() if name in CLAIM_COLUMNS})
     return evaluate_peer(
-        peer,
-        labelled.truth,
-        table,
-        plan=automatic_plan(peer, table),
-        timeout_seconds=timeout_seconds,
-        resampling=resampling,
+        peer, truth, table, plan=automatic_plan(peer, table), timeout_seconds=timeout_seconds, resampling=resampling
     )
 
 

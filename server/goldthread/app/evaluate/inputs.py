@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from goldthread.app.tables import Tables
 from goldthread.domain.errors import SettingsError
 from goldthread.files import FileFormatError, Table, read_table
 from goldthread.matching.evaluation import PairColumns
 
-__all__ = ["LabelledTable", "count_reviews", "read_labelled", "read_pairs", "take_clusters"]
+__all__ = ["LabelledTable", "count_reviews", "flat_columns", "read_labelled", "read_pairs", "take_clusters"]
 
 TRUTH_COLUMN = "truth"
 
@@ -21,6 +22,8 @@ class LabelledTable:
 
     table: Table = field(repr=False)
     truth: Sequence[str | None] = field(repr=False)
+    truth_columns: frozenset[str]
+    """The column of the files that has the truth, if it is one of them."""
 
 
 def read_labelled(paths: Sequence[Path], *, truth: str, key: str | None) -> LabelledTable:
@@ -35,14 +38,19 @@ def read_labelled(paths: Sequence[Path], *, truth: str, key: str | None) -> Labe
     if not rows:
         raise SettingsError("FILE", "has no rows")
     if truth in table:
-        people = table.pop(truth)
+        people, taken = table.pop(truth), frozenset({truth})
     elif Path(truth).is_file():
-        people = _truth_of(Path(truth), table, rows=rows, key=key)
+        people, taken = _truth_of(Path(truth), table, rows=rows, key=key), frozenset()
     else:
         raise SettingsError("truth", "is neither a column of FILE nor a file")
     if all(person is None for person in people):
         raise SettingsError("truth", "is empty in every row")
-    return LabelledTable(table, people)
+    return LabelledTable(table, people, taken)
+
+
+def flat_columns(tables: Tables) -> Table:
+    """The rows of all tables in the flat row format, in memory: as other tools need them."""
+    return _concatenated([table.mapping.table(read_table(table.path)) for table in tables.tables])
 
 
 def take_clusters(table: Table, column: str) -> list[str | None]:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from goldthread.app.peers import Peer, PeerPlan, peak_mebibytes, run_peer
-from goldthread.flows.match import batch_keys, match_columns, match_columns_and_pairs
+from goldthread.domain.errors import SettingsError
+from goldthread.flows.batch import ClaimSource, ModelWish, run_batch
+from goldthread.flows.match import batch_keys
+from goldthread.matching.batch import candidates_of
 from goldthread.matching.evaluation import Evaluation, PairColumns, Resampling, evaluate
 
 __all__ = ["SystemReport", "evaluate_clusters", "evaluate_ours", "evaluate_peer"]
@@ -17,7 +20,10 @@ Columns = Mapping[str, Sequence[str | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemReport:
-    """One system's evaluation and what it cost; None where it was not measured. Seconds run from columns in memory to clusters."""
+    """One system's evaluation and what it cost; None where it was not measured.
+
+    Seconds run from columns in memory to clusters, our own from the files.
+    """
 
     name: str
     version: str
@@ -50,26 +56,24 @@ def evaluate_clusters(
 def evaluate_ours(
     name: str,
     truth: Sequence[str | None],
-    claims: Columns,
+    tables: ClaimSource,
     *,
-    model_text: str,
+    wish: ModelWish,
     region: str,
     resampling: Resampling,
-    timed_apart: bool = False,
-    seconds_before: float = 0.0,
 ) -> SystemReport:
-    """Matches claims under a model and measures the clusters, every candidate and its probability.
+    """Matches tables as `goldthread match` does and measures the clusters, every candidate and its probability.
 
-    The pairs are kept for measuring, which matching alone does not do: with `timed_apart` it runs once without them first, and seconds and
-    memory are of that run. `seconds_before` is added to the seconds: what training took. Raises `ModelFileError`.
+    Seconds and memory are those of reading, training and matching; that pairs are kept for measuring afterwards does not count. Raises
+    `FileFormatError` and `ModelFileError`, and `SettingsError` for a truth of another number of rows.
     """
     start = perf_counter()
-    if timed_apart:
-        match_columns(claims, keys=batch_keys(), model_text=model_text, region=region)
-        seconds, peak = perf_counter() - start, peak_mebibytes()
-    result, pairs = match_columns_and_pairs(claims, keys=batch_keys(), model_text=model_text, region=region)
-    if not timed_apart:
-        seconds, peak = perf_counter() - start, peak_mebibytes()
+    run = run_batch(tables, keys=batch_keys(), region=region, wish=wish)
+    seconds, peak = perf_counter() - start, peak_mebibytes()
+    result = run.result
+    if len(result.row_records) != len(truth):
+        raise SettingsError("FILE", "has changed since it was read")
+    pairs = candidates_of(run.gathered, model_text=run.model.text)
     columns = PairColumns(left=pairs.left, right=pairs.right, probabilities=pairs.probabilities)
     records = len(result.record_addresses)
     return SystemReport(
@@ -84,7 +88,7 @@ def evaluate_ours(
             resampling=resampling,
         ),
         reviews_per_thousand=1000 * len(result.reviews) / records if records else 0.0,
-        seconds=seconds + seconds_before,
+        seconds=seconds,
         peak_mebibytes=peak,
     )
 

@@ -140,9 +140,9 @@ const CARD: (i64, i64, &str) = (3, 1, "c");
 #[test]
 fn a_nameless_record_finds_whoever_has_two_addresses() {
     // The commonest event of all: a purchase with nothing but one of a customer's addresses, here the one that they seldom give.
-    let named = |owned: &'static [(i64, i64, &'static str)]| -> Sample<'static> { (named("otto", "zimmer").0, owned) };
-    let mut samples = vec![named(&[WORK, CARD])];
-    samples.extend([named(&[HOME, CARD]); 9]);
+    let otto = |owned: &'static [(i64, i64, &'static str)]| -> Sample<'static> { (named("otto", "zimmer").0, owned) };
+    let mut samples = vec![otto(&[WORK, CARD])];
+    samples.extend([otto(&[HOME, CARD]); 9]);
     samples.push(([None; 8], &[WORK]));
     let names: Vec<String> = (0..samples.len()).map(|record| format!("record {record}")).collect();
     let records = batch(&names.iter().map(String::as_str).collect::<Vec<_>>(), &samples);

@@ -30,9 +30,15 @@ def main(raw: Path, out: Path) -> None:
         quoted_strings_can_be_null=True,
     )
     reader = pc.open_csv(raw, read_options=pc.ReadOptions(block_size=_BLOCK_BYTES), convert_options=convert)
-    with pq.ParquetWriter(out, reader.schema, compression="zstd") as writer:
-        for batch in reader:
-            writer.write_batch(batch)
+    # Whoever finds the table takes it for whole.
+    draft = out.with_name(f".{out.name}.part")
+    try:
+        with pq.ParquetWriter(draft, reader.schema, compression="zstd") as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+        draft.replace(out)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

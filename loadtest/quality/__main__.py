@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import platform
 import sys
+from html import escape
 from pathlib import Path
 
 import click
 
+from goldthread.app.charts import page
+from goldthread.app.evaluate.page import curves_of
 from goldthread.app.evaluate.report import as_json
 from goldthread.app.evaluate.systems import SystemReport, evaluate_peer
 from goldthread.app.peers import PeerError, run_apart
@@ -16,7 +19,7 @@ from goldthread.domain.errors import GoldthreadError
 from goldthread.matching.evaluation import Resampling
 from loadtest.quality.ours import OURS
 from loadtest.quality.peers import peer_case
-from loadtest.quality.sets import SETS, LabelledSet, read_set
+from loadtest.quality.sets import SETS, LabelledSet, prepare, read_set
 from loadtest.quality.table import Row, markdown
 
 PEERS = ("splink", "splink-plus", "recordlinkage", "goldenmatch")
@@ -34,7 +37,7 @@ PEERS = ("splink", "splink-plus", "recordlinkage", "goldenmatch")
     "--out",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for quality.md and quality.json.",
+    help="Folder for quality.md, quality.json and quality.html (plots).",
 )
 @click.option(
     "--timeout",
@@ -55,13 +58,14 @@ def main(
 ) -> None:
     """Measure accuracy, calibration, blocking, time and memory on the labelled sets beside the checkout.
 
-    Exit code 1 if a set is not there or a system failed; what was measured is written all the same, after every run.
+    The set `generated` is made if it is not there. Exit code 1 if another set is not there or a system failed; what was measured is written all the same,
+    after every run.
     """
     chosen = [one for one in SETS if (not names or one.name in names) and (not fields or one.fields in fields)]
     wanted = systems or (*OURS, *PEERS)
     resampling = Resampling(resamples=resamples)
     rows: list[Row] = []
-    missing = [one.label for one in chosen if not one.path.exists()]
+    missing = [one.label for one in chosen if not prepare(one)]
     failed = [f"{label}: the set is not in ../shared/data" for label in missing]
     out.mkdir(parents=True, exist_ok=True)
     for labelled in chosen:
@@ -121,6 +125,8 @@ def _write(out: Path, rows: list[Row], failed: list[str], resampling: Resampling
         "sets": {label: as_json(found, resampling) for label, found in sets.items()},
     }
     (out / "quality.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    plots = [part for label, found in sets.items() for part in (f"<h2>{escape(label)}</h2>", *curves_of(found))]
+    (out / "quality.html").write_text(page("Probabilities on the labelled sets", plots), encoding="utf-8")
 
 
 if __name__ == "__main__":

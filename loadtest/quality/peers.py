@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from goldthread.app.peers import GoldenmatchPlan, Peer, PeerPlan, RecordlinkagePlan
+from goldthread.app.peers import GoldenmatchPlan, Peer, PeerPlan, RecordlinkagePlan, automatic_plan, prepared
 from goldthread.files import Table
-from loadtest.quality.sets import LabelledRows, LabelledSet
+from goldthread.flows.match import CLAIM_COLUMNS
+from loadtest.quality.sets import GENERATED, LabelledRows, LabelledSet
 from loadtest.quality.splink_plans import splink_plan
 
 __all__ = ["PeerCase", "peer_case"]
@@ -26,6 +27,8 @@ class PeerCase:
 def peer_case(system: str, labelled: LabelledSet, rows: LabelledRows) -> PeerCase | None:
     """The case of a system of that name (`splink`, `splink-plus`, `recordlinkage`, `goldenmatch`) on a set; None where it has no plan."""
     table = dict(rows.table)
+    if labelled.name == GENERATED:
+        return _generated_case(table) if system == "splink" else None
     match system:
         case "splink" | "splink-plus":
             plan = splink_plan(labelled.name, table, plus=system == "splink-plus")
@@ -37,6 +40,12 @@ def peer_case(system: str, labelled: LabelledSet, rows: LabelledRows) -> PeerCas
             return PeerCase(Peer.GOLDENMATCH, table, GoldenmatchPlan())
         case _:
             raise ValueError(f"no peer is called {system}")
+
+
+def _generated_case(table: Table) -> PeerCase:
+    """The generated set is in the flat format, for which there is a plan; one tool is enough to set our figures against."""
+    flat = prepared({name: column for name, column in table.items() if name in CLAIM_COLUMNS})
+    return PeerCase(Peer.SPLINK, flat, automatic_plan(Peer.SPLINK, flat))
 
 
 _RECORDLINKAGE = {

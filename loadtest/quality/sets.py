@@ -1,7 +1,7 @@
 """Labelled sets of persons, the fields they are matched by, and the claims they hold.
 
-The sets lie in ../shared/data beside the checkout. They are never committed, because their licences are not ours. Truth and row numbers are taken off
-before anything is matched.
+The sets lie in ../shared/data beside the checkout. They are never committed, because their licences are not ours. One more is generated: what it shows is
+blocking over people of whom everything is known. Truth and row numbers are taken off before anything is matched.
 """
 
 from __future__ import annotations
@@ -9,13 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from goldthread.app.generate import GenerateOptions, generate_events, write_events
 from goldthread.app.tables import Tables
 from goldthread.files import Mapping as ColumnMapping
 from goldthread.files import Table, read_table
 
-__all__ = ["DATA", "SETS", "LabelledRows", "LabelledSet", "read_set", "split_truth"]
+__all__ = ["DATA", "GENERATED", "SETS", "LabelledRows", "LabelledSet", "prepare", "read_set", "split_truth"]
 
+GENERATED = "generated"
+"""The set that `prepare` makes."""
+_MADE = Path(__file__).parents[2] / "build" / "quality" / "generated-20000.csv.gz"
 DATA = Path(__file__).parents[3] / "shared" / "data"
+_NEVER = frozenset({"id", "event_id", "truth"})
+"""Columns that no tool is given."""
 _MAPPINGS = Path(__file__).parent / "mappings"
 
 
@@ -36,7 +42,7 @@ class LabelledSet:
     @property
     def path(self) -> Path:
         """Where the file lies if it is there."""
-        return DATA / f"{self.name}.csv.gz"
+        return _MADE if self.name == GENERATED else DATA / f"{self.name}.csv.gz"
 
     @property
     def label(self) -> str:
@@ -46,7 +52,7 @@ class LabelledSet:
     def tables(self, path: Path | None = None, *, mapped: bool) -> Tables:
         """The file, or another with the same columns, without truth and what is left out: as its mapping says or as it looks."""
         mapping = ColumnMapping.read(_MAPPINGS / f"{self.mapping}.toml") if mapped else None
-        return Tables.understood((path or self.path,), mapping=mapping, ignored={"truth", *self.without})
+        return Tables.understood((path or self.path,), mapping=mapping, hidden={"truth", *self.without})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,15 @@ class LabelledRows:
     truth: list[str | None] = field(repr=False)
 
 
+def prepare(labelled: LabelledSet, path: Path | None = None) -> bool:
+    """Makes the set that is generated, if it is that one and not there yet; says whether the set is there now."""
+    place = path or labelled.path
+    if labelled.name == GENERATED and not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_events(generate_events(_PEOPLE), place)
+    return place.exists()
+
+
 def read_set(labelled: LabelledSet) -> LabelledRows:
     """The rows of a set that lies in `DATA`; raises `FileFormatError` if it cannot be read."""
     return split_truth(read_table(labelled.path), labelled)
@@ -64,10 +79,11 @@ def read_set(labelled: LabelledSet) -> LabelledRows:
 
 def split_truth(table: Table, labelled: LabelledSet) -> LabelledRows:
     """The rows of a table with the columns of a set and `truth`."""
-    kept = {name: column for name, column in table.items() if name not in {"id", "truth", *labelled.without}}
+    kept = {name: column for name, column in table.items() if name not in {*_NEVER, *labelled.without}}
     return LabelledRows(kept, table["truth"])
 
 
+_PEOPLE = GenerateOptions(people=15_000, events=20_000, seed=20_261)
 _FEBRL_SSN = ("soc_sec_id",)
 _FEBRL_RETAIL = (*_FEBRL_SSN, "date_of_birth")
 
@@ -86,4 +102,5 @@ SETS = (
     LabelledSet(name="retail_us_dev", region="US", mapping="retail_us"),
     LabelledSet(name="retail_us_dev", region="US", mapping="retail_us", fields="retail", without=("dob",)),
     LabelledSet(name="senzing_truthset", region="US", mapping="senzing"),
+    LabelledSet(name=GENERATED, region="US", mapping="flat"),
 )

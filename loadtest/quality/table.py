@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from goldthread.app.evaluate.systems import SystemReport
 from goldthread.matching.evaluation import Measure, Resampling, difference
+from loadtest.quality.reproduced import PUBLISHED, TOLERANCE, reproduced
 
 __all__ = ["Row", "markdown"]
 
@@ -20,8 +21,9 @@ _HEAD = (
     "B³ F1",
     "exact",
     "calibration error",
-    "p in [.90, .98]",
-    "reviews / 1,000",
+    "p in [.90, .98]: observed",
+    "mean p there",
+    "reviews / 1,000 rows",
     "blocking direct",
     "through cluster",
     "candidates / record",
@@ -60,6 +62,7 @@ def markdown(rows: Sequence[Row], *, failed: Sequence[str], machine: str, resamp
         *(_line(_cells(row)) for row in rows),
         "",
         *_verdicts(rows),
+        *_reproductions(rows),
     ]
     if failed:
         parts += ["", "Not measured:", "", *(f"- {what}" for what in failed)]
@@ -75,7 +78,9 @@ def _cells(row: Row) -> Iterator[str]:
     for name in ("bcubed_f1", "exact", "expected_calibration_error"):
         yield _value(found.measures.get(name))
     band = found.measures.get("band_precision")
-    yield "" if band is None or found.calibration is None else f"{_spread(band)}, n = {found.calibration.band.pairs:,}"
+    calibration = None if band is None else found.calibration
+    yield "" if band is None or calibration is None else f"{_spread(band)}, n = {calibration.band.pairs:,}"
+    yield "" if calibration is None else f"{calibration.band.mean:.3f}"
     yield "" if report.reviews_per_thousand is None else f"{report.reviews_per_thousand:.1f}"
     for name in ("blocking_direct", "blocking_through_cluster"):
         yield _value(found.measures.get(name))
@@ -107,6 +112,26 @@ def _verdicts(rows: Sequence[Row]) -> Iterator[str]:
                 _verdict(ours, theirs, gap),
             )
         )
+
+
+def _reproductions(rows: Sequence[Row]) -> Iterator[str]:
+    """For every run of another tool, whether it reaches what is published of it."""
+    known = [(row, PUBLISHED.get((row.name, row.fields, row.report.name))) for row in rows if not row.ours]
+    if not known:
+        return
+    yield ""
+    yield _line(("set", "fields", "other tool", "published F1", "F1 here", "farthest figure", f"within ± {TOLERANCE}"))
+    yield _line(["---"] * 3 + ["---:"] * 2 + ["---"] * 2)
+    for row, published in known:
+        measures = {name: measure.value for name, measure in row.report.evaluation.measures.items()}
+        head = (row.name, row.fields, row.report.name)
+        if published is None:
+            yield _line((*head, "", f"{measures['f1']:.3f}", "", "not published"))
+            continue
+        found = reproduced(published, measures)
+        farthest = f"{found.measure} by {found.largest:.3f}"
+        verdict = "reproduced" if found.within else "NOT reproduced"
+        yield _line((*head, f"{published.f1:.3f}", f"{measures['f1']:.3f}", farthest, verdict))
 
 
 def _verdict(ours: float, theirs: float, gap: Measure) -> str:

@@ -94,17 +94,17 @@ _PEOPLE = ("susan", "suzan", "susanna", "george", "geo", "g", "")
 
 
 def contested_case(seed: int, text: str) -> Case:
-    """A home whose phone and e-mail several people share, and records that say little more than one of these: whose are they?"""
+    """A home whose phone and e-mail several people share beside their own, and records that say little more than one of these: whose?"""
     random = Random(seed)
     home = {"family_name": "miller", "street": "12 oak st", "city": "boston", "postcode": "02134"}
     lines = [Digest(kind, "", 1, bytes([kind]) * 32) for kind in (1, 2, 6)]
     records: dict[bytes, Record] = {}
     for person in range(random.randint(2, 4)):
-        own = Digest(3, "", 1, bytes([100 + person]) * 32)
+        own = [Digest(kind, "", 1, bytes([100 + person]) * 32) for kind in (1, 3)]
         said = {**home, "given_name": random.choice(_PEOPLE), "birth_date": f"19{random.randint(50, 53)}-02-03"}
         for copy in range(random.choice((1, 1, 2, 3))):
             kept = {name: value for name, value in said.items() if value and random.random() < 0.7}
-            carried = random.sample(lines, random.randint(1, 2)) + [own] * random.randint(0, 1)
+            carried = random.sample(lines, random.randint(1, 2)) + random.sample(own, random.choice((0, 1, 1)))
             one = record_of(f"of {person} {copy}", kept, sorted(carried))
             records[one.address] = one
     for number in range(random.randint(1, 3)):

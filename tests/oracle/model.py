@@ -13,6 +13,9 @@ from oracle.records import COMPARISONS, IDENTIFIER_TYPES
 
 __all__ = ["BlockingRule", "Calibration", "Frequencies", "Model", "Weight"]
 
+_PERSONAL = frozenset({"given_name", "middle_name", "name_suffix", "birth_date"})
+"""What members of a household do not share, besides extras of kind `person`."""
+
 
 class Weight(NamedTuple):
     """Evidence of one level, in millibits: against strangers, and against people of one household as far as those differ from strangers."""
@@ -67,7 +70,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Model:
-    """A match model; weights in millibits. `comparisons`, `levels` and `weights` are parallel, extras at the end."""
+    """A match model; weights in millibits. `comparisons`, `levels` and `weights` are parallel, extras at the end; `personal` are names."""
 
     version: str
     stranger_prior: int
@@ -87,6 +90,7 @@ class Model:
     phone_gap_days: int
     limits: tuple[int, ...]
     comparisons: tuple[str, ...]
+    personal: frozenset[str]
     levels: tuple[tuple[str, ...], ...]
     weights: tuple[Mapping[str, Weight], ...]
     calibration: Calibration
@@ -127,6 +131,7 @@ class Model:
             phone_gap_days=document["epochs"]["phone_gap_days"],
             limits=tuple(document["limits"][name] for name in IDENTIFIER_TYPES),
             comparisons=(*COMPARISONS, *(extra["name"] for extra in extras)),
+            personal=_PERSONAL | {extra["name"] for extra in extras if extra["kind"] == "person"},
             levels=tuple(
                 ("missing", *names)
                 for names in (*(LEVELS[name] for name in COMPARISONS), *(EXTRA_LEVELS for _ in extras))

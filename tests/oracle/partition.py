@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from oracle.carried import Carried, over_limit
 from oracle.model import Model
+from oracle.records import IDENTIFIER_TYPES
 from oracle.score import Comparison, Prepared, Sums
 
 __all__ = ["Cluster", "Evidence", "Household", "Outcome", "Pair", "Review", "components", "partition"]
@@ -115,22 +116,40 @@ class _Between:
         return max(pair.sums.stranger for _, _, pair in self.comparisons)
 
     @cached_property
-    def means(self) -> tuple[tuple[int, int], ...]:
+    def wholes(self) -> tuple[tuple[int, int], ...]:
         """Evidence of the two as wholes against strangers and within a household, by comparison; of what is never missing."""
         found = []
-        for number in range(len(self.model.comparisons)):
-            there = [pair.evidence[number] for *_, pair in self.comparisons if pair.levels[number] != "missing"]
-            if there:
-                strangers, within = sum(one.stranger for one in there), sum(one.within for one in there)
-                found.append((strangers // len(there), within // len(there)))
+        for number, levels in enumerate(self.model.levels):
+            there = [pair for *_, pair in self.comparisons if pair.levels[number] != "missing"]
+            if not there:
+                continue
+            evidence = [pair.evidence[number] for pair in there]
+            against = sum(one.stranger for one in evidence) // len(there)
+            within = sum(one.within for one in evidence) // len(there)
+            if self.model.comparisons[number] in IDENTIFIER_TYPES:
+                together = self.model.weights[number][min((pair.levels[number] for pair in there), key=levels.index)]
+                against = together.stranger
+                if not self.tells_persons_apart:
+                    within = together.within
+            found.append((against, within))
         return tuple(found)
+
+    @cached_property
+    def tells_persons_apart(self) -> bool:
+        """Whether some cross pair has both sides of something that members of a household do not share."""
+        return any(
+            pair.levels[number] != "missing"
+            for *_, pair in self.comparisons
+            for number, name in enumerate(self.model.comparisons)
+            if name in self.model.personal
+        )
 
     @cached_property
     def field(self) -> Sums:
         prior = self.model.household_prior
         return Sums(
-            self.model.stranger_prior + sum(stranger for stranger, _ in self.means),
-            None if prior is None else prior + sum(within for _, within in self.means),
+            self.model.stranger_prior + sum(against for against, _ in self.wholes),
+            None if prior is None else prior + sum(within for _, within in self.wholes),
         )
 
     @property
@@ -156,8 +175,8 @@ class _Between:
         if self.blocked:
             return True
         which = 0 if self.model.household_prior is None else 1
-        against = sum(min(0, mean[which]) for mean in self.means)
-        return not self.same and self.strength < self.model.link and against < self.model.apart
+        against = sum(min(0, one[which]) for one in self.wholes)
+        return not self.same and self.field.least < 0 and against < self.model.apart
 
     @property
     def review(self) -> int | None:
@@ -281,6 +300,26 @@ class _Component:
         return Outcome(clusters, ambiguous, reviews, households)
 
 
+def _held(members: Cluster, evidence: Evidence) -> list[Cluster]:
+    """Clusters of a part that is too large to be weighed: of what is asserted to be the same, what is not said to be different as well."""
+    live = {frozenset({address}) for address in members}
+    while True:
+        pairs = [
+            (x, y)
+            for x, y in combinations(sorted(live, key=min), 2)
+            if _said(evidence.same, x, y) and not _said(evidence.different, x, y)
+        ]
+        if not pairs:
+            return list(live)
+        x, y = pairs[0]
+        live -= {x, y}
+        live.add(x | y)
+
+
+def _said(assertions: Collection[Pair], x: Cluster, y: Cluster) -> bool:
+    return any(frozenset({a, b}) in assertions for a in x for b in y)
+
+
 def partition(
     records: Mapping[bytes, Prepared],
     evidence: Evidence,
@@ -290,6 +329,9 @@ def partition(
     """Partitions every component of the records, by address. `compare` scores any two, whether or not their pair was kept."""
     result = Outcome([], {}, set(), set())
     for members in components(records, evidence, model):
+        if len(members) > model.max_component:
+            result.partition.extend(_held(members, evidence))
+            continue
         component = _Component(records, evidence, compare, model, members)
         while component.step():
             pass

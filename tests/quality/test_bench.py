@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from loadtest.quality.peers import peer_case
-from loadtest.quality.sets import SETS, LabelledRows, LabelledSet, split_truth
+from loadtest.quality.reproduced import PUBLISHED, reproduced
+from loadtest.quality.sets import SETS, LabelledRows, LabelledSet, prepare, split_truth
 from loadtest.quality.table import Row, markdown
 
 from goldthread.app.evaluate.systems import SystemReport
 from goldthread.app.peers import RecordlinkagePlan, SplinkPlan
-from goldthread.files import Table, write_table
-from goldthread.matching.evaluation import Resampling, evaluate
+from goldthread.files import Table, read_table, write_table
+from goldthread.matching.evaluation import PairColumns, Resampling, evaluate
 
 RETAIL_COLUMNS = (
     "id",
@@ -112,6 +114,51 @@ def test_a_system_without_a_plan_is_passed_over_and_an_unknown_one_refused() -> 
     assert peer_case("splink-plus", *retail("full")) is None
     with pytest.raises(ValueError, match="no peer is called naive"):
         peer_case("naive", *retail("full"))
+
+
+def test_the_generated_set_is_made_once_and_understood(tmp_path: Path) -> None:
+    one, path = labelled("generated-full"), tmp_path / "generated.csv.gz"
+    assert prepare(one, path)
+    made = path.read_bytes()
+    assert prepare(one, path)
+    assert path.read_bytes() == made
+    rows = split_truth(read_table(path), one)
+    assert len(rows.truth) == 20_000
+    assert not {"truth", "event_id"} & rows.table.keys()
+    for mapped in (False, True):
+        read, columns = columns_read(one, path, mapped=mapped)
+        assert not {"truth", "event_id", "store", "amount_minor"} & read
+        assert {"given_name", "family_name", "email", "phone", "loyalty_card", "postcode", "source"} <= columns
+    case = peer_case("splink", one, rows)
+    assert case is not None
+    assert "truth" not in case.table
+    assert peer_case("goldenmatch", one, rows) is None
+
+
+def test_runs_of_other_tools_are_set_beside_what_is_published() -> None:
+    published = PUBLISHED["retail_us_dev", "full", "splink"]
+    figures = asdict(published)
+    assert reproduced(published, figures).within
+    assert reproduced(published, {**figures, "recall": published.recall - 0.01}).within
+    far = reproduced(published, {**figures, "recall": published.recall - 0.011})
+    assert (far.within, far.measure, far.largest) == (False, "recall", 0.011)
+    row = Row("fake1000", "full", report("splink", broken=0))
+    page = markdown([row], failed=[], machine="a machine", resampling=FEW)
+    assert "| fake1000 | full | splink | 0.840 | 1.000 | exact by 0.446 | NOT reproduced |" in page
+    assert {key[:2] for key in PUBLISHED} <= {(one.name, one.fields) for one in SETS}
+
+
+def test_the_band_shows_the_mean_that_it_is_held_against() -> None:
+    pairs = PairColumns(left=[0, 2, 4], right=[1, 3, 5], probabilities=[0.92, 0.96, 0.5])
+    truth = [0, 0, 1, 1, 2, 3]
+    found = evaluate(truth, truth, scored=pairs, resampling=FEW)
+    row = Row("set", "full", SystemReport(name="goldthread", version="1", evaluation=found))
+    [line] = [
+        line
+        for line in markdown([row], failed=[], machine="m", resampling=FEW).splitlines()
+        if line.startswith("| set | full | goldthread 1")
+    ]
+    assert "| 1.000 [1.000, 1.000], n = 2 | 0.940 |" in line
 
 
 def report(name: str, *, broken: int) -> SystemReport:

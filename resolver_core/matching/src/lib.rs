@@ -4,6 +4,7 @@
 //! those of `docs/matching.md`; weights and scores are integers in millibits (1000 = one bit of log2 evidence).
 
 mod block;
+mod candidates;
 mod distance;
 mod engine;
 mod error;
@@ -21,7 +22,7 @@ pub mod words;
 
 pub use block::{BlockingKey, blocking_keys};
 pub use distance::{double_metaphone, jaro_winkler, jaro_winkler_units, levenshtein, osa, soundex, within_one};
-pub use engine::{Counts, Progress, ScoredRows, Stage, candidate_pairs, count_candidates, match_records};
+pub use engine::{Counts, Progress, ScoredRows, Stage, candidate_pairs, match_records};
 pub use error::{CoreError, CoreResult};
 pub use gather::{Claims, GatherKeys, Gathered, IdTexts, ProfileIds, RawColumns, gather};
 pub use model::{BlockingRule, Extra, ExtraKind, Model, NameCounts, Part, Shares, Weight, levels_at};
@@ -31,7 +32,10 @@ pub use normalize::{
 };
 pub use partition::{Partition, Relation, partition};
 pub use record::{ExtraColumn, Records, TokenColumns};
-pub use score::{Levels, PairScore, Pattern, WeighedPair, count_pairs, score_pairs};
+pub use score::{Levels, PairScore, WeighedPair, score_pairs};
 pub use seal::{seal, unseal};
 pub use token::{AttributeColumns, Identifiers, address_records, tokenize};
-pub use training::{Labels, Learnt, PassReport, ReliabilityBin, Training, TrainingOptions, WeightBin, train};
+pub use training::{
+    Labels, Learnt, PassReport, Pattern, ReliabilityBin, Training, TrainingOptions, WeightBin, count_candidates,
+    count_pairs, train,
+};

@@ -7,7 +7,7 @@ from typing import assert_never
 
 import click
 
-from goldthread.app.match_files import MatchFiles, MatchRun, match_files, tables_of
+from goldthread.app.match_files import MatchFiles, MatchRun, explained, match_files
 from goldthread.app.settings import Settings
 from goldthread.app.tables import explain_option, ignore_option, mapping_option, model_option
 from goldthread.flows.batch import ModelOrigin
@@ -36,7 +36,11 @@ _NEW_PATH = click.Path(path_type=Path)
 )
 @model_option
 @click.option("--region", help="Country of phone numbers and dates written without one.")
-@click.option("--master-key-file", type=_FILE, help="A ledger's master key, for the record ids of that ledger.")
+@click.option(
+    "--master-key-file",
+    type=_FILE,
+    help="A ledger's master key, for the record ids of that ledger; further columns are not compared then, as in the ledger.",
+)
 def command(
     *,
     tables: tuple[Path, ...],
@@ -56,7 +60,7 @@ def command(
     settings = Settings.read(overrides=overrides)
     files = MatchFiles(tables=tables, out=out or Path(), mapping=mapping, reviews=reviews, ignored=frozenset(ignored))
     if explain_columns:
-        click.echo(tables_of(files, source=source).explained())
+        click.echo(explained(files, settings=settings, source=source))
         return
     if out is None:
         raise click.UsageError("Missing option '--out'.")
@@ -76,6 +80,7 @@ def _report(run: MatchRun) -> str:
         if counts:
             lines.append(f"{title:<11} " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
     lines.append(f"model       {run.model_version} ({', '.join(_model_notes(run))})")
+    lines += [f"no names    in {path}: say by --mapping which columns they are" for path in run.nameless]
     lines.append("seconds     " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in run.seconds.items()))
     return "\n".join(lines)
 

@@ -6,19 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from goldthread.app.labels import DECISION_COLUMN
 from goldthread.app.match_progress import Bars
+from goldthread.app.outputs import check_outputs
 from goldthread.app.settings import Settings
 from goldthread.app.tables import Tables
 from goldthread.domain.columns import PackedTexts
 from goldthread.domain.errors import SettingsError
-from goldthread.files import FileFormat, append_column, format_of, write_table
+from goldthread.files import FileFormat, append_column, check_storable, format_of, stem_of, write_table
 from goldthread.files import Mapping as ColumnMapping
 from goldthread.flows.batch import ChosenModel, ModelWish, run_batch
 from goldthread.flows.match import MatchSummary, batch_keys, summarize
 from goldthread.matching import Keys
-from goldthread.matching.batch import BatchResult
+from goldthread.matching.batch import BatchResult, model_extras
 
-__all__ = ["PROFILE_COLUMN", "MatchFiles", "MatchRun", "match_files", "model_wish", "review_columns", "tables_of"]
+__all__ = ["PROFILE_COLUMN", "MatchFiles", "MatchRun", "explained", "match_files", "model_wish", "review_columns"]
 
 PROFILE_COLUMN = "profile_id"
 """Column that the output has beside those of the input."""
@@ -46,13 +48,22 @@ class MatchRun:
     model: ChosenModel
     model_version: str
     calibrated: bool
+    nameless: Sequence[str]
+    """Files none of whose columns is a name."""
     seconds: Mapping[str, float]
 
 
-def tables_of(files: MatchFiles, *, source: str | None = None) -> Tables:
-    """The tables of a run; raises `FileFormatError`."""
+def tables_of(files: MatchFiles, *, settings: Settings, source: str | None = None) -> Tables:
+    """The tables of a run, without further columns if it has the keys of a ledger; raises `FileFormatError` and `SettingsError`."""
     mapping = ColumnMapping.read(files.mapping) if files.mapping else None
-    return Tables.understood(files.tables, mapping=mapping, ignored=files.ignored, source=source)
+    tables = Tables.understood(files.tables, mapping=mapping, ignored=files.ignored, source=source)
+    return tables.without_extras() if _has_key(settings) else tables
+
+
+def explained(files: MatchFiles, *, settings: Settings, source: str | None = None) -> str:
+    """What the columns of a run are taken for, as lines of text. Raises `FileFormatError`, `ModelFileError` and `SettingsError`."""
+    given = model_wish(settings).given
+    return tables_of(files, settings=settings, source=source).explained(None if given is None else model_extras(given))
 
 
 def model_wish(settings: Settings) -> ModelWish:
@@ -71,7 +82,7 @@ def match_files(files: MatchFiles, *, settings: Settings, source: str | None = N
     """
     outputs = _outputs(files)
     with Bars() as bars:
-        tables = tables_of(files, source=source)
+        tables = tables_of(files, settings=settings, source=source)
         tables.check(taken={PROFILE_COLUMN})
         bars.expect(tables.expected_rows())
         run = run_batch(tables, keys=_keys(settings), region=settings.region, wish=model_wish(settings), progress=bars)
@@ -90,6 +101,7 @@ def match_files(files: MatchFiles, *, settings: Settings, source: str | None = N
         model=run.model,
         model_version=result.model_version,
         calibrated=result.calibrated,
+        nameless=tables.nameless,
         seconds=bars.seconds,
     )
 
@@ -102,6 +114,7 @@ def review_columns(
     `kind` is `review` (two profiles that may be one person; `bits` and `probability` of it) or `ambiguous` (a profile of one record that
     fits both this and another profile, which contradict each other). `row` and `other_row` are rows to compare, counted from 1 without
     the header, in each file if there are several; `rows` says how many each file has, and with `names` the table has columns `file` and `other_file`.
+    `decision` is empty, for whoever answers: `goldthread train --labels` reads the answers.
     """
     first_row: dict[int, int] = {}
     for row, record in enumerate(result.row_records):
@@ -120,6 +133,7 @@ def review_columns(
         if names is not None:
             table[f"{prefix}file"] = [names[file] for file, _ in homes]
         table[f"{prefix}row"] = [str(row + 1) for _, row in homes]
+    table[DECISION_COLUMN] = [None] * len(questions)
     table["bits"] = [None if one.strength is None else f"{one.strength / 1000:.3f}" for one in questions]
     table["probability"] = [None if one.probability is None else f"{one.probability:.4f}" for one in questions]
     return table
@@ -159,28 +173,31 @@ def _outputs(files: MatchFiles) -> list[Path]:
         if files.out.exists() and not files.out.is_dir():
             raise SettingsError("out", "must be a directory where several files are matched")
         outputs = [files.out / _out_name(path) for path in files.tables]
+    if len({path.resolve() for path in files.tables}) < len(files.tables):
+        raise SettingsError("FILE", "is named twice")
     named = [("out", path) for path in outputs]
     if files.reviews is not None:
         named.append(("reviews", files.reviews))
-    taken = {path.resolve() for path in files.tables}
-    if len(taken) < len(files.tables):
-        raise SettingsError("FILE", "is named twice")
     for option, path in named:
-        if path.resolve() in taken:
-            raise SettingsError(option, "must not be another file of this run")
-        taken.add(path.resolve())
         if format_of(path) is FileFormat.JSONL:
             raise SettingsError(option, "must be a .csv, .csv.gz, .parquet or .arrow file")
     if len(files.tables) > 1:
         files.out.mkdir(parents=True, exist_ok=True)
+    check_outputs(named, inputs=[*files.tables, files.mapping])
+    for path, out in zip(files.tables, outputs, strict=True):
+        check_storable(path, out)
     return outputs
 
 
 def _out_name(path: Path) -> str:
-    return f"{path.name.split('.')[0]}.csv" if format_of(path) is FileFormat.JSONL else path.name
+    return f"{stem_of(path)}.csv" if format_of(path) is FileFormat.JSONL else path.name
 
 
 def _keys(settings: Settings) -> Keys:
-    if settings.master_key is None and settings.master_key_file is None:
+    if not _has_key(settings):
         return batch_keys()
     return Keys.derive(settings.master_secret(), version=settings.key_version)
+
+
+def _has_key(settings: Settings) -> bool:
+    return settings.master_key is not None or settings.master_key_file is not None

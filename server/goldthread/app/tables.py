@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,14 +12,17 @@ import click
 from goldthread.domain.columns import PackedTexts
 from goldthread.domain.errors import SettingsError
 from goldthread.files import (
+    MOST_EXTRAS,
     ExtraKind,
     Finding,
     Role,
     Understanding,
     column_names,
+    profile_of,
     read_flat,
     read_sample,
     row_count,
+    stem_of,
     understand,
 )
 from goldthread.files import Mapping as ColumnMapping
@@ -29,6 +33,7 @@ __all__ = ["Beside", "Table", "Tables", "explain_option", "ignore_option", "mapp
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _SAMPLE_ROWS = 5_000
+_NAMES = frozenset({"given_name", "family_name", "full_name"})
 
 mapping_option = click.option(
     "--mapping", type=_FILE, help="TOML file that says which column is what.  [default: columns are understood]"
@@ -56,6 +61,8 @@ class Table:
     source: str
     understanding: Understanding | None
     """None where a mapping says everything."""
+    mapped_extras: frozenset[str] = frozenset()
+    """Further columns that a mapping names."""
 
     def explained(self) -> str:
         """What the columns are taken for and why, as lines of text. No value is shown."""
@@ -81,6 +88,8 @@ class Tables:
 
     tables: tuple[Table, ...]
     beside: Beside = field(default_factory=dict)
+    sourced: bool = True
+    """Whether the source of rows that do not name theirs was chosen, and not made of the files' names."""
     row_counts: list[int] = field(default_factory=list)
     """Rows of each table, once its claims have been read."""
 
@@ -91,20 +100,26 @@ class Tables:
         *,
         mapping: ColumnMapping | None = None,
         ignored: Collection[str] = (),
+        hidden: Collection[str] = (),
         source: str | None = None,
         beside: Beside | None = None,
     ) -> Tables:
-        """Tables as the mapping says or as they look, without the ignored columns.
+        """Tables as the mapping says or as they look, without the ignored and the hidden columns.
 
-        Rows without a source have `source`; if that is None, `DEFAULT_SOURCE`, or of several files the name of theirs. Raises `FileFormatError`.
+        Ignored columns must be there, hidden ones need not. Rows without a source have `source`; if that is None, `DEFAULT_SOURCE`, or of several
+        files the name of theirs. Of the further columns of all tables those are kept that have most values. Raises `FileFormatError` and `SettingsError`.
         """
-        own = DEFAULT_SOURCE if len(paths) == 1 else None
-        return cls(
-            tables=tuple(
-                _table(path, mapping, frozenset(ignored), source or own or path.name.split(".")[0]) for path in paths
-            ),
-            beside=beside or {},
-        )
+        if ignored:
+            names = {name for path in paths for name in column_names(path)}
+            if unknown := sorted(set(ignored) - names):
+                raise SettingsError("ignore", f"the files have no column {unknown[0]!r}")
+        alone = len(paths) == 1
+        left_out = frozenset({*ignored, *hidden})
+        tables = [
+            _table(path, mapping, left_out, source=source or (DEFAULT_SOURCE if alone else stem_of(path)), alone=alone)
+            for path in paths
+        ]
+        return cls(tables=tuple(_few_extras(tables)), beside=beside or {}, sourced=alone or source is not None)
 
     def check(self, *, taken: Collection[str] = (), beside: Mapping[str, str] | None = None) -> None:
         """Refuses tables that lack what the mapping names, that hold no claims, or have a column of a name that is taken.
@@ -117,22 +132,59 @@ class Tables:
             everywhere.update(names)
             table.mapping.check(table.path, names)
             if found := sorted(set(taken).intersection(names)):
-                raise SettingsError("FILE", f"has a column {found[0]} already")
+                raise SettingsError("FILE", f"{table.path} has a column {found[0]} already")
             if CLAIM_COLUMNS.isdisjoint({*table.mapping.columns, *table.mapping.constants}):
                 raise SettingsError(
-                    "mapping", "no column of the file is an identifier or an attribute; name them in a mapping"
+                    "mapping", f"no column of {table.path} is an identifier or an attribute; name them in a mapping"
                 )
         for name, option in (beside or {}).items():
             if name not in everywhere:
                 raise SettingsError(option, f"the files have no column {name!r}")
+        self._check_sources()
+
+    def _check_sources(self) -> None:
+        """Customer numbers count within their source: two files of one name would lend each other theirs."""
+        first: dict[str, Path] = {}
+        for table in self.tables if not self.sourced else ():
+            if "source" in table.mapping.constants:
+                continue
+            other = first.setdefault(table.source, table.path)
+            if other is not table.path:
+                raise SettingsError(
+                    "source",
+                    f"{other} and {table.path} would have one source by their names; give it, or [constants] source in a mapping",
+                )
+
+    def without_extras(self) -> Tables:
+        """The tables without further columns: a ledger knows none, and they are part of a record's address.
+
+        Raises `SettingsError` for one that the mapping names.
+        """
+        if named := next((name for table in self.tables for name in table.mapped_extras), None):
+            raise SettingsError(
+                "mapping", f"extras.{named} cannot be compared with the keys of a ledger, which has none"
+            )
+        tables = [_dropping(table, table.mapping.extras, "a ledger has no further columns") for table in self.tables]
+        return replace(self, tables=tuple(tables))
+
+    @property
+    def nameless(self) -> list[str]:
+        """Files none of whose columns is a name."""
+        return [str(table.path) for table in self.tables if _NAMES.isdisjoint(table.mapping.columns)]
 
     def expected_rows(self) -> list[int | None]:
         """Rows of each table, as far as the files say without being read."""
         return [row_count(table.path) for table in self.tables]
 
-    def explained(self) -> str:
-        """What the columns of all tables are taken for."""
-        return "\n\n".join(table.explained() for table in self.tables)
+    def explained(self, compared: Collection[str] | None = None) -> str:
+        """What the columns of all tables are taken for, under a model that compares these further columns or, if None, any."""
+        tables: Iterable[Table] = self.tables
+        if compared is not None:
+            tables = [
+                _dropping(table, table.mapping.extras.keys() - set(compared), "the model does not compare it")
+                for table in self.tables
+            ]
+        return "\n\n".join(table.explained() for table in tables)
 
     @property
     def provenance(self) -> str:
@@ -169,21 +221,67 @@ class Tables:
                 )
 
 
-def _table(path: Path, said: ColumnMapping | None, ignored: frozenset[str], source: str) -> Table:
-    own = (said or ColumnMapping({}, detect=True)).without(ignored)
+def _table(path: Path, said: ColumnMapping | None, left_out: frozenset[str], *, source: str, alone: bool) -> Table:
+    own = said or ColumnMapping({}, detect=True)
+    own = own.without(left_out | own.ignored)
     if not own.detect:
-        return Table(path=path, mapping=own, source=source, understanding=None)
+        return Table(path=path, mapping=own, source=source, understanding=None, mapped_extras=frozenset(own.extras))
     sample = read_sample(path, rows=_SAMPLE_ROWS)
     named = {name for names in own.columns.values() for name in names} | {extra.column for extra in own.extras.values()}
-    found = understand({name: sample[name] for name in sample if name not in named}, ignored=own.ignored)
-    given = own.columns.keys() | own.constants.keys()
-    mapping = replace(
-        own,
-        columns={target: names for target, names in found.mapping.columns.items() if target not in given}
-        | dict(own.columns),
-        extras={**found.mapping.extras, **own.extras},
+    given = own.columns.keys() | own.constants.keys() | own.extras.keys()
+    found = understand(
+        {name: values for name, values in sample.columns.items() if name not in named},
+        ignored=own.ignored,
+        given=given,
+        alone=alone,
+        whole=sample.whole,
     )
-    return Table(path=path, mapping=mapping, source=source, understanding=found)
+    unread = [_unreadable(name, kind) for name, kind in sample.unreadable.items() if name not in named]
+    mapping = replace(
+        own, columns={**found.mapping.columns, **own.columns}, extras={**found.mapping.extras, **own.extras}
+    )
+    understanding = replace(found, findings=(*found.findings, *unread), mapping=mapping)
+    return Table(
+        path=path, mapping=mapping, source=source, understanding=understanding, mapped_extras=frozenset(own.extras)
+    )
+
+
+def _unreadable(name: str, kind: str) -> Finding:
+    return Finding(
+        column=name, role=Role.LEFT_OUT, target=None, kind=None, reason=f"values of type {kind}", profile=profile_of(())
+    )
+
+
+def _few_extras(tables: Sequence[Table]) -> list[Table]:
+    """The tables with no more different further columns than a model can have: those of a mapping, then those with most values. Raises `SettingsError`."""
+    mapped = {name for table in tables for name in table.mapped_extras}
+    if len(mapped) > MOST_EXTRAS:
+        raise SettingsError("mapping", f"names {len(mapped)} extras; a model has {MOST_EXTRAS} at most")
+    values: Counter[str] = Counter()
+    for table in tables:
+        for finding in table.understanding.findings if table.understanding is not None else ():
+            if finding.role is Role.EXTRA and finding.target is not None:
+                values[finding.target] += finding.profile.present
+    ranked = sorted(values.keys() - mapped, key=lambda name: (-values[name], name))
+    dropped = ranked[MOST_EXTRAS - len(mapped) :]
+    reason = f"more than {MOST_EXTRAS} further columns in all files"
+    return [_dropping(table, dropped, reason) for table in tables] if dropped else list(tables)
+
+
+def _dropping(table: Table, extras: Collection[str], reason: str) -> Table:
+    """A table of which some further columns are not compared."""
+    kept = {name: extra for name, extra in table.mapping.extras.items() if name not in extras}
+    mapping = replace(table.mapping, extras=kept)
+    understanding = table.understanding
+    if understanding is not None:
+        findings = tuple(
+            replace(finding, role=Role.LEFT_OUT, target=None, kind=None, reason=reason)
+            if finding.role is Role.EXTRA and finding.target in extras
+            else finding
+            for finding in understanding.findings
+        )
+        understanding = replace(understanding, findings=findings, mapping=mapping)
+    return replace(table, mapping=mapping, understanding=understanding)
 
 
 def _line(finding: Finding) -> tuple[str, str, str, str, str, str]:

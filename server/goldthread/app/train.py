@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,31 +9,21 @@ from pathlib import Path
 
 import click
 
+from goldthread.app.labels import JudgedIds, read_labels
+from goldthread.app.outputs import check_outputs, write_text
 from goldthread.app.settings import Settings
 from goldthread.app.tables import Beside, Tables, explain_option, ignore_option, mapping_option
 from goldthread.app.train_report import report_page
 from goldthread.domain.errors import SettingsError
 from goldthread.files import Mapping as ColumnMapping
-from goldthread.files import read_table
 from goldthread.flows.match import DEFAULT_SOURCE, batch_keys, gather_batches
-from goldthread.flows.train import LEAST_RECORDS, UNKNOWN_PERSON, RowLabel, train_gathered
+from goldthread.flows.train import LEAST_RECORDS, UNKNOWN_PERSON, train_gathered
 from goldthread.matching.training import DEFAULT_SEED, Training
 
 __all__ = ["TrainFiles", "command", "train_files"]
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _NEW_FILE = click.Path(dir_okay=False, path_type=Path)
-_LABEL_COLUMNS = ("id_left", "id_right", "same")
-_JUDGED = {
-    "1": True,
-    "true": True,
-    "yes": True,
-    "same": True,
-    "0": False,
-    "false": False,
-    "no": False,
-    "different": False,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +51,11 @@ class TrainFiles:
 @mapping_option
 @ignore_option
 @explain_option
-@click.option("--labels", type=_FILE, help="CSV of judged pairs: id_left, id_right, same (1 or 0).")
+@click.option(
+    "--labels",
+    type=_FILE,
+    help="Judged pairs: id_left, id_right, same (1 or 0); or --reviews of a match with decisions (same or different).",
+)
 @click.option("--id", "id_column", default="id", show_default=True, help="Column that --labels means by an id.")
 @click.option("--truth", help="Column that names the person of a row; empty where unknown.")
 @click.option("--blueprint", type=_FILE, help="Model file to start from.  [default: the shipped beginning]")
@@ -145,10 +138,12 @@ def train_files(
     Raises `FileFormatError` for files that are not what their names, the mapping or the labels promise, `ModelFileError` for a blueprint
     that is not valid, and `SettingsError` for options that do not fit the files.
     """
-    _check_outputs(files)
-    persons, pairs = _Persons(), _JudgedPairs.read(files.labels)
+    check_outputs(
+        {"out": files.out, "report": files.report}.items(), inputs=[*files.tables, files.mapping, files.labels]
+    )
+    persons, pairs = _Persons(), read_labels(files.labels, files.tables)
     beside = {} if files.truth is None else {files.truth: ("truth", persons.add)}
-    if pairs.judged:
+    if isinstance(pairs, JudgedIds) and pairs.judged:
         if files.id_column in beside:
             raise SettingsError("id", "is the column of the truth")
         beside[files.id_column] = ("id", pairs.add)
@@ -159,23 +154,25 @@ def train_files(
         extras=tables.extra_kinds,
         blueprint=blueprint,
         persons=persons.numbers,
-        labels=pairs.labels(),
+        labels=pairs.labels(tables.row_counts),
         seed=seed,
         population=population,
         name=name,
         version=version,
         provenance=tables.provenance,
     )
-    _write(files.out, training.model_text)
+    write_text("out", files.out, training.model_text)
     if files.report is not None:
-        _write(files.report, report_page(training))
+        write_text("report", files.report, report_page(training))
     return training
 
 
 def _tables(files: TrainFiles, *, source: str | None, beside: Beside | None = None) -> Tables:
     mapping = ColumnMapping.read(files.mapping) if files.mapping else None
-    ignored = files.ignored if files.truth is None else files.ignored | {files.truth}
-    return Tables.understood(files.tables, mapping=mapping, ignored=ignored, source=source, beside=beside)
+    hidden = () if files.truth is None else (files.truth,)
+    return Tables.understood(
+        files.tables, mapping=mapping, ignored=files.ignored, hidden=hidden, source=source, beside=beside
+    )
 
 
 @dataclass(slots=True)
@@ -188,74 +185,6 @@ class _Persons:
     def add(self, values: Sequence[str | None]) -> None:
         known = self._known
         self.numbers.extend(known.setdefault(name, len(known)) if name else UNKNOWN_PERSON for name in values)
-
-
-@dataclass(slots=True)
-class _JudgedPairs:
-    """Judged pairs by the ids of their rows, and where those rows are. An id that several rows have means the first of them."""
-
-    judged: list[tuple[str, str, bool]] = field(default_factory=list)
-    _rows: dict[str, int] = field(default_factory=dict)
-    _wanted: frozenset[str] = frozenset()
-    _seen: int = 0
-
-    @classmethod
-    def read(cls, path: Path | None) -> _JudgedPairs:
-        """The pairs of a file; raises `SettingsError` for one that holds something else."""
-        if path is None:
-            return cls()
-        table = read_table(path)
-        for column in _LABEL_COLUMNS:
-            if column not in table:
-                raise SettingsError("labels", f"the file has no column {column}")
-        judged = []
-        for line, (left, right, same) in enumerate(
-            zip(*(table[column] for column in _LABEL_COLUMNS), strict=True), start=2
-        ):
-            verdict = _JUDGED.get((same or "").strip().lower())
-            if verdict is None:
-                raise SettingsError("labels", f"line {line}: same must be 1 or 0")
-            if not left or not right:
-                raise SettingsError("labels", f"line {line} names an id that no row has")
-            judged.append((left, right, verdict))
-        return cls(judged, _wanted=frozenset(name for left, right, _ in judged for name in (left, right)))
-
-    def add(self, values: Sequence[str | None]) -> None:
-        """The ids of the next rows."""
-        for row, name in enumerate(values, start=self._seen):
-            if name in self._wanted:
-                self._rows.setdefault(name, row)
-        self._seen += len(values)
-
-    def labels(self) -> list[RowLabel]:
-        """The pairs by row; pairs of unknown ids are refused."""
-        rows = self._rows
-        for line, (left, right, _) in enumerate(self.judged, start=2):
-            if left not in rows or right not in rows:
-                raise SettingsError("labels", f"line {line} names an id that no row has")
-        return [(rows[left], rows[right], same) for left, right, same in self.judged]
-
-
-def _check_outputs(files: TrainFiles) -> None:
-    inputs = [*files.tables, *(path for path in (files.mapping, files.labels) if path is not None)]
-    taken = {path.resolve() for path in inputs}
-    for option, path in {"out": files.out, "report": files.report}.items():
-        if path is None:
-            continue
-        if path.resolve() in taken:
-            raise SettingsError(option, "must not be another file of this run")
-        taken.add(path.resolve())
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise SettingsError("out", f"{path.name} cannot be written ({type(error).__name__})") from None
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _text(path: Path | None) -> str | None:

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from html import escape
 
-from goldthread.app.svg import Axis, Series, bar, chart, stacks
+from goldthread.app.charts import Axis, Series, bar, chart, page, stacks, table
 from goldthread.matching.training import TrainedComparison, Training
 
 __all__ = ["report_page"]
 
-_STYLE = """
-:root { color-scheme: light dark; --same: #1b7f5c; --household: #c77d0a; --strangers: #6a7587; --line: #8886; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; } p.note { opacity: .8; max-width: 48rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; } caption { text-align: left; font-weight: 600; padding: .8rem 0 .2rem; }
-th, td { padding: .1rem .7rem .1rem 0; text-align: right; border-bottom: 1px solid var(--line); } th:first-child, td:first-child { text-align: left; }
-svg.chart { width: 100%; max-width: 46rem; height: auto; } svg.bar { width: 6rem; height: .6rem; }
-svg text { font-size: 12px; fill: currentColor; } .grid { stroke: var(--line); }
-.same { fill: var(--same); stroke: var(--same); } .household { fill: var(--household); stroke: var(--household); }
-.strangers { fill: var(--strangers); stroke: var(--strangers); } .ideal { stroke: var(--strangers); stroke-dasharray: 4 4; }
-polyline { stroke-width: 2; } rect { stroke: none !important; }
-.key::before { content: "■ "; } .key.same { color: var(--same); } .key.household { color: var(--household); } .key.strangers { color: var(--strangers); }
-""".strip()
 _LINK = 0.94
 _LEVELS_NOTE = (
     "<p class='note'>Share of each level among pairs of one person (m), of two people of one household (h) and of strangers (u), and its weight "
@@ -33,7 +19,6 @@ _LEVELS_NOTE = (
 def report_page(training: Training) -> str:
     """The page, complete in itself: no script, no request. Equal trainings give equal bytes."""
     body = [
-        f"<h1>Match model {escape(training.version)}</h1>",
         _facts(training),
         "<h2>Match weights of the candidates</h2>",
         _histogram(training),
@@ -47,18 +32,7 @@ def report_page(training: Training) -> str:
         _LEVELS_NOTE,
         *(_levels(comparison) for comparison in training.comparisons if comparison.levels),
     ]
-    return (
-        f"<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n<title>{escape(training.version)}</title>\n"
-        f"<style>\n{_STYLE}\n</style>\n</head>\n<body>\n" + "\n".join(body) + "\n</body>\n</html>\n"
-    )
-
-
-def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [f"<table><caption>{escape(caption)}</caption>" if caption else "<table>"]
-    if head:
-        lines.append("<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>")
-    lines += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows]
-    return "\n".join([*lines, "</table>"])
+    return page(f"Match model {training.version}", body)
 
 
 def _facts(training: Training) -> str:
@@ -77,7 +51,7 @@ def _facts(training: Training) -> str:
     ]
     if training.probes < training.records:
         rows.insert(1, ("records whose candidates were looked at", f"{training.probes:,}"))
-    return _table("", (), rows)
+    return table((), rows)
 
 
 def _histogram(training: Training) -> str:
@@ -112,19 +86,16 @@ def _histogram(training: Training) -> str:
 def _calibration(training: Training) -> str:
     if not training.reliability:
         return "<p class='note'>No third record and no label says anything of these pairs: the scores stay as they were estimated.</p>"
-    ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     points = [(found.expected, found.observed) for found in training.reliability]
     pairs = sum(found.pairs for found in training.reliability)
     error = sum(found.pairs * abs(found.expected - found.observed) for found in training.reliability) / pairs
     judge = "labels" if training.labels else "third records"
     lines = chart(
         "Calibration curve",
-        Axis(title="probability of one person", low=0, high=1, ticks=ticks),
-        Axis(title=f"share that {judge} call one person", low=0, high=1, ticks=ticks),
-        [
-            Series(name="ideal", points=[(0, 0), (1, 1)], style="ideal"),
-            Series(name="observed", points=points, style="same", dots=True),
-        ],
+        Axis(title="probability of one person"),
+        Axis(title=f"share that {judge} call one person"),
+        [Series(name="observed", points=points, style="same", dots=True)],
+        diagonal=True,
     )
     note = f"{pairs:,} pairs of probability 0.05 or more in bins of equal number; mean distance from the ideal {error:.3f}."
     return f"<p class='note'>{note}</p>{lines}"
@@ -134,12 +105,11 @@ def _precision_recall(training: Training) -> str:
     points = training.precision_recall()
     if not points:
         return "<p class='note'>No candidates.</p>"
-    ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     at_link = min(points, key=lambda point: abs(point[0] - 4.0))
     lines = chart(
         "Estimated precision and recall",
-        Axis(title="recall among the candidates", low=0, high=1, ticks=ticks),
-        Axis(title="precision", low=0, high=1, ticks=ticks),
+        Axis(title="recall among the candidates"),
+        Axis(title="precision"),
         [Series(name="by threshold", points=[(recall, precision) for _, precision, recall in points], style="same")],
     )
     return (
@@ -169,7 +139,7 @@ def _blocking(training: Training) -> str:
         "Matches and households are expected numbers. A pass that finds mostly households teaches nothing about one person; a rule is not needed if "
         f"the others find all but a thousandth of the matches without it. {total:,.0f} matches were found by one pass only."
     )
-    return f"<p class='note'>{note}</p>" + _table("", head, rows)
+    return f"<p class='note'>{note}</p>" + table(head, rows)
 
 
 def _levels(comparison: TrainedComparison) -> str:
@@ -191,4 +161,4 @@ def _levels(comparison: TrainedComparison) -> str:
             )
         )
     head = ("level", "m", "", "h", "", "u", "", "against strangers", "against a household")
-    return _table(comparison.name, head, rows)
+    return table(head, rows, caption=comparison.name)

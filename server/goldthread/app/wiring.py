@@ -35,8 +35,10 @@ from goldthread.flows.steward import StewardFlow
 from goldthread.flows.take import Taker
 from goldthread.ledger import Ledger, LedgerSettings
 from goldthread.matching import Keys, Matcher
+from goldthread.matching.batch import model_extras
 from goldthread.rpc import RpcServer, RpcSettings
 from goldthread.telemetry.exposition import start_metrics_server
+from goldthread.telemetry.logs import get_logger
 from goldthread.telemetry.metrics import Metrics
 from goldthread.wire import encode_dead_letter
 from goldthread.workers.consumer import ConsumerSettings, ConsumerWorker
@@ -69,6 +71,8 @@ _LOOK_ATTEMPTS = 8
 
 _LOOKUP_QUERIES = 4
 """Wide ledger queries of lookups at once, each on a thread of its own; `_need_connections` sees to it that none waits for a connection."""
+
+_log = get_logger(__name__)
 
 
 def ledger_settings(settings: Settings) -> LedgerSettings:
@@ -115,9 +119,12 @@ def rpc_settings(settings: Settings) -> RpcSettings:
 
 
 def build_matcher(settings: Settings) -> Matcher:
-    """The matcher: model, keys and region of the settings."""
+    """The matcher: model, keys and region of the settings. A model that compares what no ledger has is used, and the log says so."""
     keys = Keys.derive(settings.master_secret(), version=settings.key_version)
-    return Matcher(model_text=settings.model_text(), keys=keys, region=settings.region)
+    text = settings.model_text()
+    if extras := sorted(model_extras(text)):
+        _log.warning("model_extras_not_compared", extras=extras)
+    return Matcher(model_text=text, keys=keys, region=settings.region)
 
 
 def open_metrics(stack: ExitStack, settings: Settings) -> tuple[Metrics, int]:

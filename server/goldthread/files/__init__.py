@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from goldthread.files.columns import Finding, Role, Understanding, understand
+from goldthread.files.columns import MOST_EXTRAS, Finding, Role, Understanding, understand
 from goldthread.files.failure import FileFormatError
-from goldthread.files.formats import FileFormat, column_names, format_of, read_numbered_rows, read_rows
+from goldthread.files.formats import FileFormat, column_names, format_of, read_numbered_rows, read_rows, stem_of
 from goldthread.files.mapping import FLAT_COLUMNS, ExtraColumn, ExtraKind, Mapping
-from goldthread.files.stream import FlatBatch, append_column, read_flat, read_sample, row_count
+from goldthread.files.patterns import profile_of
+from goldthread.files.stream import FlatBatch, Sample, append_column, check_storable, read_flat, read_sample, row_count
 from goldthread.files.table import Table, read_table, write_table
 
 __all__ = [
     "FLAT_COLUMNS",
+    "MOST_EXTRAS",
     "ExtraColumn",
     "ExtraKind",
     "FileFormat",
@@ -19,17 +21,21 @@ __all__ = [
     "FlatBatch",
     "Mapping",
     "Role",
+    "Sample",
     "Table",
     "Understanding",
     "append_column",
+    "check_storable",
     "column_names",
     "format_of",
+    "profile_of",
     "read_flat",
     "read_numbered_rows",
     "read_rows",
     "read_sample",
     "read_table",
     "row_count",
+    "stem_of",
     "understand",
     "write_table",
 ]

@@ -9,42 +9,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
-from goldthread.files.headers import Part, part_of, plain_words
+from goldthread.files.headers import CLAIM_PARTS, PLAIN_PARTS, Part, exact_part_of, part_of, plain_words
 from goldthread.files.mapping import ExtraColumn, ExtraKind
 from goldthread.files.mapping import Mapping as ColumnMapping
-from goldthread.files.patterns import Pattern, Profile, profile_of
+from goldthread.files.patterns import Pattern, Profile, profile_of, uncomparable
 
-__all__ = ["Finding", "Role", "Understanding", "understand"]
+__all__ = ["MOST_EXTRAS", "Finding", "Role", "Understanding", "understand"]
 
 MOST_EXTRAS = 16
 _NAMED = 0.5
 """Share of the rows that have a name in a table of persons."""
 _VARIED = 0.15
 """Different values for each value of a column of names, at least; towns have fewer."""
-_LEAST_COVERAGE = 0.1
-"""Share of rows below which a further column says too little to be weighed."""
-
-_PLAIN = (
-    Part.SOURCE,
-    Part.EMAIL,
-    Part.PHONE,
-    Part.LOYALTY_CARD,
-    Part.CRM_NUMBER,
-    Part.WEBSHOP_NUMBER,
-    Part.DEVICE,
-    Part.COOKIE,
-    Part.CUSTOMER_NUMBER,
-    Part.GIVEN_NAME,
-    Part.MIDDLE_NAME,
-    Part.FAMILY_NAME,
-    Part.NAME_SUFFIX,
-    Part.FULL_NAME,
-    Part.BIRTH_DATE,
-    Part.CITY,
-    Part.POSTCODE,
-)
-"""Parts that are flat columns as they are."""
+_SEVERAL = 10
+"""Different values below which words are not taken for names: every word of a few rows differs."""
 
 _NUMBERS = (Part.CRM_NUMBER, Part.LOYALTY_CARD, Part.WEBSHOP_NUMBER)
 """Identifier types that a passport, social security or similar number may take, if nothing else does."""
@@ -86,12 +66,24 @@ class Understanding:
     mapping: ColumnMapping
 
 
-def understand(sample: Mapping[str, Sequence[str | None]], *, ignored: Collection[str] = ()) -> Understanding:
-    """What the columns of a table are; `sample` holds some of its rows, by column. Deterministic."""
-    found = _Reading(sample, ignored).understanding()
+def understand(
+    sample: Mapping[str, Sequence[str | None]],
+    *,
+    ignored: Collection[str] = (),
+    given: Collection[str] = (),
+    alone: bool = True,
+    whole: bool = True,
+) -> Understanding:
+    """What the columns of a table are; `sample` holds some of its rows, by column, or the `whole` of them. Deterministic.
+
+    `given` are flat columns and extras that a mapping makes of other columns. A table that is not `alone` is matched with others, whose numbers may be
+    those of this one.
+    """
+    reading = partial(_Reading, sample, ignored, frozenset(given), alone=alone, whole=whole)
+    found = reading().understanding()
     # Of people who are all alike, what is always the same is all there is.
     told = found.mapping.columns.keys() - {Part.SOURCE.value}
-    return found if told else _Reading(sample, ignored, constants=True).understanding()
+    return found if told else reading(constants=True).understanding()
 
 
 @dataclass(slots=True)
@@ -101,6 +93,8 @@ class _Column:
     part: Part | None
     named: bool
     """Whether the header says so; else the values do."""
+    exact: bool = False
+    """Whether the header says it without further words."""
     role: Role | None = None
     target: str | None = None
     kind: ExtraKind | None = None
@@ -113,6 +107,11 @@ class _Column:
         self.settle(Role.LEFT_OUT, reason)
 
     @property
+    def claimed(self) -> bool:
+        """Whether the header names something of a claim. That is matched by whatever a few rows look like: weights know what is common."""
+        return self.named and self.part in CLAIM_PARTS
+
+    @property
     def said_by(self) -> str:
         return "header" if self.named else f"values: {self.profile.pattern}"
 
@@ -121,6 +120,9 @@ class _Column:
 class _Reading:
     sample: Mapping[str, Sequence[str | None]]
     ignored: Collection[str]
+    given: frozenset[str]
+    alone: bool
+    whole: bool
     constants: bool = False
     """Whether columns that are always the same are matched by."""
     columns: list[_Column] = field(default_factory=list)
@@ -157,7 +159,7 @@ class _Reading:
     def _column(self, name: str) -> _Column:
         profile, part = profile_of(self.sample[name]), part_of(name)
         if part is not None and not _contradicted(part, profile):
-            return _Column(name, profile, part, named=True)
+            return _Column(name, profile, part, named=True, exact=exact_part_of(name) is not None)
         found = _BY_VALUES.get(profile.pattern)
         if (
             profile.pattern is Pattern.DATE
@@ -169,9 +171,17 @@ class _Reading:
         return _Column(name, profile, found, named=False)
 
     def _open(self, *parts: Part | None) -> list[_Column]:
-        """Columns of these parts that are not settled, the best first: named ones before others, then those that say most."""
+        """Columns of these parts that are not settled, the best first: named ones before others, then those that say most; empty ones last."""
         found = [column for column in self.columns if column.role is None and column.part in parts]
-        return sorted(found, key=lambda column: (not column.named, -column.profile.present))
+        return sorted(
+            found,
+            key=lambda column: (
+                not column.profile.present,
+                not column.named,
+                not column.exact,
+                -column.profile.present,
+            ),
+        )
 
     def _take(self, target: str, *columns: _Column, reason: str | None = None) -> None:
         self.made[target] = tuple(column.name for column in columns)
@@ -191,26 +201,40 @@ class _Reading:
                 column.leave_out("header: the answer, never matched by")
             elif column.part is Part.BESIDES:
                 column.leave_out("header: not about the person")
-            elif column.part is Part.RECORD_ID or (column.part in _NUMBERS_OF_PEOPLE and profile.unique):
+            elif column.part is Part.RECORD_ID or (profile.unique and self._is_of_the_row(column.part)):
                 if profile.unique or profile.pattern is not Pattern.NUMBER or profile.distinct * 2 > profile.present:
                     column.settle(Role.RECORD_ID, "every row has its own" if profile.unique else column.said_by)
                 else:
                     column.leave_out("an id that repeats; a mapping can say whose it is")
-            elif profile.constant and not self.constants and column.part is not Part.SOURCE:
+            elif column.claimed or self.constants:
+                seen.setdefault(tuple(self.sample[column.name]), column.name)
+            elif profile.constant:
                 column.leave_out("(nearly) always the same")
-            elif not self.constants and (values := tuple(self.sample[column.name])) in seen:
+            elif profile.present and (values := tuple(self.sample[column.name])) in seen:
                 column.leave_out(f"equal to {seen[values]}")
             else:
                 seen[tuple(self.sample[column.name])] = column.name
+
+    def _is_of_the_row(self, part: Part | None) -> bool:
+        """Whether a number of which every row has its own is one of the row and tells nothing of the person.
+
+        A customer number counts within its source. Others may be shared with rows that are not in the sample, and with those of another table.
+        """
+        if part is Part.CUSTOMER_NUMBER:
+            return self.alone
+        return part in _NUMBERS and self.alone and self.whole
 
     def _tell_names_apart(self) -> None:
         """`Name` beside a first name is the family name; `nom` without one is the whole name, and so is `nome` alone if it has several words."""
         given = self._open(Part.GIVEN_NAME, Part.INITIALS)
         family, full = self._open(Part.FAMILY_NAME), self._open(Part.FULL_NAME)
         single = [column for column in full if column.profile.several_words * 2 < column.profile.present]
-        if given and not family and single:
+        first, last = (
+            bool(found) or name in self.given for found, name in ((given, "given_name"), (family, "family_name"))
+        )
+        if first and not last and single:
             single[0].part = Part.FAMILY_NAME
-        if not given and not full and family and family[0].profile.several_words * 2 > family[0].profile.present:
+        if not first and not full and family and family[0].profile.several_words * 2 > family[0].profile.present:
             family[0].part = Part.FULL_NAME
         if given and not full and not family and given[0].profile.several_words * 2 > given[0].profile.present:
             given[0].part = Part.FULL_NAME
@@ -223,13 +247,15 @@ class _Reading:
 
     def _find_names(self) -> None:
         """Where no header names a name, the words that differ most from row to row are names: they make whole ones, in the table's order."""
-        if self._open(Part.GIVEN_NAME, Part.FAMILY_NAME, Part.FULL_NAME):
+        names = (Part.GIVEN_NAME, Part.FAMILY_NAME, Part.FULL_NAME)
+        if self._open(*names) or not self.given.isdisjoint(part.value for part in names):
             return
         words = [
             column
             for column in self.columns
             if column.role is None and column.part is None and column.profile.pattern is Pattern.WORDS
-            if column.profile.coverage >= _NAMED and column.profile.distinct > _VARIED * column.profile.present
+            if column.profile.coverage >= _NAMED
+            and column.profile.distinct > max(_VARIED * column.profile.present, _SEVERAL)
         ]
         words.sort(key=lambda column: -column.profile.distinct / column.profile.present)
         chosen = [column for column in self.columns if column in words[:2]]
@@ -241,6 +267,11 @@ class _Reading:
     def _settle_birth_date(self) -> None:
         parts = [self._open(part) for part in (Part.BIRTH_YEAR, Part.BIRTH_MONTH, Part.BIRTH_DAY)]
         whole = self._open(Part.BIRTH_DATE)
+        if "birth_date" in self.given:
+            for columns in parts:
+                for column in columns:
+                    column.leave_out("part of the birth date, which the mapping names")
+            return
         if not whole and all(parts):
             self._take("birth_date", *(columns[0] for columns in parts), reason="header: year, month and day")
         for columns in parts:
@@ -251,11 +282,15 @@ class _Reading:
                     column.part = Part.PERSONAL
 
     def _settle_plain(self) -> None:
-        if not self._open(Part.CITY):
+        if not self._open(Part.CITY) and "city" not in self.given:
             for column in self._open(Part.BIRTH_PLACE)[:1]:
                 column.part = Part.CITY
-        for part in _PLAIN:
+        for part in PLAIN_PARTS:
             found = self._open(part)
+            if part.value in self.given:
+                for column in found:
+                    column.leave_out(f"another {part.value}; the mapping names one")
+                continue
             for best in found[:1]:
                 self._take(part.value, best)
                 for column in found[1:]:
@@ -263,7 +298,9 @@ class _Reading:
 
     def _settle_street(self) -> None:
         lines, numbers = self._open(Part.STREET), self._open(Part.HOUSE_NUMBER)
-        if lines:
+        if "street" in self.given:
+            lines = []
+        elif lines:
             self._take("street", *numbers[:1], lines[0])
         elif whole := self._open(Part.WHOLE_ADDRESS):
             self._take("street", whole[0])
@@ -271,7 +308,7 @@ class _Reading:
             column.leave_out("another form of the street")
 
     def _settle_personal_numbers(self) -> None:
-        free = [part for part in _NUMBERS if part.value not in self.made]
+        free = [part for part in _NUMBERS if part.value not in self.made and part.value not in self.given]
         found = sorted(self._open(Part.PERSONAL_NUMBER), key=lambda column: -column.profile.present)
         for column, part in zip(found, free, strict=False):
             self._take(part.value, column, reason="header: a number of the person, in place of " + part.value)
@@ -279,12 +316,12 @@ class _Reading:
             column.leave_out("a number of the person, but no identifier type is left for it")
 
     def _settle_rest(self) -> None:
-        names: set[str] = set()
+        names = set(self.given)
         usable: list[_Column] = []
         for column in self.columns:
             if column.role is not None:
                 continue
-            if reason := _unusable(column.profile):
+            if reason := uncomparable(column.profile):
                 column.leave_out(reason)
             else:
                 usable.append(column)
@@ -295,9 +332,6 @@ class _Reading:
             kind = ExtraKind.PERSON if column.part in {Part.PERSONAL, Part.BIRTH_PLACE} else ExtraKind.HOUSEHOLD
             reason = column.said_by if column.part is not None else "values of a few kinds, worth comparing"
             column.settle(Role.EXTRA, reason, target=_extra_name(column.name, names), kind=kind)
-
-
-_NUMBERS_OF_PEOPLE = frozenset({Part.CUSTOMER_NUMBER, *_NUMBERS})
 
 
 def _contradicted(part: Part, profile: Profile) -> bool:
@@ -317,19 +351,6 @@ def _contradicted(part: Part, profile: Profile) -> bool:
             return False
 
 
-def _unusable(profile: Profile) -> str | None:
-    """Why a further column is not compared, if so."""
-    complaints = (
-        (profile.coverage < _LEAST_COVERAGE, "nearly always missing"),
-        (profile.pattern is Pattern.TEXT, "free text"),
-        (profile.pattern is Pattern.DATE, "dates, but not of birth"),
-        (profile.pattern in {Pattern.EMAIL, Pattern.RANDOM}, f"{profile.pattern} that no header explains"),
-        (profile.distinct < 2, "always the same"),
-        (profile.distinct * 2 > profile.rows, "too many different values"),
-    )
-    return next((reason for applies, reason in complaints if applies), None)
-
-
 def _extra_name(header: str, taken: set[str]) -> str:
     """A name that a model can have for the column; nobody else in the table has it."""
     stem = "_".join(plain_words(header))[:56] or "column"
@@ -342,4 +363,4 @@ def _extra_name(header: str, taken: set[str]) -> str:
     return name
 
 
-_RESERVED = frozenset({*(part.value for part in _PLAIN), "street", "place"})
+_RESERVED = frozenset({*(part.value for part in PLAIN_PARTS), "street", "place"})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from goldthread.domain.errors import GoldthreadError
 
-__all__ = ["FileFormatError"]
+__all__ = ["FileFormatError", "arrow_errors"]
 
 
 class FileFormatError(GoldthreadError):
@@ -19,3 +21,14 @@ class FileFormatError(GoldthreadError):
         metadata = {"file": path.name} | ({"line": str(line)} if line is not None else {})
         super().__init__(f"{place}: {message}", metadata=metadata)
         self.line = line
+
+
+@contextmanager
+def arrow_errors(path: Path, complaint: str) -> Iterator[None]:
+    """Turns what Arrow and the file system raise into the error of a file, which never shows a value."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise FileFormatError(path, f"{complaint} ({type(error).__name__})") from None

@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -13,13 +14,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from goldthread.files.failure import FileFormatError
+from goldthread.files.texts import as_text, holds_texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FileFormat", "arrow_table", "column_names", "format_of", "opened", "read_numbered_rows", "read_rows"]
+__all__ = [
+    "FileFormat",
+    "arrow_table",
+    "column_names",
+    "format_of",
+    "opened",
+    "read_numbered_rows",
+    "read_rows",
+    "stem_of",
+]
 
 _PARQUET_ROWS = 8_192
+_OTHER_SEPARATORS = ";\t|"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -52,6 +64,13 @@ def format_of(path: Path) -> FileFormat:
     raise FileFormatError(path, f"the name must end in one of {', '.join(_ENDINGS)}, or in .gz after a text format")
 
 
+def stem_of(path: Path) -> str:
+    """The name of a file without what tells its format: `crm.2024` of `crm.2024.csv.gz`."""
+    format_of(path)
+    name = path.name[: -len(".gz")] if path.name.lower().endswith(".gz") else path.name
+    return name[: name.rindex(".")]
+
+
 def read_rows(path: Path, kind: FileFormat | None = None) -> Iterator[dict[str, str]]:
     """Each row's values by column; empty ones are left out. Raises `FileFormatError` naming the line."""
     for _, row in read_numbered_rows(path, kind):
@@ -70,29 +89,33 @@ def read_numbered_rows(path: Path, kind: FileFormat | None = None) -> Iterator[t
 
 
 def column_names(path: Path, kind: FileFormat | None = None) -> list[str]:
-    """Columns in the file's order. For JSON lines, those of the first thousand rows, in order of appearance."""
+    """Columns in the file's order; raises `FileFormatError` if two have one name. For JSON lines, those of all rows, in order of appearance."""
     match kind or format_of(path):
         case FileFormat.CSV:
             with opened(path) as stream:
                 return _header(path, csv.reader(_decoded(path, stream)))
         case FileFormat.JSONL:
             names: dict[str, None] = {}
-            for line, row in _json_rows(path):
+            for _, row in _json_rows(path):
                 names.update(dict.fromkeys(row))
-                if line >= 1_000:
-                    break
             return list(names)
         case FileFormat.PARQUET:
             import pyarrow as pa
             import pyarrow.parquet as pq
 
             try:
-                return list(pq.read_schema(path).names)
+                return _once(path, pq.read_schema(path).names)
             except (pa.ArrowException, OSError) as error:
                 raise FileFormatError(path, f"not readable as Parquet ({type(error).__name__})") from None
         case FileFormat.ARROW:
             with arrow_table(path) as reader:
-                return list(reader.schema.names)
+                return _once(path, reader.schema.names)
+
+
+def _once(path: Path, names: Sequence[str]) -> list[str]:
+    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
+        raise FileFormatError(path, f"two columns are called {twice!r}")
+    return list(names)
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -109,8 +132,10 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                     )
                 elif fields:
                     raise FileFormatError(path, f"{len(fields)} fields, the header has {width}", line=reader.line_num)
-        except csv.Error:
-            raise FileFormatError(path, "not well-formed CSV", line=reader.line_num) from None
+        except csv.Error as error:
+            # The reader's message is about sizes and marks, but may quote one day: it is looked at, not shown.
+            what = "a field is too long" if "field larger" in str(error) else "not well-formed CSV"
+            raise FileFormatError(path, what, line=reader.line_num) from None
 
 
 def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
@@ -120,6 +145,8 @@ def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
         raise FileFormatError(path, "not well-formed CSV", line=1) from None
     if not header or not all(header) or len(set(header)) != len(header):
         raise FileFormatError(path, "the first line must name every column once", line=1)
+    if len(header) == 1 and (separator := next((sign for sign in _OTHER_SEPARATORS if sign in header[0]), None)):
+        raise FileFormatError(path, f"columns are parted by {separator!r}, not by a comma", line=1)
     return header
 
 
@@ -164,8 +191,9 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     number = 0
     try:
         with pq.ParquetFile(path) as file:
+            _once(path, file.schema_arrow.names)
             for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
-                yield from _batch_rows(batch, number)
+                yield from _batch_rows(path, batch, number)
                 number += batch.num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise FileFormatError(path, f"not readable as Parquet ({type(error).__name__})", line=number + 1) from None
@@ -174,18 +202,22 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 def _arrow_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     number = 0
     with arrow_table(path) as reader:
+        _once(path, reader.schema.names)
         for batch in reader:
-            yield from _batch_rows(batch, number)
+            yield from _batch_rows(path, batch, number)
             number += batch.num_rows
 
 
-def _batch_rows(batch: pa.RecordBatch, before: int) -> Iterator[tuple[int, dict[str, str]]]:
-    import pyarrow as pa
-
-    columns: list[Sequence[str | None]] = [column.cast(pa.string()).to_pylist() for column in batch.columns]
-    names = batch.schema.names
-    for number, values in enumerate(zip(*columns, strict=True), start=before + 1):
-        yield number, {name: value for name, value in zip(names, values, strict=True) if value}
+def _batch_rows(path: Path, batch: pa.RecordBatch, before: int) -> Iterator[tuple[int, dict[str, str]]]:
+    texts = {
+        name: as_text(path, name, column).to_pylist()
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        if holds_texts(column.type)
+    }
+    if not texts:
+        yield from ((number, {}) for number in range(before + 1, before + batch.num_rows + 1))
+    for number, values in enumerate(zip(*texts.values(), strict=True), start=before + 1):
+        yield number, {name: value for name, value in zip(texts, values, strict=True) if value}
 
 
 @contextmanager

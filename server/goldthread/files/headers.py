@@ -6,7 +6,7 @@ import re
 import unicodedata
 from enum import StrEnum
 
-__all__ = ["Part", "part_of", "plain_words"]
+__all__ = ["CLAIM_PARTS", "PLAIN_PARTS", "Part", "exact_part_of", "part_of", "plain_words"]
 
 
 class Part(StrEnum):
@@ -48,6 +48,42 @@ class Part(StrEnum):
     BESIDES = "besides"
     """About the record, a purchase, or another column, not about the person."""
 
+
+PLAIN_PARTS = (
+    Part.SOURCE,
+    Part.EMAIL,
+    Part.PHONE,
+    Part.LOYALTY_CARD,
+    Part.CRM_NUMBER,
+    Part.WEBSHOP_NUMBER,
+    Part.DEVICE,
+    Part.COOKIE,
+    Part.CUSTOMER_NUMBER,
+    Part.GIVEN_NAME,
+    Part.MIDDLE_NAME,
+    Part.FAMILY_NAME,
+    Part.NAME_SUFFIX,
+    Part.FULL_NAME,
+    Part.BIRTH_DATE,
+    Part.CITY,
+    Part.POSTCODE,
+)
+"""Parts that are flat columns as they are."""
+
+CLAIM_PARTS = frozenset(
+    {
+        *PLAIN_PARTS,
+        Part.INITIALS,
+        Part.BIRTH_YEAR,
+        Part.BIRTH_MONTH,
+        Part.BIRTH_DAY,
+        Part.STREET,
+        Part.HOUSE_NUMBER,
+        Part.WHOLE_ADDRESS,
+        Part.PERSONAL_NUMBER,
+    }
+)
+"""Parts that make something of a claim."""
 
 _NAMES: dict[Part, str] = {
     Part.SOURCE: "source source_system data_source system channel origin quelle herkunft bron herkomst canal origen fuente provenance",
@@ -119,7 +155,10 @@ _NAMES: dict[Part, str] = {
     "note notes remark remarks erstellt geandert bemerkung notiz angemaakt gewijzigd opmerking cree_le modifie_le commentaire creado "
     "modificado comentario observaciones erstellt_am datum fecha betrag bedrag montant importe filiale winkel magasin tienda",
 }
-_PARTS = {name.replace("_", ""): part for part, names in _NAMES.items() for name in names.split()}
+_RANKED = {
+    name.replace("_", ""): (part, rank) for part, names in _NAMES.items() for rank, name in enumerate(names.split())
+}
+_PARTS = {name: part for name, (part, _) in _RANKED.items()}
 _NOISE = frozenset(
     (
         *(
@@ -138,6 +177,9 @@ _NOISE = frozenset(
         *("kunde", "kunden", "klant", "cliente", "principal", "the", "my", "c1", "field", "col", "column", "raw"),
     )
 )
+_CUSTOMERS = frozenset(("customer", "cust", "client", "kunde", "kunden", "klant", "cliente"))
+_WHOEVER = frozenset(("primary", "main", "the", "my", "c1", "field", "col", "column", "raw", "principal"))
+"""Noise beside which an id is still that of the row."""
 _ABOUT_ANOTHER = frozenset(
     ("type", "typ", "kind", "status", "flag", "verified", "valid", "source", "date", "score", "count")
 )
@@ -161,9 +203,21 @@ def part_of(header: str) -> Part | None:
         return found
     bare = [word for word in words if word not in _NOISE]
     if found := _PARTS.get("".join(bare)):
-        return found
+        return _whose(words) if found is Part.RECORD_ID else found
     if len(words) > 1 and words[-1] in _ABOUT_ANOTHER:
         return Part.BESIDES
     # `phone2`, `address 1`, `email_2`: another one of its kind.
     unnumbered = [stem for word in bare if (stem := word.rstrip("0123456789"))]
     return _PARTS.get("".join(unnumbered)) if unnumbered != bare else None
+
+
+def exact_part_of(header: str) -> tuple[Part, int] | None:
+    """What a header names as it stands, without words that are passed over, and how usual the name is: 0 is the best of its part."""
+    return _RANKED.get("".join(plain_words(header)))
+
+
+def _whose(words: list[str]) -> Part:
+    """What an id with words of whose it is names: `cust_id` is a number of the customer, `shipping id` one of something else."""
+    if not _CUSTOMERS.isdisjoint(words):
+        return Part.CUSTOMER_NUMBER
+    return Part.RECORD_ID if all(word in _WHOEVER or word not in _NOISE for word in words) else Part.BESIDES

@@ -8,11 +8,14 @@ from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from operator import itemgetter
 from pathlib import Path
 from typing import Self
 
 from goldthread.domain.words import ATTRIBUTE_NAMES, IdentifierType
 from goldthread.files.failure import FileFormatError
+from goldthread.files.headers import Part, exact_part_of, plain_words
+from goldthread.files.texts import whole_number
 
 __all__ = ["FLAT_COLUMNS", "ExtraColumn", "ExtraKind", "Mapping", "joint_of"]
 
@@ -34,30 +37,11 @@ FLAT_COLUMNS = (
 )
 """Every column of the flat row format: what a mapping can name on its left side."""
 
-_ALIASES: dict[str, tuple[str, ...]] = {
-    "source": ("source_system", "data_source"),
+_EVENT_COLUMNS: dict[str, tuple[str, ...]] = {
     "occurred_at": ("event_timestamp", "timestamp", "event_time"),
-    "email": ("email_address", "e_mail", "mail"),
-    "phone": ("phone_number", "telephone", "mobile", "tel"),
-    "loyalty_card": ("loyalty_id", "loyalty_number", "loyalty_card_number"),
-    "crm_number": ("crm_id",),
-    "webshop_number": ("webshop_id",),
-    "device": ("device_id",),
-    "cookie": ("cookie_id",),
-    "customer_number": ("customer_id",),
-    "given_name": ("first_name", "firstname", "fname", "fname_c1", "primary_name_first", "first"),
-    "middle_name": ("middle_initial", "middle", "primary_name_middle"),
-    "family_name": ("last_name", "lastname", "surname", "lname", "lname_c1", "primary_name_last", "last"),
-    "name_suffix": ("suffix",),
-    "full_name": ("name", "primary_name_full"),
-    "birth_date": ("dob", "date_of_birth", "birthdate", "birthday"),
-    "street": ("street_address", "address", "addr_line1", "address_1"),
-    "city": ("town", "suburb", "addr_city"),
-    "postcode": ("zip", "zip_code", "zipcode", "postal_code", "postcode_fake", "addr_postal_code"),
     "store": ("store_id", "store_code"),
 }
-_HOUSE_NUMBERS = ("street_number", "house_number")
-_UNPLAIN = re.compile(r"[^a-z0-9]+")
+"""Other names of columns that are about an event and not a claim, which `headers` passes over."""
 _OTHER_COMPARISONS = frozenset({*FLAT_COLUMNS, "place"})
 _EXTRA_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
@@ -145,17 +129,23 @@ class Mapping:
 
     @classmethod
     def automatic(cls, names: Iterable[str]) -> Self:
-        """The mapping that common column names suggest; case, spaces and punctuation do not count. Other columns are passed over."""
+        """The mapping that column names alone suggest, read as `headers` reads them where they say it without further words. Others are passed over."""
         plain: dict[str, str] = {}
+        best: dict[str, tuple[int, str]] = {}
         for name in names:
-            plain.setdefault(_UNPLAIN.sub("_", name.lower()).strip("_"), name)
+            plain.setdefault("_".join(plain_words(name)), name)
+            if found := exact_part_of(name):
+                best.setdefault(found[0].value, (found[1], name))
+                best[found[0].value] = min(best[found[0].value], (found[1], name), key=itemgetter(0))
         columns: dict[str, tuple[str, ...]] = {}
         for target in FLAT_COLUMNS:
-            found = next((name for name in (target, *_ALIASES.get(target, ())) if name in plain), None)
-            if found is None:
-                continue
-            numbers = [plain[name] for name in _HOUSE_NUMBERS if name in plain and target == "street"]
-            columns[target] = (*numbers[:1], plain[found])
+            own = next((name for name in (target, *_EVENT_COLUMNS.get(target, ())) if name in plain), None)
+            if own is not None:
+                columns[target] = (plain[own],)
+            elif target in best and target != Part.TRUTH.value:
+                columns[target] = (best[target][1],)
+        if "street" in columns and (number := best.get(Part.HOUSE_NUMBER.value)):
+            columns["street"] = (number[1], *columns["street"])
         return cls(columns)
 
     def without(self, names: Collection[str]) -> Self:
@@ -181,21 +171,20 @@ class Mapping:
         """The flat row of a file's row; missing values are left out."""
         flat = dict(self.constants)
         for target, sources in self.columns.items():
-            parts = [part for source in sources if (part := values.get(source))]
+            parts = [whole_number(part) for source in sources if (part := values.get(source))]
             if value := parts[0] if parts and len(sources) == 1 else _joined(target, parts, len(sources)):
                 flat[target] = value
         return flat
 
     def table(self, table: AbstractMapping[str, Sequence[str | None]]) -> dict[str, list[str | None]]:
-        """The flat columns of a file's columns; columns of one part are shared, not copied."""
+        """The flat columns of a file's columns."""
         rows = len(next(iter(table.values()), ()))
         flat: dict[str, list[str | None]] = {target: [value] * rows for target, value in self.constants.items()}
         for target, sources in self.columns.items():
             if len(sources) == 1:
-                column = table[sources[0]]
-                flat[target] = column if isinstance(column, list) else list(column)
+                flat[target] = _whole_numbers(table[sources[0]])
             else:
-                parts = zip(*(table[source] for source in sources), strict=True)
+                parts = zip(*(_whole_numbers(table[source]) for source in sources), strict=True)
                 flat[target] = [_joined(target, part, len(sources)) for part in parts]
         return flat
 
@@ -205,6 +194,10 @@ def _joined(target: str, values: Sequence[str | None], needed: int) -> str | Non
     if target == "birth_date" and len(parts) < needed:
         return None
     return joint_of(target).join(parts) or None
+
+
+def _whole_numbers(column: Sequence[str | None]) -> list[str | None]:
+    return [None if value is None else whole_number(value) for value in column]
 
 
 def _table(path: Path, name: str, content: object) -> dict[str, object]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Pattern", "Profile", "profile_of"]
+__all__ = ["Pattern", "Profile", "profile_of", "uncomparable"]
 
 
 class Pattern(StrEnum):
@@ -59,6 +59,8 @@ _MARKED = 0.2
 _PHONE_MARKS = frozenset("+() -./")
 _LATEST_BIRTH = 2010
 _ENOUGH = 50
+_LEAST_COVERAGE = 0.1
+"""Share of rows below which a further column says too little to be weighed."""
 _LONG_TEXT = 5
 """Words beyond which a value is free text."""
 
@@ -122,6 +124,19 @@ def profile_of(values: Sequence[str | None]) -> Profile:
         born=born,
         several_words=sum(len(value.split()) > 1 for value in present),
     )
+
+
+def uncomparable(profile: Profile) -> str | None:
+    """Why a column that is no part of a claim is not compared, if so."""
+    complaints = (
+        (profile.coverage < _LEAST_COVERAGE, "nearly always missing"),
+        (profile.pattern is Pattern.TEXT, "free text"),
+        (profile.pattern is Pattern.DATE, "dates, but not of birth"),
+        (profile.pattern in {Pattern.EMAIL, Pattern.RANDOM}, f"{profile.pattern} that no header explains"),
+        (profile.distinct < 2, "always the same"),
+        (profile.distinct * 2 > profile.rows, "too many different values"),
+    )
+    return next((reason for applies, reason in complaints if applies), None)
 
 
 def _shape(value: str) -> Pattern:

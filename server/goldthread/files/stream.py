@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial, reduce
 from itertools import islice
 from pathlib import Path
@@ -15,17 +13,28 @@ from typing import TYPE_CHECKING
 
 from goldthread.domain.columns import PackedTexts
 from goldthread.files.ahead import ahead
-from goldthread.files.failure import FileFormatError
+from goldthread.files.failure import FileFormatError, arrow_errors
 from goldthread.files.formats import FileFormat, arrow_table, column_names, format_of, opened, read_numbered_rows
 from goldthread.files.mapping import Mapping as ColumnMapping
 from goldthread.files.mapping import joint_of
+from goldthread.files.sink import check_storable_schema, written
+from goldthread.files.texts import as_text, without_fractions
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-__all__ = ["FlatBatch", "append_column", "read_flat", "read_sample", "row_count"]
+__all__ = ["FlatBatch", "Sample", "append_column", "check_storable", "read_flat", "read_sample", "row_count"]
 
 _ROWS = 65_536
+_BATCH_BYTES = 32 << 20
+"""A batch of less rows than `_ROWS` is not made longer than this: values may be long, and several batches are on their way at once."""
+_STEP_ROWS = 2_048
+"""Rows that Parquet is asked for at once: a few bytes of it can be many values of a megabyte."""
+_PROBE_ROWS = 16
+_MOST_HEADS = 100
+"""Row groups that a sample looks into."""
+_SAMPLE_CHARACTERS = 200
 _BLOCK_BYTES = 8 << 20
 _CHUNK_BYTES = 1 << 20
 
@@ -46,24 +55,42 @@ def row_count(path: Path) -> int | None:
 
     if format_of(path) is not FileFormat.PARQUET:
         return None
-    with _arrow_errors(path, "not readable as Parquet"):
+    with arrow_errors(path, "not readable as Parquet"):
         return int(pq.read_metadata(path).num_rows)
 
 
-def read_sample(path: Path, *, rows: int) -> dict[str, list[str | None]]:
-    """The first rows of a file by column, as text; at least the names if it has none."""
-    sample: dict[str, list[str | None]] = {name: [] for name in column_names(path)}
-    left = rows
-    for batch in _batches(path):
-        part = batch.slice(0, left)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Some rows of a file. Personal data."""
+
+    columns: Mapping[str, Sequence[str | None]] = field(repr=False)
+    """Values as text, cut where they are long, in the order of the file."""
+    unreadable: Mapping[str, str]
+    """Columns whose values are no texts, and of what type they are."""
+    whole: bool
+    """Whether these are all rows there are."""
+
+
+def read_sample(path: Path, *, rows: int) -> Sample:
+    """At most so many rows of a file: the first, of a longer Parquet file the first of its row groups. At least the names if it has none."""
+    names = column_names(path)
+    columns: dict[str, list[str | None]] = {name: [] for name in names}
+    unreadable: dict[str, str] = {}
+    seen = 0
+    for batch in _heads(path, rows) if format_of(path) is FileFormat.PARQUET else _batches(path):
+        part = batch.slice(0, max(rows - seen, 0))
+        seen += batch.num_rows
         for name, column in zip(part.schema.names, part.columns, strict=True):
-            sample.setdefault(name, [None] * (rows - left)).extend(
-                value or None for value in _as_text(column).to_pylist()
-            )
-        left -= part.num_rows
-        if left <= 0:
+            if name in columns:
+                try:
+                    columns[name] += _short_texts(path, name, column)
+                except FileFormatError:
+                    unreadable[name] = str(column.type).split("<", maxsplit=1)[0]
+                    del columns[name]
+        if seen > rows:
             break
-    return sample
+    total = row_count(path)
+    return Sample(columns=columns, unreadable=unreadable, whole=(seen if total is None else total) <= rows)
 
 
 def read_flat(path: Path, mapping: ColumnMapping, beside: Collection[str] = ()) -> Iterator[FlatBatch]:
@@ -72,10 +99,12 @@ def read_flat(path: Path, mapping: ColumnMapping, beside: Collection[str] = ()) 
     Columns of the file named in `beside` come as they are, where the file has them. Raises `FileFormatError`, for text formats with the line; rows
     before that line have been given by then.
     """
-    needed = [*dict.fromkeys([*_needed(mapping), *beside])]
+    claimed = _needed(mapping)
+    needed = [*dict.fromkeys([*claimed, *beside])]
     for batch in ahead(_batches(path, check=True, wanted=needed or None)):
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        texts = {name: _as_text(columns[name]) for name in needed if name in columns}
+        told = {name: as_text(path, name, columns[name]) for name in needed if name in columns}
+        texts = {name: without_fractions(told[name]) for name in claimed if name in told}
         yield FlatBatch(
             rows=batch.num_rows,
             columns={
@@ -86,8 +115,15 @@ def read_flat(path: Path, mapping: ColumnMapping, beside: Collection[str] = ()) 
             extras={
                 name: _packed(texts[extra.column]) for name, extra in mapping.extras.items() if extra.column in texts
             },
-            beside={name: _packed(texts[name]) for name in beside if name in texts},
+            beside={name: _packed(told[name]) for name in beside if name in told},
         )
+
+
+def check_storable(source: Path, out: Path) -> None:
+    """Refuses an output whose format cannot hold the columns of the source, naming the first that it cannot. Raises `FileFormatError`."""
+    schema = _schema_of(source)
+    if schema is not None:
+        check_storable_schema(out, schema)
 
 
 def append_column(source: Path, out: Path, name: str, *, rows: int, column: Callable[[int, int], PackedTexts]) -> None:
@@ -99,7 +135,7 @@ def append_column(source: Path, out: Path, name: str, *, rows: int, column: Call
     import pyarrow as pa
 
     row = stop = 0
-    with _writer(out) as write:
+    with written(out) as write:
         first = True
         for batch in ahead(_batches(source, empty=True)):
             stop = row + batch.num_rows
@@ -134,9 +170,9 @@ def _batches(
         case FileFormat.CSV:
             found = _csv_batches(path, check=check, wanted=wanted)
         case FileFormat.PARQUET:
-            found = _parquet_batches(path, wanted)
+            found = _even(_parquet_batches(path, wanted))
         case FileFormat.ARROW:
-            found = _arrow_batches(path)
+            found = _even(_arrow_batches(path))
         case FileFormat.JSONL:
             found = _text_batches(column_names(path), (row for _, row in read_numbered_rows(path)))
     any_rows = False
@@ -145,7 +181,25 @@ def _batches(
         if batch.num_rows:
             yield batch
     if empty and not any_rows:
-        yield _text_batch(column_names(path), [])
+        import pyarrow as pa
+
+        schema = _schema_of(path)
+        yield _text_batch(column_names(path), []) if schema is None else pa.RecordBatch.from_pylist([], schema)
+
+
+def _schema_of(path: Path) -> pa.Schema | None:
+    """Columns and types of a file that knows types; None for text."""
+    import pyarrow.parquet as pq
+
+    match format_of(path):
+        case FileFormat.PARQUET:
+            with arrow_errors(path, "not readable as Parquet"):
+                return pq.read_schema(path)
+        case FileFormat.ARROW:
+            with arrow_table(path) as reader:
+                return reader.schema
+        case _:
+            return None
 
 
 def _csv_batches(path: Path, *, check: bool, wanted: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
@@ -187,21 +241,94 @@ def _has_odd_quotes(path: Path) -> bool:
 def _parquet_batches(path: Path, wanted: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
-    with _arrow_errors(path, "not readable as Parquet"), pq.ParquetFile(path) as file:
+    with arrow_errors(path, "not readable as Parquet"), pq.ParquetFile(path) as file:
         names = None if wanted is None else [name for name in file.schema_arrow.names if name in wanted]
-        yield from file.iter_batches(batch_size=_ROWS, columns=names)
+        for group in range(file.num_row_groups):
+            yield from _group_batches(file, group, names)
+
+
+def _group_batches(file: pq.ParquetFile, group: int, names: list[str] | None) -> Iterator[pa.RecordBatch]:
+    # What the file says of its size is the size of its codes: only reading some rows tells how long their values are.
+    probe = next(file.iter_batches(batch_size=_PROBE_ROWS, row_groups=[group], columns=names), None)
+    if probe is not None and probe.num_rows:
+        most = _BATCH_BYTES * probe.num_rows // max(_weight(probe), 1)
+        step = min(max(most, 1), _STEP_ROWS)
+        yield from file.iter_batches(batch_size=step, row_groups=[group], columns=names)
+
+
+def _heads(path: Path, rows: int) -> Iterator[pa.RecordBatch]:
+    """Rows from all over a Parquet file, about so many: files are often sorted."""
+    import pyarrow.parquet as pq
+
+    with arrow_errors(path, "not readable as Parquet"), pq.ParquetFile(path) as file:
+        groups, few = file.num_row_groups, file.metadata.num_rows <= rows
+        chosen = range(0, groups, 1 if few else max(groups // _MOST_HEADS, 1))
+        share = rows if few else -(-rows // len(chosen))
+        for group in chosen:
+            left = share
+            for batch in _group_batches(file, group, None):
+                yield batch.slice(0, left)
+                left -= batch.num_rows
+                if left <= 0:
+                    break
 
 
 def _arrow_batches(path: Path) -> Iterator[pa.RecordBatch]:
     with arrow_table(path) as reader:
-        for batch in reader:
-            for start in range(0, batch.num_rows, _ROWS):
-                yield batch.slice(start, _ROWS)
+        yield from reader
+
+
+def _even(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches that are neither long nor heavy, nor needlessly short."""
+    import pyarrow as pa
+
+    held: list[pa.RecordBatch] = []
+    rows = weight = 0
+    for batch in batches:
+        for part in _pieces(batch):
+            added = _weight(part)
+            if held and (rows + part.num_rows > _ROWS or weight + added > _BATCH_BYTES):
+                yield held[0] if len(held) == 1 else pa.concat_batches(held)
+                held, rows, weight = [], 0, 0
+            held.append(part)
+            rows, weight = rows + part.num_rows, weight + added
+    if held:
+        yield held[0] if len(held) == 1 else pa.concat_batches(held)
+
+
+def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    if batch.num_rows > 1 and (batch.num_rows > _ROWS or _weight(batch) > _BATCH_BYTES):
+        half = batch.num_rows // 2
+        yield from _pieces(batch.slice(0, half))
+        yield from _pieces(batch.slice(half))
+    else:
+        yield batch
+
+
+def _weight(batch: pa.RecordBatch) -> int:
+    """Bytes of the values of a batch, those of dictionaries as often as they come."""
+    import pyarrow as pa
+
+    total = 0
+    for column in batch.columns:
+        total += column.nbytes
+        if pa.types.is_dictionary(column.type):
+            words = column.dictionary
+            total += words.nbytes * (len(column) - len(words)) // max(len(words), 1)
+    return total
 
 
 def _text_batches(names: Sequence[str], rows: Iterable[Mapping[str, str]]) -> Iterator[pa.RecordBatch]:
-    stream = iter(rows)
-    while chunk := list(islice(stream, _ROWS)):
+    chunk: list[Mapping[str, str]] = []
+    weight = 0
+    for row in rows:
+        added = sum(map(len, row.values()))
+        if chunk and (len(chunk) >= _ROWS or weight + added > _BATCH_BYTES):
+            yield _text_batch(names, chunk)
+            chunk, weight = [], 0
+        chunk.append(row)
+        weight += added
+    if chunk:
         yield _text_batch(names, chunk)
 
 
@@ -212,10 +339,11 @@ def _text_batch(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> pa.R
     return pa.RecordBatch.from_arrays(arrays, names=list(names))
 
 
-def _as_text(column: pa.Array) -> pa.Array:
-    import pyarrow as pa
+def _short_texts(path: Path, name: str, column: pa.Array) -> list[str | None]:
+    import pyarrow.compute as pc
 
-    return column if column.type == pa.string() else column.cast(pa.string())
+    texts = without_fractions(as_text(path, name, column))
+    return [value or None for value in pc.utf8_slice_codeunits(texts, 0, _SAMPLE_CHARACTERS).to_pylist()]
 
 
 def _joined(target: str, columns: Sequence[pa.Array]) -> pa.Array:
@@ -249,59 +377,3 @@ def _packed(column: pa.Array) -> PackedTexts:
         data.slice(0, end).to_pybytes() if data is not None and end else b"",
         validity.slice(0, (rows + 7) // 8).to_pybytes() if validity is not None and column.null_count else None,
     )
-
-
-@contextmanager
-def _arrow_errors(path: Path, complaint: str) -> Iterator[None]:
-    import pyarrow as pa
-
-    try:
-        yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise FileFormatError(path, f"{complaint} ({type(error).__name__})") from None
-
-
-@contextmanager
-def _writer(path: Path) -> Iterator[Callable[[pa.RecordBatch], None]]:
-    """Writes batches of one schema, which the first one brings; nothing is left of the file if anything goes wrong."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    kind = format_of(path)
-    if kind is FileFormat.JSONL:
-        raise FileFormatError(path, "tables are written as .csv, .csv.gz, .parquet or .arrow")
-    try:
-        with ExitStack() as stack, _arrow_errors(path, "cannot be written"):
-            sinks: list[Callable[[pa.RecordBatch], object]] = []
-
-            def write(batch: pa.RecordBatch) -> None:
-                if not sinks:
-                    sinks.append(_sink(stack, kind, draft, batch.schema, zipped=path.name.lower().endswith(".gz")))
-                sinks[0](batch)
-
-            yield write
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _sink(
-    stack: ExitStack, kind: FileFormat, draft: Path, schema: pa.Schema, *, zipped: bool
-) -> Callable[[pa.RecordBatch], object]:
-    import pyarrow as pa
-    import pyarrow.csv as pc
-    import pyarrow.parquet as pq
-
-    sink: Callable[[pa.RecordBatch], object]
-    if kind is FileFormat.PARQUET:
-        # Profile ids hardly repeat within a batch: a dictionary of them would be built and thrown away.
-        repeating = schema.names[:-1]
-        writer = pq.ParquetWriter(draft, schema, compression="zstd", compression_level=1, use_dictionary=repeating)
-        sink = stack.enter_context(writer).write_batch
-    else:
-        out = stack.enter_context(pa.CompressedOutputStream(draft, "gzip") if zipped else pa.OSFile(str(draft), "wb"))
-        if kind is FileFormat.ARROW:
-            sink = stack.enter_context(pa.ipc.new_file(out, schema)).write_batch
-        else:
-            sink = stack.enter_context(
-                pc.CSVWriter(out, schema, write_options=pc.WriteOptions(quoting_style="needed"))
-            ).write
-    return sink

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from goldthread.files.failure import FileFormatError
 from goldthread.files.formats import FileFormat, column_names, format_of, opened, read_numbered_rows
+from goldthread.files.texts import as_text, holds_texts
 
 __all__ = ["Table", "read_table", "write_table"]
 
@@ -21,7 +22,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def read_table(path: Path, kind: FileFormat | None = None) -> Table:
-    """All rows of a file as text; empty values are missing. Raises `FileFormatError`, for text formats with the line."""
+    """All rows of a file as text; empty values are missing, columns of lists are left out. Raises `FileFormatError`, for text formats with the line."""
     match kind or format_of(path):
         case FileFormat.CSV:
             return _read_csv(path)
@@ -95,12 +96,13 @@ def _read_parquet(path: Path) -> Table:
     try:
         with pq.ParquetFile(path) as file:
             table = file.read()
-        return {
-            name: [value or None for value in column.cast(pa.string()).to_pylist()]
-            for name, column in zip(table.schema.names, table.columns, strict=True)
-        }
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise FileFormatError(path, f"not readable as Parquet ({type(error).__name__})") from None
+    return {
+        name: [value or None for chunk in column.chunks for value in as_text(path, name, chunk).to_pylist()]
+        for name, column in zip(column_names(path, FileFormat.PARQUET), table.columns, strict=True)
+        if holds_texts(column.type)
+    }
 
 
 def _read_json(path: Path) -> Table:

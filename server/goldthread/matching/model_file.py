@@ -55,14 +55,16 @@ class Blueprint:
             content = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise ModelFileError("the blueprint is not readable as TOML", metadata={"key": str(error)}) from None
-        sections = {name: dict(value) for name, value in content.items() if name not in _LEARNED}
-        own = tuple((str(extra["name"]), str(extra["kind"])) for extra in content.get("extra", ()))
+        sections = {name: _scalars(name, value) for name, value in content.items() if name not in _LEARNED}
+        rules = _tables("blocking.rules", sections.get("blocking", {}).pop("rules", []))
+        own = tuple(_extra(said) for said in _tables("extra", content.get("extra", [])))
         known = {name for name, _ in own}
+        shares = _table("training.shares", _table("training", content.get("training", {})).get("shares", {}))
         return cls(
             sections=sections,
-            rules=tuple(sections.get("blocking", {}).pop("rules", ())),
+            rules=[_scalars("blocking.rules", rule) for rule in rules],
             extras=own + tuple((name, kind) for name, kind in extras if name not in known),
-            shares=content.get("training", {}).get("shares", {}),
+            shares={name: _scalars(f"training.shares.{name}", said) for name, said in shares.items()},
         )
 
     def draft(self) -> str:
@@ -78,6 +80,41 @@ class Blueprint:
         """Comparisons and their levels without `missing`: those that every model has, then the extras."""
         named = [(name, levels[1:]) for name, levels in zip(_core.COMPARISONS, _core.LEVELS, strict=True)]
         return [*named, *((name, _EXTRA_LEVELS) for name, _ in self.extras)]
+
+
+def _invalid(key: str) -> ModelFileError:
+    return ModelFileError(f"the blueprint is not valid: {key} is not what a model has there", metadata={"key": key})
+
+
+def _table(key: str, said: object) -> dict[str, Any]:
+    if not isinstance(said, dict):
+        raise _invalid(key)
+    return dict(said)
+
+
+def _tables(key: str, said: object) -> list[dict[str, Any]]:
+    if not isinstance(said, list):
+        raise _invalid(key)
+    return [_table(key, one) for one in said]
+
+
+def _scalars(key: str, said: object) -> dict[str, Any]:
+    """A table of values that a model file can hold; the blocking rules are tables of their own."""
+    found = _table(key, said)
+    for name, value in found.items():
+        parts = value if isinstance(value, list) else [value]
+        if (key, name) != ("blocking", "rules") and not all(
+            isinstance(part, bool | int | float | str) for part in parts
+        ):
+            raise _invalid(f"{key}.{name}")
+    return found
+
+
+def _extra(said: Mapping[str, Any]) -> tuple[str, str]:
+    name, kind = said.get("name"), said.get("kind")
+    if not isinstance(name, str) or kind not in ("person", "household"):
+        raise _invalid("extra")
+    return name, str(kind)
 
 
 def model_text(

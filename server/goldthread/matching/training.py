@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import TypeAlias
@@ -183,7 +183,7 @@ def train(
 
     `blueprint` is the text of a model file or of what a model has beside what is learned; `extras` are further columns of the records as
     `(name, kind)`, kind `person` or `household`. `population` is the number of records that the priors shall speak of, those given unless
-    it is stated. The version is `name` and a digest of all the rest of the model, or `version`; `provenance` is written into the model.
+    it is stated. The version is `name` and a digest of all the rest of the model, or `version`; `provenance` is written into the model beside that.
     Raises `ModelFileError` for a blueprint that is not valid, and `_core.InputError` for no records and for labels that do not fit them.
     """
     plan = Blueprint.read(blueprint or default_blueprint(), extras=extras)
@@ -293,7 +293,6 @@ def _model(
         "description": f"Trained on {found.records:,} records, {'with' if judged else 'without'} labels.",
     }
     training: dict[str, str | int | float] = {
-        "provenance": provenance or "records",
         "normalizer": _core.NORMALIZER_VERSION,
         "seed": seed,
         "records": found.records,
@@ -309,7 +308,7 @@ def _model(
     compared = [(name, shares) for (name, _), shares in zip(plan.levels(), found.shares, strict=True)]
     stranger, household = found.priors
 
-    def text() -> str:
+    def text(beside: Mapping[str, str]) -> str:
         return model_text(
             kept,
             head=head,
@@ -317,10 +316,11 @@ def _model(
             weights=found.weights,
             calibration=found.calibration,
             frequencies=found.frequencies,
-            training=training,
+            training={**beside, **training},
             shares={name: shares for name, shares in compared if shares is not None},
         )
 
     if version is None:
-        head["version"] = f"{name}-{hashlib.sha256(text().encode()).hexdigest()[:8]}"
-    return str(head["version"]), text()
+        # What the model was learned from, not what the files were called: their names and order change nothing.
+        head["version"] = f"{name}-{hashlib.sha256(text({}).encode()).hexdigest()[:8]}"
+    return str(head["version"]), text({"provenance": provenance or "records"})

@@ -21,9 +21,9 @@ from goldthread.app.demo.sets import InputSet
 from goldthread.app.demo.timing import Timing
 from goldthread.app.demo.transcript import Transcript
 from goldthread.domain.ports import Answer, CardSnapshot
-from goldthread.domain.quality import compare_partitions
 from goldthread.domain.words import LookupOutcome, QuestionKind, Tier
 from goldthread.ledger import LedgerCounts
+from goldthread.matching.evaluation import compare_partitions
 from goldthread.v1.lookup_service_pb2 import LookupResponse
 from goldthread.wire import encode_answer
 

@@ -199,6 +199,10 @@ def test_files_of_pairs_are_checked_line_by_line(tmp_path: Path) -> None:
         ({"row": ["1"], "other_row": ["0"], "probability": ["1"]}, "line 2: other_row must be a row number"),
         ({"row": ["4"], "other_row": ["4"], "probability": ["1"]}, "line 2: row and other_row are one row"),
         (
+            {"row": ["1", "1", "2"], "other_row": ["2", "3", "1"], "probability": ["1"] * 3},
+            "line 4: these two rows are a pair already",
+        ),
+        (
             {"row": ["1"], "other_row": ["2"], "probability": ["1.5"]},
             "line 2: probability must be a number from 0 to 1",
         ),
@@ -230,7 +234,28 @@ def test_files_of_another_run_are_no_part_of_a_match(tmp_path: Path) -> None:
 def test_a_table_without_claims_cannot_be_matched(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     write_table(path, {"note": ["x", "y"], "who": ["a", "b"]})
-    assert "mapping: no column of the file is an identifier" in refused(run(path, "--truth", "who", "--match"))
+    assert "rows.csv is an identifier" in refused(run(path, "--truth", "who", "--match"))
+
+
+def test_reports_go_to_folders_that_are_there(tmp_path: Path) -> None:
+    path = table(tmp_path, profile_id=["x"] * 6)
+    for option in ("--json", "--report"):
+        assert "there is no directory" in refused(run(path, "--truth", "who", option, tmp_path / "nodir" / "x"))
+    assert "must not be another file" in refused(run(path, "--truth", "who", "--json", path))
+
+
+def test_reviews_are_counted_by_rows_whoever_made_them(tmp_path: Path) -> None:
+    # One name in one town: too little to link, enough to ask. Two of the rows are one record.
+    path, out, reviews = tmp_path / "rows.csv", tmp_path / "out.csv", tmp_path / "reviews.csv"
+    same = {"first_name": "Ingrid", "last_name": "Vasquez", "city": "Seattle"}
+    write_table(
+        path, {**{name: [value] * 3 for name, value in same.items()}, "source": ["a", "a", "b"], "who": ["x", "x", "y"]}
+    )
+    files = MatchFiles(tables=(path,), out=out, reviews=reviews, ignored=frozenset({"who"}))
+    match_files(files, settings=Settings(model=Path("shipped")))
+    [written] = systems(run(out, "--truth", "who", "--reviews", reviews, "--json", "-"))
+    [matched] = systems(run(path, "--truth", "who", "--match", "--model", "shipped", "--json", "-"))
+    assert written["reviews_per_thousand"] == matched["reviews_per_thousand"] == pytest.approx(1000 / 3)
 
 
 def test_truth_is_not_matched_by(tmp_path: Path) -> None:
@@ -245,4 +270,4 @@ def test_truth_is_not_matched_by(tmp_path: Path) -> None:
     )
     assert told["counts"] == plain["counts"]
     cards.write_text('loyalty_card = "who"\n', encoding="utf-8")
-    assert "no column of the file is" in refused(run(path, "--truth", "who", "--match", "--mapping", cards))
+    assert "rows.csv is an identifier" in refused(run(path, "--truth", "who", "--match", "--mapping", cards))

@@ -5,6 +5,8 @@ import random
 import tomllib
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
@@ -123,6 +125,74 @@ def test_rows_of_several_files_belong_to_sources_of_their_names(tmp_path: Path) 
     ids = [read_table(out / path.name)[PROFILE_COLUMN] for path in tables]
     assert ids[0][0] == ids[1][0]
     assert run(*tables, "--out", out, "--source", "one").stderr.count("records     2") == 1
+
+
+def test_files_are_linked_by_cards_that_each_has_once(tmp_path: Path) -> None:
+    cards: list[str | None] = [f"77{row:04}" for row in range(40)]
+    for name, turned in (("crm", cards), ("shop", [*cards[7:], *cards[:7]])):
+        write_table(tmp_path / f"{name}.csv", {"loyalty_id": turned, f"{name}_note": ["x"] * 40})
+    tables, out = [tmp_path / "crm.csv", tmp_path / "shop.csv"], tmp_path / "out"
+    assert run(*tables, "--out", out).exit_code == 0
+    first, second = (read_table(out / path.name) for path in tables)
+    ids = dict(zip(first["loyalty_id"], first[PROFILE_COLUMN], strict=True))
+    assert [ids[card] for card in second["loyalty_id"]] == second[PROFILE_COLUMN]
+    assert len(set(ids.values())) == 40
+
+
+def test_customers_of_two_files_of_one_name_are_not_one(tmp_path: Path) -> None:
+    table: dict[str, list[str | None]] = {"customer_number": ["1", "1"], "email": ["a@x.org", "b@x.org"]}
+    paths = [tmp_path / "people.csv", tmp_path / "people.parquet"]
+    for path in paths:
+        write_table(path, table)
+    result = run(*paths, "--out", tmp_path / "out")
+    assert isinstance(result.exception, SettingsError)
+    assert result.exception.metadata["key"] == "source"
+    assert run(*paths, "--out", tmp_path / "out", "--source", "crm").exit_code == 0
+
+
+def test_json_keys_that_come_late_are_matched_by_and_written(tmp_path: Path) -> None:
+    path, out = tmp_path / "people.jsonl", tmp_path / "out.csv"
+    rows = [f'{{"email": "p{row}@x.org"}}' for row in range(1_100)] + ['{"phone": "+1 360 671 8751"}'] * 2
+    path.write_text("\n".join(rows))
+    assert run(path, "--out", out, "--model", "shipped").exit_code == 0
+    written = read_table(out)
+    assert list(written) == ["email", "phone", PROFILE_COLUMN]
+    assert written[PROFILE_COLUMN][-1] == written[PROFILE_COLUMN][-2] is not None
+
+
+def test_outputs_that_cannot_be_are_refused_before_the_work(people: Path, tmp_path: Path) -> None:
+    tagged = tmp_path / "tagged.parquet"
+    pq.write_table(pa.table({"email": ["a@x.org"], "tags": [["a"]]}), tagged)
+    for arguments, complaint in (
+        ((people, "--out", tmp_path / "nodir" / "x.csv"), "out: there is no directory"),
+        ((people, "--out", tmp_path / "x.csv", "--reviews", tmp_path / "nodir" / "r.csv"), "reviews: there is no"),
+        ((tagged, "--out", tmp_path / "x.csv"), "cannot hold column 'tags'"),
+    ):
+        result = run(*arguments)
+        assert complaint in str(result.exception)
+    assert run(tagged, "--out", tmp_path / "x.parquet").exit_code == 0
+
+
+def test_the_keys_of_a_ledger_are_for_claims_as_the_ledger_has_them(tmp_path: Path) -> None:
+    people, key, mapping = tmp_path / "people.csv", tmp_path / "key", tmp_path / "mapping.toml"
+    key.write_text("5a" * 32)
+    write_table(people, {"email": ["a@x.org"] * 3, "sex": ["f", "m", "f"]})
+    plain, out = tmp_path / "plain.csv", tmp_path / "out.csv"
+    mapping.write_text('email = "email"\n')
+    assert run(people, "--out", out, "--master-key-file", key).stderr.count("records     1 ") == 1
+    assert run(people, "--out", plain, "--master-key-file", key, "--mapping", mapping).exit_code == 0
+    assert read_table(out)[PROFILE_COLUMN] == read_table(plain)[PROFILE_COLUMN]
+    mapping.write_text('email = "email"\n[extras]\nsex = "person"\n')
+    result = run(people, "--out", out, "--master-key-file", key, "--mapping", mapping)
+    assert isinstance(result.exception, SettingsError)
+    assert result.exception.metadata["key"] == "mapping"
+
+
+def test_a_run_without_names_says_so(people: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.csv"
+    write_table(bare, {"a": ["1", "2"], "email": ["a@x.org", "b@x.org"]})
+    assert f"no names    in {bare}: say by --mapping" in run(bare, "--out", tmp_path / "out.csv").stderr
+    assert "no names" not in run(people, "--out", tmp_path / "out.csv").stderr
 
 
 def test_columns_are_explained_without_values(people: Path, tmp_path: Path) -> None:
@@ -281,7 +351,7 @@ def test_refuses_what_would_lose_data_or_make_no_sense(people: Path, tmp_path: P
         attempt(tables=(tmp_path / "out.csv",), out=tmp_path / "again.csv")
     other = tmp_path / "other.csv"
     other.write_text("colour\nred\n")
-    with pytest.raises(SettingsError, match="no column of the file"):
+    with pytest.raises(SettingsError, match=r"no column of .*other\.csv is an identifier"):
         attempt(tables=(other,))
     with pytest.raises(SettingsError, match="must be a directory"):
         attempt(tables=(people, other), out=people)

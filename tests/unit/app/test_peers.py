@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -85,6 +87,19 @@ def test_work_apart_that_dies_or_never_ends_is_an_error() -> None:
         run_apart("dying", os._exit, 3, timeout_seconds=120)
     with pytest.raises(PeerError, match=r"sleeper was not done in 0\.2 s"):
         run_apart("sleeper", time.sleep, 60, timeout_seconds=0.2)
+
+
+def test_what_work_apart_has_started_ends_with_it(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    work = f"echo $$ > {pid}.part; mv {pid}.part {pid}; exec sleep 600"
+    with pytest.raises(PeerError, match="was not done"):
+        run_apart("sleeper", subprocess.run, ["/bin/sh", "-c", work], timeout_seconds=5)
+    child = Path("/proc") / pid.read_text().strip() / "stat"
+    deadline = time.monotonic() + 30
+    # Gone, or a zombie that whoever adopted it has yet to collect.
+    while child.exists() and child.read_text().rsplit(")", 1)[1].split()[0] != "Z":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_peak_memory_is_that_of_this_process() -> None:

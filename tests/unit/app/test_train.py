@@ -10,10 +10,11 @@ from click.testing import CliRunner, Result
 
 from fixtures.written_people import written_people
 from goldthread import _core
+from goldthread.app.match_files import MatchFiles, match_files
 from goldthread.app.settings import Settings
 from goldthread.app.train import TrainFiles, command, train_files
 from goldthread.domain.errors import ModelFileError, SettingsError
-from goldthread.files import write_table
+from goldthread.files import read_table, write_table
 
 PEOPLE = written_people(21, homes=60)
 
@@ -174,17 +175,80 @@ def test_options_that_do_not_fit_are_named(
     assert not (tmp_path / "m.toml").exists()
 
 
+def answered(reviews: Path, answers: dict[tuple[str, str], str]) -> int:
+    """Writes decisions into a file of reviews, as a steward would."""
+    table = read_table(reviews)
+    places = list(zip(table["file"], table["row"], table["other_file"], table["other_row"], strict=True))
+    table["decision"] = [
+        None if a is None or b is None else "same" if answers[a, x or ""] == answers[b, y or ""] else "Different "
+        for a, x, b, y in places
+    ]
+    write_table(reviews, table)
+    return len(places)
+
+
+def test_answered_reviews_of_a_match_are_labels(tmp_path: Path) -> None:
+    rows = len(PEOPLE["id"])
+    parts = {"a.csv": range(rows // 3), "b.csv": range(rows // 3, rows)}
+    answers: dict[tuple[str, str], str] = {}
+    for name, part in parts.items():
+        write_table(tmp_path / name, {key: [PEOPLE[key][row] for row in part] for key in PEOPLE if key != "truth"})
+        answers |= {(name, str(place)): str(PEOPLE["truth"][row]) for place, row in enumerate(part, start=1)}
+    tables, reviews = [tmp_path / name for name in parts], tmp_path / "reviews.csv"
+    files = MatchFiles(tables=tuple(tables), out=tmp_path / "out", reviews=reviews)
+    match_files(files, settings=Settings(model=Path("shipped")))
+    undecided = train_files(TrainFiles(tables=tables, out=tmp_path / "m.toml", labels=reviews), settings=Settings())
+    assert undecided.labels == 0
+    asked = answered(reviews, answers)
+    assert asked > 1
+    decided = train_files(TrainFiles(tables=tables, out=tmp_path / "m.toml", labels=reviews), settings=Settings())
+    assert decided.labels == asked
+    assert (decided.slope, decided.intercept) != (undecided.slope, undecided.intercept)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ({"file": "b.csv"}, "line 2 names a file that is none of these"),
+        ({"row": "0"}, "line 2: rows are numbers from 1"),
+        ({"row": "999"}, "line 2 names a row that its file does not have"),
+        ({"decision": "perhaps"}, "line 2: decision must be 1 or 0, or same or different"),
+        ({"file": None, "other_file": None}, "names a file that is none of these"),
+    ],
+)
+def test_reviews_of_other_files_are_refused(
+    people: Path, tmp_path: Path, line: dict[str, str | None], complaint: str
+) -> None:
+    other, reviews = tmp_path / "other.csv", tmp_path / "reviews.csv"
+    write_table(other, {name: PEOPLE[name][:5] for name in PEOPLE})
+    said = {"file": "other.csv", "row": "1", "other_file": "people.csv", "other_row": "2", "decision": "same"} | line
+    write_table(reviews, {name: [value] for name, value in said.items()})
+    result = run(people, other, "--out", tmp_path / "m.toml", "--labels", reviews)
+    assert isinstance(result.exception, SettingsError)
+    assert complaint in str(result.exception)
+    write_table(reviews, {name: [value] for name, value in said.items() if "file" not in name})
+    assert "does not say of which file" in str(
+        run(people, other, "--out", tmp_path / "m.toml", "--labels", reviews).exception
+    )
+
+
 def test_outputs_are_files_of_their_own(people: Path, tmp_path: Path) -> None:
     for options in (["--out", people], ["--out", tmp_path / "m.toml", "--report", tmp_path / "m.toml"]):
         result = run(people, *options)
         assert isinstance(result.exception, SettingsError)
+    for option in ("--out", "--report"):
+        result = run(people, "--out", tmp_path / "m.toml", option, tmp_path / "nodir" / "x")
+        assert isinstance(result.exception, SettingsError)
+        assert result.exception.metadata["key"] == option.removeprefix("--")
+    assert [path.name for path in tmp_path.iterdir()] == ["people.csv"]
 
 
 def test_a_blueprint_that_is_no_model_is_refused(people: Path, tmp_path: Path) -> None:
     blueprint = tmp_path / "blueprint.toml"
-    blueprint.write_text("[thresholds]\nlink = 1\n", encoding="utf-8")
-    result = run(people, "--out", tmp_path / "m.toml", "--blueprint", blueprint)
-    assert isinstance(result.exception, ModelFileError)
+    for text in ("[thresholds]\nlink = 1\n", "foo = 3\n"):
+        blueprint.write_text(text, encoding="utf-8")
+        result = run(people, "--out", tmp_path / "m.toml", "--blueprint", blueprint)
+        assert isinstance(result.exception, ModelFileError)
 
 
 def test_a_file_without_claims_is_refused(tmp_path: Path) -> None:

@@ -108,6 +108,35 @@ def test_components_above_the_limit_partition_alike(seed: int, limit: int, name:
 
 
 @settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(2, 4), st.data())
+def test_what_assertions_hold_together_above_the_limit_partitions_alike(
+    seed: int, limit: int, data: st.DataObject
+) -> None:
+    text = small_limits(base=round_weights(), max_component=limit)
+    case = noisy_case(seed, text, people=4, same=0, different=0)
+    rows = st.integers(0, len(case.records) - 1)
+    pairs = st.tuples(rows, rows).filter(lambda pair: pair[0] != pair[1])
+    same = data.draw(st.lists(pairs, max_size=2 * len(case.records))) if len(case.records) > 1 else []
+    different = data.draw(st.lists(pairs, max_size=5)) if len(case.records) > 1 else []
+    decided(Case(case.records, case.kept, same, different), text)
+
+
+def test_above_the_limit_assertions_alone_are_weighed() -> None:
+    """Two Susans of one e-mail and somebody between them, of whom both were said to be the same and different."""
+    susans = [record_of(source, {**HOME, "given_name": "susan"}, [email("susan")]) for source in ("crm", "pos")]
+    oscar = record_of("web", {"given_name": "oscar"}, [])
+    said = [(0, 2), (1, 2)]
+    fitting, above = (small_limits(base=round_weights(), max_component=most) for most in (3, 2))
+    case = case_of([*susans, oscar], fitting, same=said, different=said)
+    assert set(decided(case, fitting).partition) == clusters(susans, [oscar])
+    held = decided(case, above)
+    assert set(held.partition) == clusters([susans[0]], [susans[1]], [oscar])
+    assert (held.reviews, held.households, held.ambiguous) == (set(), set(), {})
+    for text in (fitting, above):
+        assert set(decided(Case(case.records, case.kept, said), text).partition) == clusters([*susans, oscar])
+
+
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.randoms(use_true_random=False))
 def test_the_order_of_arguments_does_not_matter(seed: int, random: Random) -> None:
     text = small_limits(max_component=12)
@@ -234,4 +263,32 @@ def test_two_as_wholes_must_be_one_person_too() -> None:
     husbands = [record_of(f"s{n}", {**HOME, "given_name": "george"}, [phone("b"), email("home")][n:]) for n in range(2)]
     outcome = decided(case_of([*wives, *husbands], PLAIN), PLAIN)
     assert set(outcome.partition) == clusters(wives, husbands)
+    assert len(outcome.households) == 1
+
+
+def test_a_nameless_purchase_finds_whoever_has_two_addresses() -> None:
+    """The commonest event of all: a purchase with one address of a customer who mostly gives another one."""
+    home = [record_of(f"s{n}", {**HOME, "given_name": "susan"}, [email("home")]) for n in range(9)]
+    work = record_of("crm", {**HOME, "given_name": "susan"}, [email("work")])
+    purchases = [record_of(source, {}, [email("work")]) for source in ("pos", "web")]
+    outcome = decided(case_of([*home, work, *purchases], PLAIN), PLAIN)
+    assert set(outcome.partition) == clusters([*home, work, *purchases])
+    assert (outcome.ambiguous, outcome.reviews) == ({}, set())
+
+
+def test_members_of_a_household_share_one_phone_and_not_the_others() -> None:
+    """What one of four pairs shares counts as a quarter within a household; were it all, father and son would be one."""
+    text = PLAIN.replace("exact = [7000, 0]", "exact = [7000, 5000]")
+    assert text != PLAIN, "in this model households have namesakes"
+
+    def george(who: str, middle_name: str) -> list[Record]:
+        card, given = Digest(3, "", 1, who.encode().ljust(32)), {**HOME, "given_name": "george"}
+        return [
+            record_of("crm", {**given, "middle_name": middle_name}, [email(who), phone(who), card]),
+            record_of("web", given, [email(who), phone("home")]),
+        ]
+
+    father, son = george("father", "alan"), george("son", "kim")
+    outcome = decided(case_of([*father, *son], text, same=[(0, 1), (2, 3)]), text)
+    assert set(outcome.partition) == clusters(father, son)
     assert len(outcome.households) == 1

@@ -214,6 +214,78 @@ def test_what_is_left_out_and_why() -> None:
     assert found.mapping.extras == {}
 
 
+NUMBERS = {name: numbered("K{0}") for name in ("loyalty_id", "crm_id", "webshop_id", "customer_id")}
+
+
+def test_numbers_of_people_may_be_shared_with_rows_that_are_not_in_the_sample() -> None:
+    def made(*, alone: bool, whole: bool) -> set[str]:
+        return set(understand({"surname": FAMILIES, **NUMBERS}, alone=alone, whole=whole).mapping.columns)
+
+    shared = {"family_name", "loyalty_card", "crm_number", "webshop_number"}
+    assert made(alone=True, whole=True) == {"family_name"}
+    # A customer number counts within its source, of which each row is one.
+    assert made(alone=True, whole=False) == shared
+    assert made(alone=False, whole=True) == made(alone=False, whole=False) == {*shared, "customer_number"}
+
+
+def test_what_headers_name_is_matched_by_whatever_the_first_rows_look_like() -> None:
+    found = understood(
+        {
+            "phone": [None] * ROWS,
+            "loyalty_id": [None] * ROWS,
+            "birth_date": column("1900-01-01"),
+            "city": column("Leeds"),
+            "first_name": NAMES,
+            "last_name": NAMES,
+        }
+    )
+    assert set(found.mapping.columns) == {
+        "phone",
+        "loyalty_card",
+        "birth_date",
+        "city",
+        "given_name",
+        "family_name",
+    }
+    assert set(understood({"first_name": [], "last_name": []}).mapping.columns) == {"given_name", "family_name"}
+
+
+def test_a_filled_column_is_taken_before_an_empty_one_and_an_exact_header_before_another() -> None:
+    phones = numbered("+1 360 671 {0:04}")
+    assert understood({"phone": [None] * ROWS, "line": phones}).mapping.columns == {"phone": ("line",)}
+    assert understood({"shipping_city": TOWNS, "city": [*TOWNS[1:], None]}).mapping.columns == {"city": ("city",)}
+
+
+def test_ids_of_customers_and_of_other_things() -> None:
+    headers = ("cust_id", "Kunden-ID", "klant id", "shipping id", "billing_id", "primary id", "id")
+    customer, besides, row = Part.CUSTOMER_NUMBER, Part.BESIDES, Part.RECORD_ID
+    assert [part_of(header) for header in headers] == [customer, customer, customer, besides, besides, row, row]
+
+
+def test_names_of_a_mapping_are_not_looked_for_again() -> None:
+    words = {"c0": [f"{chr(97 + row % 26)}{chr(97 + row // 26)}" for row in range(ROWS)]}
+    assert understand(words).mapping.columns == {"full_name": ("c0",)}
+    assert understand(words, given={"family_name"}).mapping.columns == {}
+
+
+def test_what_a_mapping_makes_is_not_made_twice() -> None:
+    dice = random.Random(1)
+    ssn = [str(dice.randrange(10**8, 10**9)) for _ in range(ROWS // 2)] * 2
+    table = {
+        "email": numbered("p{0}@x.org"),
+        "dob": numbered("19{1:02}-{2:02}-{1:02}"),
+        "street": column("1 High St", "2 Mill Lane"),
+        "birth place": TOWNS,
+        "ssn": ssn,
+        "sex": column("f", "m"),
+    }
+    found = understand(table, given={"email", "birth_date", "street", "city", "crm_number", "sex"})
+    assert found.mapping.columns == {"loyalty_card": ("ssn",)}
+    assert set(found.mapping.extras) == {"birth_place", "sex_2"}
+    told = {finding.column: finding.reason for finding in found.findings}
+    assert told["email"] == "another email; the mapping names one"
+
+
 def test_people_who_are_all_alike_are_still_matched_by_what_they_have() -> None:
     alike = understood(
         {

@@ -19,6 +19,7 @@ from goldthread.files import (
     read_numbered_rows,
     read_rows,
     read_table,
+    stem_of,
     write_table,
 )
 
@@ -49,7 +50,7 @@ def test_gzip_is_really_gzip(tmp_path):
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r"), max_size=12)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.just("x"), texts, texts), min_size=1, max_size=5))
 def test_any_text_survives_csv_and_parquet(tmp_path, rows):
     columns = {name: [row[place] for row in rows] for place, name in enumerate(("a", "b", "c"))}
@@ -103,6 +104,9 @@ BROKEN = [
     ("t.csv", b"id,id\n", 1, "every column once"),
     ("t.csv", b"id,,x\n", 1, "every column once"),
     ("t.csv", b"", 1, "every column once"),
+    ("t.csv", b"id;name\n1;canary\n", 1, "parted by ';', not by a comma"),
+    ("t.csv", b"id\tname\n1\tcanary\n", 1, "not by a comma"),
+    ("t.csv", b'id,name\n1,"' + b"canary" * 30_000 + b'"\n2\n', 2, "a field is too long"),
     ("t.csv.gz", b"not gzip", 1, "gzip"),
     ("t.csv.gz", gzip.compress(b"id\n" + b"1\n" * 50)[:-9], None, "gzip"),
     ("t.jsonl", b'{"id": "1"}\n{"id": \n', 2, "JSON"),
@@ -136,6 +140,28 @@ def test_a_lone_quotation_mark_inside_a_field_is_a_character(tmp_path):
 def test_a_name_that_tells_no_format_is_refused(name):
     with pytest.raises(FileFormatError):
         format_of(Path(name))
+
+
+def test_columns_of_one_name_are_refused_in_every_format(tmp_path):
+    table = pa.table([["1"], ["2"]], names=["id", "id"])
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pa.OSFile(str(tmp_path / "t.arrow"), "wb") as out, pa.ipc.new_file(out, table.schema) as writer:
+        writer.write_table(table)
+    for name in ("t.parquet", "t.arrow"):
+        for read in (lambda path: list(read_rows(path)), read_table, column_names):
+            with pytest.raises(FileFormatError, match="two columns are called 'id'"):
+                read(tmp_path / name)
+
+
+def test_json_keys_are_columns_wherever_they_first_come(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"email": "a@x.org"}\n' * 1_500 + '{"phone": "1"}\n')
+    assert column_names(path) == ["email", "phone"]
+
+
+def test_the_name_without_its_format():
+    names = ("people.csv", "crm.2024.csv.gz", "crm.2024.PARQUET", ".people.csv")
+    assert [stem_of(Path(name)) for name in names] == ["people", "crm.2024", "crm.2024", ".people"]
 
 
 def test_the_format_may_be_given_instead(tmp_path):

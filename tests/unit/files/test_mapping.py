@@ -103,3 +103,15 @@ def test_a_house_number_of_its_own_goes_before_the_street():
 
 def test_the_flat_format_s_own_names_win():
     assert Mapping.automatic(["surname", "family_name"]).columns == {"family_name": ("family_name",)}
+
+
+def test_names_are_read_as_where_columns_are_understood():
+    names = ["Vorname", "Nachname", "E-Mail", "PLZ", "Straße", "Hausnummer", "Shipping City", "cluster", "timestamp"]
+    assert Mapping.automatic(names).columns == {
+        "occurred_at": ("timestamp",),
+        "email": ("E-Mail",),
+        "given_name": ("Vorname",),
+        "family_name": ("Nachname",),
+        "street": ("Hausnummer", "Straße"),
+        "postcode": ("PLZ",),
+    }

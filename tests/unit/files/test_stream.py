@@ -74,8 +74,10 @@ def test_batches_hold_the_flat_columns_of_the_mapping(path: Path) -> None:
 
 
 def test_a_sample_is_the_first_rows(path: Path) -> None:
-    assert read_sample(path, rows=2) == {name: values[:2] for name, values in TABLE.items()}
-    assert read_sample(path, rows=99) == TABLE
+    some = read_sample(path, rows=2)
+    assert some.columns == {name: values[:2] for name, values in TABLE.items()}
+    assert read_sample(path, rows=99).columns == TABLE
+    assert [some.whole, read_sample(path, rows=4).whole, read_sample(path, rows=99).whole] == [False, True, True]
     assert row_count(path) == (4 if path.suffix == ".parquet" else None)
 
 
@@ -108,7 +110,7 @@ def test_a_table_without_rows_keeps_its_columns(tmp_path: Path) -> None:
     append_column(source, out, "id", rows=0, column=ids(0))
     assert read_table(out) == {"x": [], "y": [], "id": []}
     assert flat(source, Mapping({"city": ("x",)})) == {}
-    assert read_sample(source, rows=5) == {"x": [], "y": []}
+    assert read_sample(source, rows=5).columns == {"x": [], "y": []}
 
 
 def test_many_batches_stay_in_order(tmp_path: Path) -> None:

@@ -63,6 +63,35 @@ def test_the_model_tells_where_it_comes_from(training: Training) -> None:
     assert {found.name for found in training.passes if found.kept} - set(_core.COMPARISONS[:8]) <= rules
 
 
+def test_the_version_is_that_of_what_was_learned_whatever_the_files_were_called() -> None:
+    gathered = gathered_of(SMALL)
+    first, second = (train(gathered.records, provenance=name) for name in ("a.csv, b.csv", "b.csv, a.csv"))
+    assert first.version == second.version
+    assert first.model_text != second.model_text
+    assert train(gathered.records, seed=2).version != first.version
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("foo = 3", "foo"),
+        ("extra = 3", "extra"),
+        ("training = 3", "training"),
+        ("[training]\nshares = 3", "training.shares"),
+        ("[training.shares]\nemail = 3", "training.shares.email"),
+        ('[[extra]]\nname = "sex"', "extra"),
+        ('[[extra]]\nname = "sex"\nkind = ["person"]', "extra"),
+        ("[deep.er]\na = 1", "deep.er"),
+        ("[blocking]\nrules = 3", "blocking.rules"),
+        ("[thresholds]\nlink = 2024-01-01", "thresholds.link"),
+    ],
+)
+def test_what_is_no_blueprint_is_refused_by_its_key(text: str, key: str) -> None:
+    with pytest.raises(ModelFileError) as caught:
+        Blueprint.read(text)
+    assert caught.value.metadata == {"key": key}
+
+
 def test_the_model_holds_no_name_that_few_have(training: Training) -> None:
     listed = tomllib.loads(training.model_text)["frequency"]
     names = [name for name in SMALL["first_name"] + LARGE["first_name"] if name]

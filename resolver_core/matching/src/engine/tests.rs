@@ -4,6 +4,7 @@ use super::*;
 use crate::model::tests::{PLAIN, plain};
 use crate::record::TokenColumns;
 use crate::record::tests::{Sample, batch, named};
+use crate::training::count_candidates;
 
 fn labels(count: usize) -> Vec<String> {
     (0..count).map(|row| format!("record {row}")).collect()

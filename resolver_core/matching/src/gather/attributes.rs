@@ -39,15 +39,16 @@ fn is_long(value: &str) -> bool {
     value.len() > MAX_VALUE_BYTES
 }
 
-/// Cleans a column whose clean form depends on nothing else; gives the number of invalid rows as well.
+/// Cleans the attribute at a position whose clean form depends on nothing else; gives the number of invalid rows as well.
 fn lone_column(
+    position: usize,
     column: Option<Column<'_>>,
     rows: usize,
     clean: impl Fn(&str) -> (Option<String>, bool) + Sync,
 ) -> CoreResult<(CleanColumn, usize)> {
     let raw = Encoded::of(column, rows)?;
     let cleaned = each(&raw.values, |value| if is_long(value) { (None, true) } else { clean(value) });
-    let mut texts = Interner::default();
+    let mut texts = Interner::of(ATTRIBUTES[position]);
     let numbers = cleaned.iter().map(|(text, _)| texts.optional(text.as_deref())).collect::<CoreResult<Vec<_>>>()?;
     let invalid = raw.numbers.iter().filter(|raw| cleaned.get(**raw as usize).is_some_and(|(_, invalid)| *invalid)).count();
     Ok((CleanColumn { numbers: raw.renumbered(&numbers), texts: texts.into_list() }, invalid))
@@ -110,7 +111,7 @@ fn name_columns(
     let mut encoded =
         columns.into_par_iter().map(|column| Encoded::of(column, rows)).collect::<CoreResult<Vec<_>>>()?.into_iter();
     let mut next = || encoded.next().unwrap_or_default();
-    let mut texts: [Interner; 4] = Default::default();
+    let mut texts = PARTS.map(|position| Interner::of(ATTRIBUTES[position]));
     let given = NameColumn::of(next(), &mut texts, |value| {
         let clean = clean_name(value);
         [clean.name, None, None, owned(clean.suffix)]
@@ -162,10 +163,12 @@ pub(super) fn clean_attributes(columns: &[(&str, Column<'_>)], rows: usize, regi
                 .into_par_iter()
                 .map(|position| {
                     let (column, invalid) = match position {
-                        BIRTH_DATE => lone_column(placed[position], rows, |value| clean_birth_date(value, &region)),
-                        STREET => lone_column(placed[position], rows, |value| valid(clean_street(value))),
-                        CITY => lone_column(placed[position], rows, |value| valid(clean_city(value))),
-                        _ => lone_column(placed[position], rows, |value| valid(clean_postcode(value))),
+                        BIRTH_DATE => {
+                            lone_column(position, placed[position], rows, |value| clean_birth_date(value, &region))
+                        }
+                        STREET => lone_column(position, placed[position], rows, |value| valid(clean_street(value))),
+                        CITY => lone_column(position, placed[position], rows, |value| valid(clean_city(value))),
+                        _ => lone_column(position, placed[position], rows, |value| valid(clean_postcode(value))),
                     }?;
                     Ok((position, column, invalid))
                 })
@@ -189,7 +192,7 @@ pub(super) fn clean_extras(columns: &[(&str, Column<'_>)], rows: usize) -> CoreR
         same_length("extras", column.len(), rows)?;
         let raw = Encoded::of(Some(column), rows)?;
         let cleaned = each(&raw.values, clean_extra);
-        let mut texts = Interner::default();
+        let mut texts = Interner::of("extras");
         let numbers = cleaned.iter().map(|text| texts.optional(text.as_deref())).collect::<CoreResult<Vec<_>>>()?;
         Ok((Box::from(name), CleanColumn { numbers: raw.renumbered(&numbers), texts: texts.into_list() }))
     };

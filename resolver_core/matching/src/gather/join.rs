@@ -83,7 +83,7 @@ fn joined<'a>(columns: &[Option<&'a CleanColumn>], firsts: &[Vec<u32>]) -> CoreR
 fn slots(chunks: &[&Claims], firsts: &[Vec<u32>]) -> CoreResult<(Slots, Tokens)> {
     let mut index = HashIndex::default();
     let mut identities: Vec<Identity> = Vec::new();
-    let mut spaces = Interner::default();
+    let mut spaces = Interner::of("sources");
     let total = chunks.iter().map(|chunk| chunk.identities.held.len()).sum();
     let mut slots = Slots::with_room(firsts.iter().map(Vec::len).sum(), total);
     let mut own: Vec<Slot> = Vec::new();

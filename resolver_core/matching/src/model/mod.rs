@@ -89,7 +89,7 @@ pub struct Weight {
     pub household: i32,
 }
 
-/// Whether an extra column describes the person or is shared by a household. Only training reads it.
+/// Whether an extra column describes the person or is shared by a household.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExtraKind {
     /// Members of a household differ in it as strangers do.
@@ -300,6 +300,14 @@ impl Model {
     /// Distinct tokens of the type number `kind` to which two clusters may grow by merging.
     pub(crate) fn limit(&self, kind: u8) -> usize {
         self.limits[usize::from(kind) - 1]
+    }
+
+    /// Whether members of a household differ in a comparison as strangers do.
+    pub(crate) fn is_personal(&self, comparison: usize) -> bool {
+        match comparison.checked_sub(COMPARISONS.len()).and_then(|place| self.extras.get(place)) {
+            Some(extra) => extra.kind == ExtraKind::Person,
+            None => matches!(comparison, GIVEN::INDEX | MIDDLE::INDEX | SUFFIX::INDEX | BIRTH_DATE::INDEX),
+        }
     }
 
     /// Weights of a level.

@@ -12,6 +12,8 @@ use crate::words::{COMPARISONS, IDENTIFIER_TYPES, MOST_EXTRAS, is_extra_name};
 
 const LIMIT: i64 = WEIGHT_LIMIT;
 const ANY_COUNT: i64 = 1_000_000_000_000;
+/// What the time and memory of a run are bounded by: a block or token of n records makes n²/2 candidates, a component of n takes n² sums.
+const MOST_RECORDS: i64 = 1000;
 const CENTURY_DAYS: i64 = 36_525;
 
 fn part(name: &str) -> Option<Part> {
@@ -175,7 +177,7 @@ fn by_type(section: &mut Section) -> CoreResult<[usize; 8]> {
 fn generic(mut section: Section) -> CoreResult<Generic> {
     let generic = Generic {
         names: by_type(&mut section)?,
-        records: section.number("records", 2, 1_000_000)?,
+        records: section.number("records", 2, MOST_RECORDS)?,
         purchases_per_day: section.number("purchases_per_day", 1, ANY_COUNT)?,
         stores_per_day: section.number("stores_per_day", 1, ANY_COUNT)?,
     };
@@ -219,10 +221,10 @@ impl Model {
             link: thresholds.number("link", 0, LIMIT)?,
             review: thresholds.number("review", -LIMIT, LIMIT)?,
             edge_floor: thresholds.number("edge_floor", -LIMIT, LIMIT)?,
-            max_component: partition.number("max_component", 2, 10_000)?,
+            max_component: partition.number("max_component", 2, MOST_RECORDS)?,
             ambiguity_margin: partition.integer("ambiguity_margin", 0, LIMIT)?,
             apart: partition.integer("apart", -LIMIT, 0)?,
-            max_block: blocking.number("max_block", 2, 1_000_000)?,
+            max_block: blocking.number("max_block", 2, MOST_RECORDS)?,
             rules: blocking_rules(&mut blocking)?,
             generic: generic(root.section("generic")?)?,
             phone_gap_days: epochs.integer("phone_gap_days", 1, CENTURY_DAYS)?,
@@ -264,7 +266,11 @@ mod tests {
         assert_eq!(complaint("[generic]", "[generic]\nshoe = 1"), "generic.shoe");
         assert_eq!(complaint("records = 200\n", ""), "generic.records");
         assert_eq!(complaint("records = 200", "records = 1"), "generic.records");
-        assert_eq!(complaint("records = 200", "records = 1000001"), "generic.records");
+        assert_eq!(complaint("records = 200", "records = 1001"), "generic.records");
+        assert_eq!(complaint("max_block = 100", "max_block = 1"), "blocking.max_block");
+        assert_eq!(complaint("max_block = 100", "max_block = 1001"), "blocking.max_block");
+        assert_eq!(complaint("max_component = 200", "max_component = 1"), "partition.max_component");
+        assert_eq!(complaint("max_component = 200", "max_component = 1001"), "partition.max_component");
         assert_eq!(complaint("purchases_per_day = 30\n", ""), "generic.purchases_per_day");
         assert_eq!(complaint("stores_per_day = 5\n", ""), "generic.stores_per_day");
         assert_eq!(complaint("stores_per_day = 5", "stores_per_day = 0"), "generic.stores_per_day");

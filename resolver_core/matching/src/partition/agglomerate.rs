@@ -1,7 +1,8 @@
 //! Constrained agglomeration of one component (docs/matching.md section 8).
 //!
-//! Cluster statistics are additive over cross pairs, so a merge folds one row into another: best and kinship are maxima, the rest sums per
-//! comparison ([`Fields`]). Each live cluster remembers its strongest partner of higher number, and only rows that a step touched are searched again.
+//! Cluster statistics are additive over cross pairs, so a merge folds one row into another: best and kinship are maxima, the rest sums and
+//! first levels per comparison ([`Fields`]). Each live cluster remembers its strongest partner of higher number, and only rows that a step
+//! touched are searched again.
 
 use rustc_hash::FxHashMap;
 
@@ -18,8 +19,8 @@ const ASSERTED: i64 = 1_000_000;
 /// Assertions inside one component, as positions of its members.
 #[derive(Default)]
 pub(super) struct Assertions {
-    same: Vec<(usize, usize)>,
-    different: Vec<(usize, usize)>,
+    pub(super) same: Vec<(usize, usize)>,
+    pub(super) different: Vec<(usize, usize)>,
 }
 
 impl Assertions {
@@ -88,7 +89,7 @@ struct Clusters<'a> {
     count: usize,
     between: Vec<Between>,
     pairs: Vec<PairScore>,
-    fields: Fields,
+    fields: Fields<'a>,
     single: Vec<bool>,
     live: Vec<bool>,
     owner: Vec<usize>,
@@ -146,8 +147,7 @@ impl<'a> Clusters<'a> {
     /// Whether two clusters count as two people.
     fn apart(&self, x: usize, y: usize) -> bool {
         let between = self.at(x, y);
-        self.blocked(x, y)
-            || (!between.same && between.strength(self.link) < self.link && self.fields.against(x, y) < self.model.apart())
+        self.blocked(x, y) || (!between.same && between.field.least() < 0 && self.fields.against(x, y) < self.model.apart())
     }
 
     /// Strength of a pair that could be merged. It depends on the two clusters alone, so it changes only when one of them does.

@@ -1,21 +1,16 @@
 //! Connected components of kept pairs and assertions, with floors raised until they fit.
 
+use std::collections::BTreeMap;
+
 use rustc_hash::FxHashMap;
 
 use super::AssertedPairs;
+use super::kept::{Edge, Forest, reduce};
 use crate::model::Model;
-use crate::record::Records;
+use crate::record::{MISSING, Records, row_number};
 
 /// Millibits by which the floor of an oversized component rises.
 const STEP: i32 = 1000;
-
-/// A scored pair of rows.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Edge {
-    pub(crate) left: usize,
-    pub(crate) right: usize,
-    pub(crate) score: i32,
-}
 
 /// Records to be partitioned together.
 #[derive(Debug)]
@@ -28,133 +23,182 @@ pub(crate) struct Component {
     pub(crate) different: Vec<usize>,
 }
 
-/// Union-find with path halving.
-struct Forest {
-    parents: Vec<u32>,
+/// Components of two or more records. Memory: 4 bytes to a record in one, and 8 to a component.
+#[derive(Debug)]
+pub(crate) struct Components {
+    cuts: Vec<usize>,
+    rows: Vec<u32>,
+    /// Positions of `same` and `different` by component.
+    asserted: FxHashMap<usize, [Vec<usize>; 2]>,
 }
 
-impl Forest {
-    fn new(size: usize) -> Self {
-        Self { parents: (0..u32::try_from(size).unwrap_or(u32::MAX)).collect() }
+impl Components {
+    /// Number of components.
+    pub(crate) fn count(&self) -> usize {
+        self.cuts.len() - 1
     }
 
-    fn root(&mut self, mut node: usize) -> usize {
-        while self.parents[node] as usize != node {
-            let above = self.parents[node] as usize;
-            self.parents[node] = self.parents[above];
-            node = self.parents[node] as usize;
+    /// Number of records of each.
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = usize> {
+        self.cuts.windows(2).map(|cut| cut[1] - cut[0])
+    }
+
+    /// One of them. O(size · log size).
+    pub(crate) fn get(&self, number: usize, records: &Records) -> Component {
+        let rows = &self.rows[self.cuts[number]..self.cuts[number + 1]];
+        let mut members: Vec<usize> = rows.iter().map(|row| *row as usize).collect();
+        members.sort_unstable_by_key(|&row| (records.address(row), row));
+        let [same, different] = self.asserted.get(&number).cloned().unwrap_or_default();
+        Component { members, same, different }
+    }
+
+    /// Hands each assertion to the component that holds both of its records.
+    fn place(&mut self, asserted: &AssertedPairs) {
+        if asserted.same.is_empty() && asserted.different.is_empty() {
+            return;
         }
-        node
-    }
-
-    /// The lower root wins, so that results do not depend on the order of unions.
-    fn join(&mut self, left: usize, right: usize) {
-        let (a, b) = (self.root(left), self.root(right));
-        let (low, high) = (a.min(b), a.max(b));
-        self.parents[high] = self.parents[low];
+        let numbered = self.cuts.windows(2).enumerate();
+        let home: FxHashMap<u32, usize> =
+            numbered.flat_map(|(number, cut)| self.rows[cut[0]..cut[1]].iter().map(move |row| (*row, number))).collect();
+        for (kind, pairs) in [&asserted.same, &asserted.different].into_iter().enumerate() {
+            for (position, (left, right)) in pairs.iter().enumerate() {
+                if let (Some(a), Some(b)) = (home.get(&row_number(*left)), home.get(&row_number(*right)))
+                    && a == b
+                {
+                    self.asserted.entry(*a).or_default()[kind].push(position);
+                }
+            }
+        }
     }
 }
 
-/// A group on its way to fitting: local node numbers stand for `members`.
+/// A group on its way to fitting.
 struct Group {
-    members: Vec<usize>,
+    members: Vec<u32>,
     edges: Vec<Edge>,
-    same: Vec<usize>,
+    same: Vec<(u32, u32)>,
     floor: i32,
     /// Whether `different` assertions, and kept pairs below the floor, still connect it: they do at the first floor only.
     first: bool,
 }
 
-/// Splits members into groups connected by edges at or above the floor and by `same` (at the first floor by all edges and `different`).
-fn split(group: Group, asserted: &AssertedPairs) -> Vec<Group> {
-    let local: FxHashMap<usize, usize> = group.members.iter().enumerate().map(|(node, row)| (*row, node)).collect();
-    let mut forest = Forest::new(group.members.len());
-    let kept: Vec<Edge> = group.edges.into_iter().filter(|edge| group.first || edge.score >= group.floor).collect();
-    for edge in &kept {
-        forest.join(local[&edge.left], local[&edge.right]);
+impl Group {
+    fn new(floor: i32, first: bool) -> Self {
+        Self { members: Vec::new(), edges: Vec::new(), same: Vec::new(), floor, first }
     }
-    let firm = group.same.iter().map(|&position| asserted.same[position]);
-    for (left, right) in firm.chain(asserted.different.iter().copied().filter(|_| group.first)) {
+}
+
+/// Splits the members of a group that is no longer a first one into groups connected by edges at or above the floor and by `same`.
+fn split(group: Group) -> Vec<Group> {
+    let local: FxHashMap<u32, u32> = (0..).zip(&group.members).map(|(node, row)| (*row, node)).collect();
+    let mut forest = Forest::new(group.members.len());
+    let kept: Vec<Edge> = group.edges.into_iter().filter(|edge| edge.score >= group.floor).collect();
+    for (left, right) in kept.iter().map(|edge| (edge.left, edge.right)).chain(group.same.iter().copied()) {
         forest.join(local[&left], local[&right]);
     }
-    let mut numbers: FxHashMap<usize, usize> = FxHashMap::default();
+    let roots = forest.into_roots();
+    let mut numbers: FxHashMap<u32, usize> = FxHashMap::default();
     let mut groups: Vec<Group> = Vec::new();
-    let mut home = Vec::with_capacity(group.members.len());
-    for (node, row) in group.members.iter().enumerate() {
-        let number = *numbers.entry(forest.root(node)).or_insert_with(|| {
-            groups.push(Group {
-                members: Vec::new(),
-                edges: Vec::new(),
-                same: Vec::new(),
-                floor: group.floor,
-                first: group.first,
-            });
+    let mut home = Vec::with_capacity(roots.len());
+    for (root, row) in roots.into_iter().zip(&group.members) {
+        let number = *numbers.entry(root).or_insert_with(|| {
+            groups.push(Group::new(group.floor, false));
             groups.len() - 1
         });
         home.push(number);
         groups[number].members.push(*row);
     }
     for edge in kept {
-        groups[home[local[&edge.left]]].edges.push(edge);
+        groups[home[local[&edge.left] as usize]].edges.push(edge);
     }
-    for position in group.same {
-        groups[home[local[&asserted.same[position].0]]].same.push(position);
+    for pair in group.same {
+        groups[home[local[&pair.0] as usize]].same.push(pair);
     }
     groups
 }
 
-/// Components of two or more records, none larger than the model allows unless assertions hold it together. O(pairs · raises).
-pub(crate) fn components(model: &Model, records: &Records, edges: &[Edge], asserted: &AssertedPairs) -> Vec<Component> {
-    let floor = model.edge_floor();
-    let kept: Vec<Edge> = edges.iter().copied().filter(|edge| edge.left != edge.right).collect();
-    let ends = kept.iter().map(|edge| (edge.left, edge.right));
-    let asserted_ends = asserted.same.iter().chain(&asserted.different).copied();
-    let mut members: Vec<usize> = ends.chain(asserted_ends).flat_map(|(left, right)| [left, right]).collect();
-    members.sort_unstable();
-    members.dedup();
-    let whole = Group { members, edges: kept, same: (0..asserted.same.len()).collect(), floor, first: true };
-    let mut waiting = split(whole, asserted);
-    let mut fitting: Vec<Group> = Vec::new();
+/// Raises the floor of an oversized group until its parts fit, or are held together by `same` alone. O(records · raises).
+fn parts(group: Group, most: usize) -> Vec<Vec<u32>> {
+    let mut waiting = vec![group];
+    let mut fitting = Vec::new();
     while let Some(mut group) = waiting.pop() {
         let held_by_same = group.edges.is_empty() && !group.first;
-        if group.members.len() <= model.max_component() || held_by_same {
-            fitting.push(group);
+        if group.members.len() <= most || held_by_same {
+            fitting.push(group.members);
             continue;
         }
         // The first step drops kin below the floor and the `different` assertions; later ones at which no pair falls away change nothing and are skipped.
         let weakest = group.edges.iter().map(|edge| edge.score).min().unwrap_or(group.floor);
         group.floor += if group.first { STEP } else { STEP * ((weakest - group.floor) / STEP + 1) };
         group.first = false;
-        waiting.extend(split(group, asserted));
+        waiting.extend(split(group));
     }
-    let mut result: Vec<Component> = fitting
-        .into_iter()
-        .filter(|group| group.members.len() > 1)
-        .map(|mut group| {
-            group.members.sort_unstable_by_key(|&row| (records.address(row), row));
-            Component { members: group.members, same: group.same, different: Vec::new() }
-        })
-        .collect();
-    place_different(&mut result, asserted);
-    result.sort_unstable_by_key(|component| component.members.first().map(|&row| records.address(row)));
-    result
+    fitting
 }
 
-/// Hands each `different` assertion to the component that holds both of its records.
-fn place_different(components: &mut [Component], asserted: &AssertedPairs) {
-    if asserted.different.is_empty() {
-        return;
+/// Components of two or more records, none larger than the model allows unless assertions hold it together. The edges need only be those of a
+/// spanning forest of largest scores. O(records + edges), and what the raises of oversized ones take.
+pub(crate) fn components(model: &Model, records: &Records, mut edges: Vec<Edge>, asserted: &AssertedPairs) -> Components {
+    let numbered = |pairs: &[(usize, usize)]| -> Vec<(u32, u32)> {
+        pairs.iter().map(|(left, right)| (row_number(*left), row_number(*right))).collect()
+    };
+    let (same, different) = (numbered(&asserted.same), numbered(&asserted.different));
+    let mut forest = Forest::new(records.len());
+    let ends = edges.iter().map(|edge| (edge.left, edge.right));
+    for (left, right) in ends.chain(same.iter().copied()).chain(different) {
+        forest.join(left, right);
     }
-    let home: FxHashMap<usize, usize> = components
-        .iter()
-        .enumerate()
-        .flat_map(|(number, component)| component.members.iter().map(move |row| (*row, number)))
-        .collect();
-    for (position, (left, right)) in asserted.different.iter().enumerate() {
-        if let (Some(a), Some(b)) = (home.get(left), home.get(right))
-            && a == b
-        {
-            components[*a].different.push(position);
+    let roots = forest.into_roots();
+    let mut sizes = vec![0_u32; records.len()];
+    for root in &roots {
+        sizes[*root as usize] += 1;
+    }
+
+    let mut found = Components { cuts: vec![0], rows: Vec::new(), asserted: FxHashMap::default() };
+    let mut oversized: BTreeMap<u32, Group> = BTreeMap::new();
+    // From here on `next` holds, at each root, where its next member goes.
+    let mut next = sizes;
+    let mut total = 0;
+    for (root, place) in (0..).zip(&mut next) {
+        let size = *place as usize;
+        *place = if size > 1 && size <= model.max_component() { row_number(total) } else { MISSING };
+        if size > model.max_component() {
+            oversized.insert(root, Group::new(model.edge_floor(), true));
+        } else if size > 1 {
+            total += size;
+            found.cuts.push(total);
         }
     }
+    found.rows = vec![0; total];
+    for (row, root) in (0..).zip(&roots) {
+        let place = &mut next[*root as usize];
+        if *place != MISSING {
+            found.rows[*place as usize] = row;
+            *place += 1;
+        } else if let Some(group) = oversized.get_mut(root) {
+            group.members.push(row);
+        }
+    }
+    if !oversized.is_empty() {
+        edges.retain(|edge| oversized.contains_key(&roots[edge.left as usize]));
+        reduce(&mut edges, records.len());
+        for edge in edges {
+            if let Some(group) = oversized.get_mut(&roots[edge.left as usize]) {
+                group.edges.push(edge);
+            }
+        }
+        for pair in same {
+            if let Some(group) = oversized.get_mut(&roots[pair.0 as usize]) {
+                group.same.push(pair);
+            }
+        }
+        for part in oversized.into_values().flat_map(|group| parts(group, model.max_component())) {
+            if part.len() > 1 {
+                found.rows.extend(part);
+                found.cuts.push(found.rows.len());
+            }
+        }
+    }
+    found.place(asserted);
+    found
 }

@@ -5,16 +5,20 @@
 mod agglomerate;
 mod components;
 mod field;
+mod held;
+mod kept;
 mod limits;
 
 use rayon::prelude::*;
 
 use self::agglomerate::{Assertions, Outcome, agglomerate};
-pub(crate) use self::components::{Edge, components};
+use self::components::components;
+use self::held::merge_held;
+pub(crate) use self::kept::{Edge, KeptPairs};
 use crate::error::CoreResult;
 use crate::error::same_length;
 use crate::model::Model;
-use crate::record::Records;
+use crate::record::{Records, row_number};
 use crate::score::{Scorer, checked_rows};
 
 /// Two clusters that are not merged and belong together in some way: a review or a household. Clusters are named by rows.
@@ -61,25 +65,62 @@ pub(crate) struct Sizes {
     pub(crate) largest: usize,
 }
 
-/// Partitions kept pairs. O(Σ component size²) scores, on all cores.
-pub(crate) fn partition_edges(scorer: &Scorer<'_>, edges: &[Edge], asserted: &AssertedPairs) -> (Partition, Sizes) {
+/// What became of some components.
+#[derive(Default)]
+struct Found {
+    clusters: Vec<(u32, u32)>,
+    ambiguous: Vec<usize>,
+    contenders: Vec<(usize, usize)>,
+    reviews: Vec<Relation>,
+    households: Vec<Relation>,
+}
+
+impl Found {
+    /// Adds what became of one more.
+    fn with(mut self, outcome: Outcome) -> Self {
+        self.clusters.extend(outcome.clusters.into_iter().map(|(row, cluster)| (row_number(row), row_number(cluster))));
+        self.ambiguous.extend(outcome.ambiguous);
+        self.contenders.extend(outcome.contenders);
+        self.reviews.extend(outcome.reviews);
+        self.households.extend(outcome.households);
+        self
+    }
+
+    fn join(mut self, other: Self) -> Self {
+        self.clusters.extend(other.clusters);
+        self.ambiguous.extend(other.ambiguous);
+        self.contenders.extend(other.contenders);
+        self.reviews.extend(other.reviews);
+        self.households.extend(other.households);
+        self
+    }
+}
+
+/// Partitions kept pairs, or a spanning forest of largest scores of them. O(Σ component size²) scores, on all cores; none for a component that
+/// assertions alone hold together beyond the model's bound.
+pub(crate) fn partition_edges(scorer: &Scorer<'_>, edges: Vec<Edge>, asserted: &AssertedPairs) -> (Partition, Sizes) {
     let records = scorer.records;
-    let found = components(scorer.model, records, edges, asserted);
-    let sizes =
-        Sizes { components: found.len(), largest: found.iter().map(|component| component.members.len()).max().unwrap_or(0) };
-    let outcomes: Vec<Outcome> = found
-        .par_iter()
-        .map(|component| agglomerate(scorer, &component.members, &Assertions::of(component, asserted)))
-        .collect();
-    let mut partition = Partition { clusters: (0..records.len()).collect(), ..Partition::default() };
-    for outcome in outcomes {
-        for (row, cluster) in outcome.clusters {
-            partition.clusters[row] = cluster;
-        }
-        partition.ambiguous.extend(outcome.ambiguous);
-        partition.contenders.extend(outcome.contenders);
-        partition.reviews.extend(outcome.reviews);
-        partition.households.extend(outcome.households);
+    let components = components(scorer.model, records, edges, asserted);
+    let sizes = Sizes { components: components.count(), largest: components.sizes().max().unwrap_or(0) };
+    let one = |found: Found, number: usize| {
+        let component = components.get(number, records);
+        let assertions = Assertions::of(&component, asserted);
+        found.with(if component.members.len() > scorer.model.max_component() {
+            merge_held(&component.members, &assertions)
+        } else {
+            agglomerate(scorer, &component.members, &assertions)
+        })
+    };
+    let found = (0..sizes.components).into_par_iter().fold(Found::default, one).reduce(Found::default, Found::join);
+    let mut partition = Partition {
+        clusters: (0..records.len()).collect(),
+        ambiguous: found.ambiguous,
+        contenders: found.contenders,
+        reviews: found.reviews,
+        households: found.households,
+    };
+    for (row, cluster) in found.clusters {
+        partition.clusters[row as usize] = cluster as usize;
     }
     let address = |row: usize| records.address(row);
     partition.ambiguous.sort_unstable_by_key(|&cluster| address(cluster));
@@ -118,10 +159,10 @@ pub fn partition(
         .into_iter()
         .zip(right)
         .zip(scores)
-        .map(|((left, right), &score)| Edge { left, right, score: bounded(score) })
+        .map(|((left, right), &score)| Edge { left: row_number(left), right: row_number(right), score: bounded(score) })
         .collect();
     let judge = Scorer::new(records, records.slots(), model);
-    Ok(partition_edges(&judge, &edges, &asserted).0)
+    Ok(partition_edges(&judge, edges, &asserted).0)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
+use super::field::{Evidence, Fields, crossings};
 use super::*;
 use crate::model::tests::{PLAIN, plain as plain_model};
 use crate::record::tests::{Sample, batch, named};
 
+mod held;
 mod limits;
 mod plain;
 
@@ -11,7 +13,7 @@ fn kept_edges(records: &Records, model: &Model) -> Vec<Edge> {
     for left in 0..records.len() {
         for right in left + 1..records.len() {
             let kept = scorer.score_at_least(left, right, model.edge_floor());
-            edges.extend(kept.map(|pair| Edge { left, right, score: pair.score() }));
+            edges.extend(kept.map(|pair| Edge { left: row_number(left), right: row_number(right), score: pair.score() }));
         }
     }
     edges
@@ -19,7 +21,7 @@ fn kept_edges(records: &Records, model: &Model) -> Vec<Edge> {
 
 fn clusters_under(model: &Model, records: &Records, asserted: &AssertedPairs) -> Partition {
     let scorer = Scorer::new(records, records.slots(), model);
-    partition_edges(&scorer, &kept_edges(records, model), asserted).0
+    partition_edges(&scorer, kept_edges(records, model), asserted).0
 }
 
 fn clusters(records: &Records, asserted: &AssertedPairs) -> Partition {
@@ -94,10 +96,8 @@ fn assertions_win() {
 fn kin_below_the_floor_connects_a_component_that_fits() {
     let records = batch(&["a", "b", "c"], &[named("otto", "zimmer"); 3]);
     let edges = [(0, 1, 9000), (1, 2, -9000)].map(|(left, right, score)| Edge { left, right, score });
-    let [one] = &components(&plain_model(), &records, &edges, &AssertedPairs::default())[..] else {
-        panic!("one component")
-    };
-    assert_eq!(one.members.len(), 3);
+    let found = components(&plain_model(), &records, edges.to_vec(), &AssertedPairs::default());
+    assert_eq!(found.sizes().collect::<Vec<_>>(), [3]);
 }
 
 #[test]
@@ -133,6 +133,73 @@ fn one_strong_pair_does_not_merge_what_differs_as_wholes() {
     assert_eq!(household.strength, i64::from(scorer.score(1, 2).stranger.max(scorer.score(0, 2).stranger)));
 }
 
+const WORK: (i64, i64, &str) = (1, 1, "otto@work");
+const HOME: (i64, i64, &str) = (1, 1, "otto@home");
+const CARD: (i64, i64, &str) = (3, 1, "c");
+
+#[test]
+fn a_nameless_record_finds_whoever_has_two_addresses() {
+    // The commonest event of all: a purchase with nothing but one of a customer's addresses, here the one that they seldom give.
+    let named = |owned: &'static [(i64, i64, &'static str)]| -> Sample<'static> { (named("otto", "zimmer").0, owned) };
+    let mut samples = vec![named(&[WORK, CARD])];
+    samples.extend([named(&[HOME, CARD]); 9]);
+    samples.push(([None; 8], &[WORK]));
+    let names: Vec<String> = (0..samples.len()).map(|record| format!("record {record}")).collect();
+    let records = batch(&names.iter().map(String::as_str).collect::<Vec<_>>(), &samples);
+    let partition = clusters(&records, &AssertedPairs::default());
+    assert!(partition.clusters.iter().all(|&cluster| cluster == partition.clusters[0]), "{:?}", partition.clusters);
+    assert_eq!((partition.reviews.len(), partition.ambiguous.len()), (0, 0));
+}
+
+#[test]
+fn clusters_hold_sets_of_identifiers_and_a_household_the_mean_of_them() {
+    let given = |given, owned| -> Sample<'static> { ([Some(given), None, None, None, None, None, None, None], owned) };
+    let nameless: Sample<'_> = ([None; 8], &[WORK]);
+    let samples =
+        [given("otto", &[WORK]), given("otto", &[HOME]), given("otto", &[HOME]), given("marta", &[WORK]), nameless];
+    let records = batch(&["a", "b", "c", "d", "e"], &samples);
+    let model = plain_model();
+    let scorer = Scorer::new(&records, records.slots(), &model);
+    let members = [0, 1, 2, 3, 4];
+    let pairs: Vec<_> = members.iter().flat_map(|&a| members.map(|b| scorer.score(a, b))).collect();
+    let mut fields = Fields::new(&scorer, &members, &pairs);
+    for (x, y) in crossings(members.len()) {
+        assert_eq!(fields.between(x, y), Evidence::of(&pairs[x * members.len() + y]), "of two records it is their score");
+    }
+    for other in [3, 4] {
+        fields.absorb(0, 1, other);
+        fields.absorb(0, 2, other);
+    }
+    // Against strangers the address that both have, 25000. In a household ⌊(2000 − 1500 − 1500) / 3⌋ of it, and the given names differ.
+    assert_eq!(fields.between(0, 3), Evidence { stranger: -20_000 + 25_000 - 6501, household: 2000 - 334 - 6501 });
+    assert_eq!(fields.against(0, 3), -334 - 6501);
+    // Nothing tells the nameless one from another member, so that the other address is no sign of one.
+    assert_eq!(fields.between(0, 4), Evidence { stranger: -20_000 + 25_000, household: 2000 + 2000 });
+    assert_eq!(fields.against(0, 4), 0);
+}
+
+#[test]
+fn without_households_what_strangers_share_is_what_is_against() {
+    let text = PLAIN.replace("household = 2000\n", "");
+    let text = text.lines().map(|line| match line.split_once(" = [") {
+        Some((level, weights)) if weights.ends_with(']') && !weights.contains('"') => {
+            format!("{level} = {}", weights.split(',').next().unwrap_or("0"))
+        }
+        _ => line.to_owned(),
+    });
+    let model = Model::parse(&text.collect::<Vec<_>>().join("\n")).expect("valid");
+    let bare = |owned: &'static [(i64, i64, &'static str)]| -> Sample<'static> { ([None; 8], owned) };
+    let records = batch(&["a", "b", "c", "d"], &[bare(&[WORK]), bare(&[HOME]), bare(&[WORK]), bare(&[CARD, HOME])]);
+    let scorer = Scorer::new(&records, records.slots(), &model);
+    let members = [0, 1, 2, 3];
+    let pairs: Vec<_> = members.iter().flat_map(|&a| members.map(|b| scorer.score(a, b))).collect();
+    let mut fields = Fields::new(&scorer, &members, &pairs);
+    assert_eq!((fields.against(0, 1), fields.against(0, 2), fields.against(0, 3)), (-1500, 0, -1500));
+    fields.absorb(0, 1, 2);
+    assert_eq!(fields.against(0, 2), 0);
+    assert_eq!(fields.between(0, 2), Evidence { stranger: 5000, household: i64::MAX });
+}
+
 #[test]
 fn a_middling_pair_is_a_review() {
     let home = |given: &'static str| -> Sample<'static> {
@@ -161,13 +228,13 @@ fn an_oversized_component_falls_apart_at_a_higher_floor() {
     let edge = |left, right, score| Edge { left, right, score };
     let edges = [edge(0, 1, 9000), edge(1, 2, 4500), edge(2, 3, 9000)];
     let sizes = |asserted: &AssertedPairs| -> Vec<usize> {
-        components(&model, &records, &edges, asserted).iter().map(|component| component.members.len()).collect()
+        components(&model, &records, edges.to_vec(), asserted).sizes().collect()
     };
     assert_eq!(sizes(&AssertedPairs::default()), [2, 2]);
     let held = AssertedPairs { same: vec![(1, 2)], different: Vec::new() };
     assert_eq!(sizes(&held), [2]);
     let kin = [edge(0, 1, 9000), edge(1, 2, -9000), edge(2, 3, 9000)];
-    let few = |edges: &[Edge]| components(&model, &records, edges, &AssertedPairs::default()).len();
+    let few = |edges: &[Edge]| components(&model, &records, edges.to_vec(), &AssertedPairs::default()).count();
     assert_eq!((few(&kin), few(&kin[..2])), (2, 1));
     let apart = AssertedPairs { same: Vec::new(), different: vec![(1, 2)] };
     assert_eq!(sizes(&apart), [2, 2]);
@@ -180,8 +247,7 @@ fn the_first_raise_only_drops_what_was_said_to_be_different() {
     let records = batch(&["a", "b", "c", "d", "e"], &[named("otto", "zimmer"); 5]);
     let edges = [(0, 1, 28_200), (1, 2, 5500), (3, 4, 12_500)].map(|(left, right, score)| Edge { left, right, score });
     let apart = AssertedPairs { same: Vec::new(), different: vec![(0, 3)] };
-    let mut sizes: Vec<usize> =
-        components(&model, &records, &edges, &apart).iter().map(|component| component.members.len()).collect();
+    let mut sizes: Vec<usize> = components(&model, &records, edges.to_vec(), &apart).sizes().collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [2, 3]);
 }

@@ -7,7 +7,7 @@ use super::forms::{CityForm, MISSING, NameForm, StreetForm, StreetIds, StreetPar
 use super::intern::{Interner, TextList, small};
 use crate::error::{CoreError, CoreResult, same_length};
 use crate::normalize::{Column, PARALLEL_ROWS};
-use crate::words::{MOST_EXTRAS, is_extra_name};
+use crate::words::{ATTRIBUTES, CITY, MOST_EXTRAS, STREET, is_extra_name};
 
 /// Distinct streets that are prepared at a time: what they are made of is larger than what is kept.
 const STREETS_AT_A_TIME: usize = 1 << 16;
@@ -84,13 +84,14 @@ pub(super) fn prepare<T: Send>(
     Ok((column.renumbered(&renumbered), forms))
 }
 
-/// Prepares a column whose form is a text: numbers of the texts, and those.
+/// Prepares a column whose form is a text: numbers of the texts, and those, which go by this name.
 pub(super) fn texts_of(
+    name: &'static str,
     column: Encoded<'_>,
     form: impl Fn(&str) -> Option<String> + Sync,
 ) -> CoreResult<(Vec<TextId>, TextList)> {
     let made = each(&column.values, form);
-    let mut texts = Interner::default();
+    let mut texts = Interner::of(name);
     let ids = made.iter().map(|text| texts.optional(text.as_deref())).collect::<CoreResult<Vec<_>>>()?;
     Ok((column.renumbered(&ids), texts.into_list()))
 }
@@ -127,7 +128,7 @@ pub(super) fn extra_columns(columns: Vec<(&str, Encoded<'_>)>) -> CoreResult<Vec
         (!text.is_empty()).then_some(text)
     };
     let prepared = |(name, column): (&str, Encoded<'_>)| {
-        let (numbers, texts) = texts_of(column, joined)?;
+        let (numbers, texts) = texts_of("extras", column, joined)?;
         Ok((Box::from(name), numbers, texts))
     };
     columns.into_iter().map(prepared).collect()
@@ -143,7 +144,7 @@ pub(super) struct Names {
 pub(super) fn names(given: Encoded<'_>, family: Encoded<'_>) -> CoreResult<Names> {
     let mut given = prepare(given, NameForm::given)?;
     let mut family = prepare(family, NameForm::family)?;
-    let mut texts = Interner::default();
+    let mut texts = Interner::of("given_name, family_name");
     for name in given.1.iter_mut().chain(&mut family.1) {
         name.id = texts.number(&name.joined)?;
         name.long_ids = name.long_words.iter().map(|word| texts.number(word)).collect::<CoreResult<_>>()?;
@@ -165,7 +166,7 @@ pub(super) struct Streets {
 
 pub(super) fn streets(column: Encoded<'_>) -> CoreResult<Streets> {
     let much = column.values.len() > PARALLEL_ROWS;
-    let mut interners = [Interner::default(), Interner::default(), Interner::default()];
+    let mut interners = [(); 3].map(|()| Interner::of(ATTRIBUTES[STREET]));
     let mut forms = Vec::with_capacity(column.values.len());
     let number = |texts: &mut Interner, parts: &[StreetParts], part: fn(&StreetParts) -> &str| {
         let found = |parts| texts.optional(Some(part(parts)).filter(|text| !text.is_empty()));
@@ -194,7 +195,7 @@ pub(super) type Cities = (Vec<u32>, Vec<CityForm>, TextList);
 
 pub(super) fn cities(column: Encoded<'_>) -> CoreResult<Cities> {
     let (rows, mut forms) = prepare(column, CityForm::of)?;
-    let mut texts = Interner::default();
+    let mut texts = Interner::of(ATTRIBUTES[CITY]);
     for city in &mut forms {
         city.id = texts.number(&city.joined)?;
     }

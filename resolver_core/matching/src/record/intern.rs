@@ -70,14 +70,21 @@ impl DigestNumbers {
     }
 }
 
-/// Texts by number, in one buffer.
+/// Texts by number, in one buffer of less than 4 GiB: a text takes four bytes more than its letters.
 #[derive(Debug, Default)]
 pub(crate) struct TextList {
+    /// The columns whose texts these are.
+    columns: &'static str,
     ends: Vec<u32>,
     buffer: String,
 }
 
 impl TextList {
+    /// None yet, of these columns.
+    fn of(columns: &'static str) -> Self {
+        Self { columns, ..Self::default() }
+    }
+
     /// Number of texts.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
@@ -91,34 +98,50 @@ impl TextList {
         self.buffer.get(start as usize..end as usize)
     }
 
+    fn end(&self) -> u32 {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// Where the texts end once so many of so many bytes, of these columns, are added.
+    fn grown(&self, columns: &'static str, texts: usize, bytes: usize) -> CoreResult<u32> {
+        let end = small(self.len() + texts).and_then(|_| small(self.end() as usize + bytes));
+        end.map_err(|_| CoreError::input(columns, "more than 4 GiB of distinct text"))
+    }
+
     fn push(&mut self, text: &str) -> CoreResult<()> {
+        let end = self.grown(self.columns, 1, text.len())?;
         self.buffer.push_str(text);
-        self.ends.push(small(self.buffer.len())?);
+        self.ends.push(end);
         Ok(())
     }
 
     /// Adds the texts of another list after the own ones; gives the number that its first text has now. O(its length).
     pub(crate) fn append(&mut self, other: &Self) -> CoreResult<u32> {
-        let (first, start) = (small(self.len())?, small(self.buffer.len())?);
+        self.grown(other.columns, other.len(), other.end() as usize)?;
+        let (first, start) = (small(self.len())?, self.end());
         self.buffer.push_str(&other.buffer);
-        small(self.buffer.len())?;
-        small(self.len() + other.len())?;
         self.ends.extend(other.ends.iter().map(|end| start + end));
         Ok(first)
     }
 }
 
 /// Gives equal texts equal numbers and keeps the texts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Interner {
     index: HashIndex,
     texts: TextList,
 }
 
 impl Interner {
+    /// For the texts of these columns, which an error names.
+    pub(crate) fn of(columns: &'static str) -> Self {
+        Self { index: HashIndex::default(), texts: TextList::of(columns) }
+    }
+
     /// Number of a text. O(length).
     pub(crate) fn number(&mut self, text: &str) -> CoreResult<TextId> {
-        let next = small(self.texts.len())?;
+        // A text too many has no number any more, and is refused when it is pushed.
+        let next = small(self.texts.len()).unwrap_or(MISSING);
         let number = self.index.number(text_hash(text), next, |number| self.texts.get(number) == Some(text));
         if number == next {
             self.texts.push(text)?;
@@ -143,16 +166,35 @@ mod tests {
 
     #[test]
     fn equal_texts_have_equal_numbers() {
-        let mut interner = Interner::default();
+        let mut interner = Interner::of("names");
         let numbers: Vec<u32> =
             ["otto", "", "é", "otto", ""].iter().map(|text| interner.number(text).expect("few")).collect();
         assert_eq!(numbers, [0, 1, 2, 0, 1]);
         let mut list = interner.into_list();
         assert_eq!([0, 1, 2, 3].map(|number| list.get(number)), [Some("otto"), Some(""), Some("é"), None]);
-        let mut other = Interner::default();
+        let mut other = Interner::of("names");
         other.number("x").expect("few");
         assert_eq!(list.append(&other.into_list()), Ok(3));
         assert_eq!((list.len(), list.get(3), list.get(2)), (4, Some("x"), Some("é")));
+    }
+
+    #[test]
+    fn more_text_than_fits_is_refused_by_the_name_of_its_columns() {
+        // As if the other texts took all but eight bytes.
+        let full = |columns| TextList { ends: vec![MISSING - 9], ..TextList::of(columns) };
+        let mut names = full("names");
+        assert_eq!(names.push("12345678"), Ok(()));
+        let refused = |columns| CoreError::input(columns, "more than 4 GiB of distinct text");
+        assert_eq!(names.push("1"), Err(refused("names")));
+        assert_eq!(names.push(""), Ok(()));
+        let mut street = Interner::of("street");
+        street.number("9 elm st").expect("few");
+        let street = street.into_list();
+        assert_eq!(full("names").append(&street), Ok(1));
+        assert_eq!(names.append(&street), Err(refused("street")));
+        assert_eq!((names.len(), names.buffer.as_str()), (3, "12345678"));
+        let mut all = Interner { index: HashIndex::default(), texts: full("city") };
+        assert_eq!(all.number("123456789"), Err(refused("city")));
     }
 
     #[test]

@@ -16,7 +16,12 @@ pub(crate) use self::tokens::{Identity, Tokens};
 use crate::error::{CoreError, CoreResult, same_length};
 use crate::normalize::{Digest32, PARALLEL_ROWS};
 use crate::token::AttributeColumns;
-use crate::words::ATTRIBUTES;
+use crate::words::{ATTRIBUTES, MIDDLE_NAME, POSTCODE};
+
+/// Row numbers are below [`MISSING`]: a batch of more records is refused when it is prepared.
+pub(crate) fn row_number(record: usize) -> u32 {
+    u32::try_from(record).unwrap_or(MISSING)
+}
 
 /// One record as numbers of prepared values; [`MISSING`] where there is none.
 #[derive(Debug, Clone, Copy)]
@@ -131,6 +136,7 @@ impl Records {
         slots: Slots,
         tokens: Tokens,
     ) -> CoreResult<Self> {
+        small(addresses.len())?;
         let much = addresses.len() > PARALLEL_ROWS;
         let [given, middle, family, suffix, birth_date, street, city, postcode] = columns.attributes;
         let suffixes = suffix.values.iter().map(|clean| suffix_number(clean)).collect::<CoreResult<Vec<_>>>()?;
@@ -140,8 +146,10 @@ impl Records {
             much,
             || both(much, || both(much, || names(given, family), || cities(city)), || streets(street)),
             || {
-                let middle = texts_of(middle, |clean| compact(crate::normalize::fold(clean).replace(' ', "")))?;
-                let postcode = texts_of(postcode, |clean| compact(clean.to_owned()))?;
+                let middle = texts_of(ATTRIBUTES[MIDDLE_NAME], middle, |clean| {
+                    compact(crate::normalize::fold(clean).replace(' ', ""))
+                })?;
+                let postcode = texts_of(ATTRIBUTES[POSTCODE], postcode, |clean| compact(clean.to_owned()))?;
                 Ok((middle, postcode, extra_columns(columns.extras)?))
             },
         );

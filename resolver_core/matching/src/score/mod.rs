@@ -2,14 +2,11 @@
 
 mod compare;
 mod identifiers;
-mod patterns;
 
 use std::hint::black_box;
 
 use rayon::prelude::*;
 
-pub use self::patterns::{Pattern, count_pairs};
-pub(crate) use self::patterns::{PatternCounts, sorted_patterns};
 use crate::error::{CoreError, CoreResult, same_length};
 use crate::model::{
     BIRTH_DATE, EXTRA, FAMILY, Frequencies, GIVEN, MIDDLE, Model, PLACE, STREET, SUFFIX, Weight, differ_level,

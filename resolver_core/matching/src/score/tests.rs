@@ -278,14 +278,3 @@ proptest! {
         }
     }
 }
-
-#[test]
-fn pairs_are_counted_by_pattern() {
-    let records = batch(&["a", "b", "c"], &[named("otto", "zimmer"), named("otto", "zimmer"), named("otto", "smith")]);
-    let patterns = count_pairs(&records, &[0, 0, 1, 0], &[1, 2, 2, 1], &plain()).expect("valid");
-    let shown: Vec<(u8, u8, u32, u64)> =
-        patterns.iter().map(|one| (one.levels[GIVEN::INDEX], one.levels[FAMILY::INDEX], one.free, one.pairs)).collect();
-    let all = 0xffff;
-    assert_eq!(shown, [(GIVEN::EXACT, FAMILY::EXACT, all, 2), (GIVEN::EXACT, FAMILY::DIFFERENT, all, 2)]);
-    assert!(matches!(count_pairs(&records, &[0], &[3], &plain()), Err(CoreError::Input { argument: "right", .. })));
-}

@@ -26,6 +26,7 @@ use self::learn::{date_pairs, holder_pairs, learn, population_shift, priors, res
 pub use self::passes::PassReport;
 use self::sample::random_pairs;
 use self::tally::Finds;
+pub use self::tally::{Pattern, count_candidates, count_pairs};
 use crate::engine::generic_tokens;
 use crate::error::{CoreError, CoreResult};
 use crate::model::{Model, NameCounts, Shares, Weight};

@@ -1,7 +1,7 @@
 //! Where the estimation starts, and what it leans on where a file says little.
 
-use crate::model::{BIRTH_DATE, ExtraKind, FAMILY, GIVEN, MIDDLE, Model, PLACE, STREET, SUFFIX, Shares, levels_at};
-use crate::words::{COMPARISONS, IDENTIFIER_TYPES};
+use crate::model::{BIRTH_DATE, FAMILY, GIVEN, MIDDLE, Model, PLACE, STREET, SUFFIX, Shares, levels_at};
+use crate::words::IDENTIFIER_TYPES;
 
 /// Start of the share of pairs of one person that agree exactly, and of those that differ; what is between shares the rest.
 const EXACT: f64 = 0.9;
@@ -102,11 +102,7 @@ impl Start {
 pub(super) fn starts(model: &Model) -> Vec<Start> {
     let one = |comparison: usize| {
         let levels = levels_at(comparison).len();
-        let extra = comparison.checked_sub(COMPARISONS.len()).and_then(|place| model.extras().get(place));
-        let personal = match extra {
-            Some(extra) => extra.kind == ExtraKind::Person,
-            None => matches!(comparison, GIVEN::INDEX | MIDDLE::INDEX | SUFFIX::INDEX | BIRTH_DATE::INDEX),
-        };
+        let personal = model.is_personal(comparison);
         let known: Option<&Shares> = model.shares(comparison);
         Start {
             levels,

@@ -5,7 +5,11 @@ use rustc_hash::FxHashMap;
 
 use super::candidates::{Candidates, Found, Passes, Probes};
 use super::estimate::{Ratios, real};
-use crate::score::{Levels, Scorer};
+use crate::engine::generic_tokens;
+use crate::error::{CoreResult, same_length};
+use crate::model::Model;
+use crate::record::{Records, row_number};
+use crate::score::{Levels, Scorer, checked_rows};
 
 type Counts = FxHashMap<(Levels, u32, u32, Passes), u64>;
 
@@ -20,15 +24,18 @@ pub(super) struct Seen {
     pub(super) pairs: u64,
 }
 
-/// Pairs that look alike, whatever found them, with the comparisons that are free in them: what the estimation reads.
+/// Pairs that look alike, whatever found them, with the comparisons that are free in them (docs/matching.md section 9): what the estimation
+/// reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pattern {
-    pub(super) levels: Levels,
-    /// Comparisons of which households may be learned from these pairs, as bits.
-    pub(super) free: u32,
-    /// Those of which one person may.
-    pub(super) trusted: u32,
-    pub(super) pairs: u64,
+pub struct Pattern {
+    /// Level by comparison; 0 is missing.
+    pub levels: Levels,
+    /// Comparisons that some pass which found the pairs is not built on, as bits by comparison number: households may be learned of these.
+    pub free: u32,
+    /// Those that a trusted pass frees: one person may be learned of these.
+    pub trusted: u32,
+    /// Number of pairs.
+    pub pairs: u64,
 }
 
 fn joined(mut one: Counts, mut other: Counts) -> Counts {
@@ -50,9 +57,14 @@ fn sorted(counts: Counts) -> Vec<Seen> {
     seen
 }
 
+/// Every comparison of the model, as bits by number.
+fn every(model: &Model) -> u32 {
+    u32::MAX >> (u32::BITS as usize - model.width())
+}
+
 /// What is seen of the candidates of the probes, ascending. O(candidates), memory O(distinct).
 pub(super) fn candidates(scorer: &Scorer<'_>, candidates: &Candidates, probes: &Probes, distrusted: Passes) -> Vec<Seen> {
-    let known = u32::MAX >> (u32::BITS as usize - scorer.model.width());
+    let known = every(scorer.model);
     let one = |(mut counts, mut found): (Counts, Vec<Found>), probe: &u32| {
         candidates.partners(*probe, distrusted, &mut found);
         for one in &found {
@@ -65,10 +77,11 @@ pub(super) fn candidates(scorer: &Scorer<'_>, candidates: &Candidates, probes: &
     sorted(counted.reduce(Counts::default, joined))
 }
 
-/// Patterns of given pairs, ascending. O(pairs).
+/// Patterns of given pairs, ascending. No pass found them, so that all comparisons are free. O(pairs).
 pub(super) fn pairs(scorer: &Scorer<'_>, pairs: &[(u32, u32)]) -> Vec<Pattern> {
+    let free = every(scorer.model);
     let one = |mut counts: Counts, &(left, right): &(u32, u32)| {
-        *counts.entry((scorer.score(left as usize, right as usize).levels, 0, 0, 0)).or_default() += 1;
+        *counts.entry((scorer.score(left as usize, right as usize).levels, free, free, 0)).or_default() += 1;
         counts
     };
     patterns(&sorted(pairs.par_iter().with_min_len(1024).fold(Counts::default, one).reduce(Counts::default, joined)))
@@ -84,6 +97,29 @@ pub(super) fn patterns(seen: &[Seen]) -> Vec<Pattern> {
         pairs: run.iter().map(|one| one.pairs).sum(),
     };
     alike.map(pattern).collect()
+}
+
+/// Counts the level patterns of all candidates, with the comparisons free in them; ascending. Pairs are streamed: memory is that of the
+/// groups and of what was seen. O(records · log records + candidates).
+///
+/// # Errors
+/// `Input` for closed tokens that are not 32 bytes.
+pub fn count_candidates(records: &Records, model: &Model, closed: &[&[u8]]) -> CoreResult<Vec<Pattern>> {
+    let slots = records.slots().without(&generic_tokens(records, model, closed)?);
+    let (rules, probes): (Vec<usize>, _) = ((0..model.rules().len()).collect(), Probes::all(records));
+    let found = Candidates::new(records, &slots, model, &rules, &probes);
+    Ok(patterns(&candidates(&Scorer::new(records, &slots, model), &found, &probes, 0)))
+}
+
+/// Counts the patterns of given pairs of rows, whose comparisons are all free; ascending. O(pairs), memory that of the rows and the patterns.
+///
+/// # Errors
+/// `Input` for columns of different lengths and rows outside the batch.
+pub fn count_pairs(records: &Records, left: &[i64], right: &[i64], model: &Model) -> CoreResult<Vec<Pattern>> {
+    same_length("right", right.len(), left.len())?;
+    let (left, right) = (checked_rows("left", left, records)?, checked_rows("right", right, records)?);
+    let rows: Vec<(u32, u32)> = left.into_iter().map(row_number).zip(right.into_iter().map(row_number)).collect();
+    Ok(pairs(&Scorer::new(records, records.slots(), model), &rows))
 }
 
 /// What one set of passes found: pairs, and of these the expected ones of one person and of one household.
@@ -125,4 +161,24 @@ pub(super) fn finds(seen: &[Seen], ratios: &Ratios) -> Vec<(Passes, Finds)> {
     let mut finds: Vec<(Passes, Finds)> = by_passes.into_iter().collect();
     finds.sort_unstable_by_key(|(passes, _)| *passes);
     finds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::CoreError;
+    use crate::model::tests::plain;
+    use crate::model::{FAMILY, GIVEN};
+    use crate::record::tests::{batch, named};
+
+    #[test]
+    fn pairs_are_counted_by_pattern() {
+        let records = batch(&["a", "b", "c"], &[named("otto", "zimmer"), named("otto", "zimmer"), named("otto", "smith")]);
+        let patterns = count_pairs(&records, &[0, 0, 1, 0], &[1, 2, 2, 1], &plain()).expect("valid");
+        let shown: Vec<(u8, u8, u32, u64)> =
+            patterns.iter().map(|one| (one.levels[GIVEN::INDEX], one.levels[FAMILY::INDEX], one.free, one.pairs)).collect();
+        let all = 0xffff;
+        assert_eq!(shown, [(GIVEN::EXACT, FAMILY::EXACT, all, 2), (GIVEN::EXACT, FAMILY::DIFFERENT, all, 2)]);
+        assert!(matches!(count_pairs(&records, &[0], &[3], &plain()), Err(CoreError::Input { argument: "right", .. })));
+    }
 }

@@ -178,8 +178,8 @@ pub(crate) fn candidate_pairs(
     let closed = slices(&closed_tokens);
     detached(py, || {
         let pairs = core::candidate_pairs(&records.batch, &model.rules, &closed, floor)?;
-        let (left, right) = (numbers(pairs.iter().map(|pair| pair.0)), numbers(pairs.iter().map(|pair| pair.1)));
-        Ok((left, right, pairs.iter().map(|pair| pair.2).collect()))
+        let rows = |row: fn(&core::ScoredRows) -> u32| pairs.iter().map(|pair| i64::from(row(pair))).collect();
+        Ok((rows(|pair| pair.0), rows(|pair| pair.1), pairs.iter().map(|pair| pair.2).collect()))
     })
 }
 

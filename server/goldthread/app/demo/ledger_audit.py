@@ -10,8 +10,8 @@ from uuid import UUID
 
 from goldthread.app.demo.sets import EventKey, InputSet
 from goldthread.bus import BatchLimits, BusSettings, EventConsumer
-from goldthread.domain.quality import Quality, compare_partitions
 from goldthread.domain.words import RejectionReason
+from goldthread.matching.evaluation import Quality, compare_partitions
 from goldthread.v1 import event_pb2
 
 __all__ = ["Accounting", "DeadLetters", "SetQuality", "account", "quality_of", "read_dead_letters"]

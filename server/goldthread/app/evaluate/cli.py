@@ -14,6 +14,7 @@ from goldthread.app.evaluate.page import render_page
 from goldthread.app.evaluate.report import as_json, as_text
 from goldthread.app.evaluate.systems import SystemReport, evaluate_clusters, evaluate_ours, evaluate_peer
 from goldthread.app.match_files import PROFILE_COLUMN, model_wish
+from goldthread.app.outputs import check_outputs, write_text
 from goldthread.app.peers import Peer, automatic_plan, prepared
 from goldthread.app.settings import Settings
 from goldthread.app.tables import Tables, ignore_option, mapping_option, model_option
@@ -91,12 +92,18 @@ def command(
     for option, path in (("pairs", pairs), ("candidates", candidates), ("reviews", reviews)):
         if matched and path is not None:
             raise SettingsError(option, "is for clusters of FILE; --match makes its own")
+    truth_file = None if not Path(truth).is_file() else Path(truth)
+    check_outputs(
+        {"json": json_file, "report": report}.items(),
+        inputs=[*files, truth_file, mapping, pairs, candidates, reviews],
+    )
     labelled = read_labelled(files, truth=truth, key=key)
     rows = len(labelled.truth)
     tables = Tables.understood(
         files,
         mapping=ColumnMapping.read(mapping) if mapping else None,
-        ignored={*ignored, clusters, *labelled.truth_columns},
+        ignored=ignored,
+        hidden={clusters, *labelled.truth_columns},
     )
     if matched or compare:
         tables.check()
@@ -144,7 +151,7 @@ def _tell(what: str) -> None:
 def _write(systems: list[SystemReport], resampling: Resampling, *, json_file: Path | None, report: Path | None) -> None:
     written = json.dumps(as_json(systems, resampling), indent=2) + "\n" if json_file else ""
     if json_file is not None and str(json_file) != "-":
-        json_file.write_text(written, encoding="utf-8")
+        write_text("json", json_file, written)
     if report is not None:
-        report.write_text(render_page(systems, resampling), encoding="utf-8")
+        write_text("report", report, render_page(systems, resampling))
     click.echo(written if str(json_file) == "-" else as_text(systems, resampling), nl=str(json_file) != "-")

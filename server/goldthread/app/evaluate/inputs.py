@@ -71,9 +71,14 @@ def read_pairs(path: Path, *, rows: int, probabilities: bool) -> PairColumns:
         if name not in table:
             raise FileFormatError(path, f"has no column {name}")
     left, right = (_rows(path, name, table[name], rows=rows) for name in ("row", "other_row"))
+    seen: set[tuple[int, int]] = set()
     for line, (a, b) in enumerate(zip(left, right, strict=True), start=2):
         if a == b:
             raise FileFormatError(path, "row and other_row are one row", line=line)
+        # Either way round it is one pair, and counts once.
+        if (pair := (min(a, b), max(a, b))) in seen:
+            raise FileFormatError(path, "these two rows are a pair already", line=line)
+        seen.add(pair)
     values = _probabilities(path, table["probability"]) if probabilities else ()
     return PairColumns(left=left, right=right, probabilities=values)
 

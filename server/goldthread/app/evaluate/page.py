@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from itertools import cycle
 
-from goldthread.app.charts import Series, line_chart, page, table
+from goldthread.app.charts import COLOURS, Axis, Series, chart, legend, page, table
 from goldthread.app.evaluate.report import lines
 from goldthread.app.evaluate.systems import SystemReport
 from goldthread.matching.evaluation import Resampling
 
-__all__ = ["render_page"]
+__all__ = ["curves_of", "render_page"]
 
 _METHOD = (
     "Pairs are counted after closure: every pair of rows in one cluster. B³ is B-cubed (Bagga & Baldwin 1998); splits and merges are the generalised merge "
@@ -20,36 +21,48 @@ _METHOD = (
 
 def render_page(systems: Sequence[SystemReport], resampling: Resampling) -> str:
     """One self-contained document with the table, the calibration curve and the precision-recall curve."""
+    method = f"{_METHOD}, {resampling.resamples:,} draws, seed {resampling.seed}, {resampling.confidence:.0%}."
     parts = [
         table(
             ["", *(f"{one.name} {one.version}" for one in systems)],
-            ([title, *cells] for title, cells in lines(systems)),
+            ([escape(title), *map(escape, cells)] for title, cells in lines(systems)),
         ),
-        f"<p>{escape(_METHOD)}, {resampling.resamples:,} draws, seed {resampling.seed}, {resampling.confidence:.0%}.</p>",
+        f"<p class='note'>{escape(method)}</p>",
         "<h2>Probabilities</h2>",
+        *(curves_of(systems) or ["<p>No scored pairs were given.</p>"]),
     ]
+    return page("Evaluation", parts)
+
+
+def curves_of(systems: Sequence[SystemReport]) -> list[str]:
+    """Calibration curves and precision-recall curves of the systems that have scored pairs."""
+    styles = dict(zip((one.name for one in systems), cycle(COLOURS), strict=False))
     calibrated = [
-        Series(name=one.name, points=[(found.mean, found.observed) for found in calibration.bins], marks=True)
+        Series(
+            name=one.name,
+            points=[(found.mean, found.observed) for found in calibration.bins],
+            style=styles[one.name],
+            dots=True,
+        )
         for one in systems
         if (calibration := one.evaluation.calibration) is not None and calibration.pairs
     ]
     curves = [
-        Series(name=one.name, points=[(point.recall, point.precision) for point in one.evaluation.curve])
+        Series(
+            name=one.name,
+            points=[(point.recall, point.precision) for point in one.evaluation.curve],
+            style=styles[one.name],
+        )
         for one in systems
         if one.evaluation.curve
     ]
+    parts = []
     if calibrated:
-        parts.append(
-            line_chart(
-                "Calibration: bins of equal mass",
-                calibrated,
-                x_label="mean probability",
-                y_label="observed share of one person",
-                diagonal=True,
-            )
-        )
+        title = "Calibration: bins of equal mass"
+        across, up = Axis(title="mean probability"), Axis(title="observed share of one person")
+        parts += [f"<h3>{title}</h3>", legend(calibrated), chart(title, across, up, calibrated, diagonal=True)]
     if curves:
-        parts.append(line_chart("Pairs before clustering, by threshold", curves, x_label="recall", y_label="precision"))
-    if not calibrated and not curves:
-        parts.append("<p>No scored pairs were given.</p>")
-    return page("Evaluation", parts)
+        title = "Pairs before clustering, by threshold"
+        across, up = Axis(title="recall"), Axis(title="precision")
+        parts += [f"<h3>{title}</h3>", legend(curves), chart(title, across, up, curves)]
+    return parts

@@ -64,6 +64,8 @@ def lines(systems: Sequence[SystemReport]) -> Iterator[tuple[str, list[str]]]:
         cells = [system.evaluation.measures.get(name) for system in systems]
         if any(cells):
             yield title, [interval(cell) for cell in cells]
+        if name == "band_precision" and any(cells):
+            yield "mean p there, which it is held against", [_band_mean(system) for system in systems]
     for first, *others in [systems]:
         for name in DIFFERENCES if others else ():
             cells = [difference(first.evaluation, other.evaluation, name) for other in others]
@@ -73,7 +75,7 @@ def lines(systems: Sequence[SystemReport]) -> Iterator[tuple[str, list[str]]]:
             "candidates per record",
             [None if (found := one.evaluation.blocking) is None else found.per_record for one in systems],
         ),
-        ("reviews per 1,000 records", [one.reviews_per_thousand for one in systems]),
+        ("reviews per 1,000 rows", [one.reviews_per_thousand for one in systems]),
         ("seconds", [one.seconds for one in systems]),
         ("MiB", [one.peak_mebibytes for one in systems]),
     )
@@ -84,6 +86,11 @@ def lines(systems: Sequence[SystemReport]) -> Iterator[tuple[str, list[str]]]:
         yield title, [f"{getattr(system.evaluation.counts, name):,}" for system in systems]
     if any(system.evaluation.unlabelled for system in systems):
         yield "rows without a truth, left out", [f"{system.evaluation.unlabelled:,}" for system in systems]
+
+
+def _band_mean(system: SystemReport) -> str:
+    calibration = system.evaluation.calibration
+    return "" if calibration is None or not calibration.band.pairs else f"{calibration.band.mean:.3f}"
 
 
 def interval(measure: Measure | None, *, signed: bool = False) -> str:

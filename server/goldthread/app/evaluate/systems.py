@@ -29,7 +29,7 @@ class SystemReport:
     version: str
     evaluation: Evaluation
     reviews_per_thousand: float | None = None
-    """Open questions for a thousand records."""
+    """Open questions for a thousand rows."""
     seconds: float | None = None
     peak_mebibytes: float | None = None
 
@@ -75,7 +75,6 @@ def evaluate_ours(
         raise SettingsError("FILE", "has changed since it was read")
     pairs = candidates_of(run.gathered, model_text=run.model.text)
     columns = PairColumns(left=pairs.left, right=pairs.right, probabilities=pairs.probabilities)
-    records = len(result.record_addresses)
     return SystemReport(
         name=name,
         version=result.model_version + ("" if result.calibrated else " (uncalibrated)"),
@@ -87,7 +86,7 @@ def evaluate_ours(
             candidates=columns,
             resampling=resampling,
         ),
-        reviews_per_thousand=1000 * len(result.reviews) / records if records else 0.0,
+        reviews_per_thousand=1000 * len(result.reviews) / len(truth),
         seconds=seconds,
         peak_mebibytes=peak,
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +25,10 @@ PeerTable = Mapping[str, Sequence[str | None]]
 """Columns of text; None is missing. Personal data."""
 
 
+_NOBODY = 1 << 30
+"""A group that no process is in."""
+
+
 class PeerError(GoldthreadError):
     """A peer failed or took too long; names the peer and the type of its error, never its text, which may quote the data."""
 
@@ -37,6 +43,10 @@ class Found:
     left: Sequence[int] = field(default=(), repr=False)
     right: Sequence[int] = field(default=(), repr=False)
     probabilities: Sequence[float] = field(default=(), repr=False)
+    seconds: float | None = None
+    """Seconds to the clusters, where the pairs are only fetched afterwards."""
+    peak_mebibytes: float | None = None
+    """Peak memory by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +100,9 @@ def run_apart(name: str, work: Callable[..., object], *arguments: object, timeou
     except EOFError:
         raise PeerError(f"{name} ended without an answer", metadata={"peer": name, "error": "death"}) from None
     finally:
+        # With whatever it has started, once it leads a group of its own.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid or _NOBODY, signal.SIGKILL)
         process.kill()
         process.join()
         here.close()
@@ -128,6 +141,7 @@ class _Answer:
 
 def _serve(out: Connection, work: Callable[..., object], arguments: Sequence[object]) -> None:
     """The whole life of the process. What is printed there is not ours to show: it may hold values."""
+    os.setpgrp()
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
@@ -155,4 +169,9 @@ def _run(table: PeerTable, plan: PeerPlan) -> _Answer:
             work = partial(run_goldenmatch, table)
     start = perf_counter()
     found = work()
-    return _Answer(found, perf_counter() - start, peak_mebibytes())
+    seconds, peak = perf_counter() - start, peak_mebibytes()
+    return _Answer(
+        found,
+        seconds if found.seconds is None else found.seconds,
+        peak if found.peak_mebibytes is None else found.peak_mebibytes,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from time import perf_counter
 from typing import Any
 
 import polars as pl
@@ -12,7 +13,7 @@ from splink import DuckDBAPI, Linker, SettingsCreator, block_on
 
 from goldthread.app.peers.closure import closure
 from goldthread.app.peers.plan import Rule, SplinkComparison, SplinkLevel, SplinkPlan
-from goldthread.app.peers.process import Found, PeerTable
+from goldthread.app.peers.process import Found, PeerTable, peak_mebibytes
 
 __all__ = ["run_splink"]
 
@@ -24,6 +25,7 @@ _SEED = 1
 
 def run_splink(table: PeerTable, plan: SplinkPlan) -> Found:
     """Clusters, and every pair of probability 0.01 or more."""
+    start = perf_counter()
     logging.getLogger("splink").setLevel(logging.ERROR)
     rows = len(next(iter(table.values()), ()))
     frame = pl.DataFrame(dict(table), schema=dict.fromkeys(table, pl.String)).with_columns(
@@ -46,11 +48,17 @@ def run_splink(table: PeerTable, plan: SplinkPlan) -> Found:
         linker.training.estimate_parameters_using_expectation_maximisation(
             block_on(*rule), estimate_without_term_frequencies=True
         )
-    predicted = linker.inference.predict(threshold_match_probability=_LEAST_PROBABILITY)
-    found = predicted.as_duckdbpyrelation().project(f"{_ROW}_l, {_ROW}_r, match_probability").fetchnumpy()
+    relation = linker.inference.predict(threshold_match_probability=_LEAST_PROBABILITY).as_duckdbpyrelation()
+    pairs_of_rows = relation.project(f"{_ROW}_l, {_ROW}_r, match_probability")
+    links = pairs_of_rows.filter(f"match_probability >= {plan.link}").fetchnumpy()
+    clusters = closure(rows, zip(links[f"{_ROW}_l"].tolist(), links[f"{_ROW}_r"].tolist(), strict=True))
+    seconds, peak = perf_counter() - start, peak_mebibytes()
+    # Pairs below the link are fetched for measuring only.
+    found = pairs_of_rows.fetchnumpy()
     left, right, probabilities = (found[name].tolist() for name in (f"{_ROW}_l", f"{_ROW}_r", "match_probability"))
-    links = ((a, b) for a, b, value in zip(left, right, probabilities, strict=True) if value >= plan.link)
-    return Found(clusters=closure(rows, links), left=left, right=right, probabilities=probabilities)
+    return Found(
+        clusters=clusters, left=left, right=right, probabilities=probabilities, seconds=seconds, peak_mebibytes=peak
+    )
 
 
 def _rule(rule: Rule | str) -> Any:  # noqa: ANN401 (a type of the peer)

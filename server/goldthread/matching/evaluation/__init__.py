@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from goldthread.matching.evaluation.blocking import Blocking
 from goldthread.matching.evaluation.calibration import Bin, Calibration, CurvePoint
-from goldthread.matching.evaluation.clusters import ClusterCounts
+from goldthread.matching.evaluation.clusters import ClusterCounts, Quality, compare_partitions
 from goldthread.matching.evaluation.evaluate import Evaluation, Measure, PairColumns, difference, evaluate
 from goldthread.matching.evaluation.resample import Resampling
 
@@ -32,7 +32,9 @@ __all__ = [
     "Evaluation",
     "Measure",
     "PairColumns",
+    "Quality",
     "Resampling",
+    "compare_partitions",
     "difference",
     "evaluate",
 ]

@@ -65,6 +65,10 @@ class RecordPersons:
                 pairs[person] += rows * (rows - 1) // 2
         return pairs
 
+    def joined(self) -> int:
+        """Pairs of rows that are one record, of one person or not."""
+        return sum(rows * (rows - 1) // 2 for rows in map(self.rows, self._held))
+
     def nodes(self) -> Iterable[tuple[int, int, int]]:
         """`(record, person, rows)` of every person in every record."""
         return ((record, person, rows) for record, held in self._held.items() for person, rows in held)

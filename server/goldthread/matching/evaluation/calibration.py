@@ -57,11 +57,13 @@ def calibrate(
         (index for index, value in enumerate(probabilities) if value >= floor), key=probabilities.__getitem__
     )
     groups: list[list[int]] = []
+    last = -1
     for place, index in enumerate(ranked):
-        # Bin k holds the ranks from k/bins to (k + 1)/bins; what ties with the last of them joins it.
-        due = len(groups) * len(ranked) / bins
-        if not groups or (place >= due and probabilities[index] != probabilities[ranked[place - 1]]):
+        # Bin k holds the ranks from k/bins to (k + 1)/bins; what ties with the last of them joins it, however many bins that fills.
+        due = place * bins // len(ranked)
+        if due > last and (not place or probabilities[index] != probabilities[ranked[place - 1]]):
             groups.append([])
+            last = due
         groups[-1].append(index)
     found = tuple(_bin(group, probabilities, same) for group in groups)
     error = sum(one.pairs * abs(one.mean - one.observed) for one in found) / len(ranked) if ranked else 0.0
@@ -86,17 +88,18 @@ def precision_recall(
     predicted: Sequence[int],
     *,
     given: int,
+    given_right: int,
     true_pairs: int,
     points: int = 200,
 ) -> tuple[CurvePoint, ...]:
     """Precision and recall at every threshold, in descending probability, thinned to about `points`.
 
-    Pair i stands for `predicted[i]` pairs of rows, of which `correct[i]` are right. `given` pairs of rows are right and found at any threshold,
-    because their rows are one record.
+    Pair i stands for `predicted[i]` pairs of rows, of which `correct[i]` are right. `given` pairs of rows are found at any threshold because their
+    rows are one record; `given_right` of them are right.
     """
     ranked = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)
     found: list[CurvePoint] = []
-    right = total = given
+    right, total = given_right, given
     for place, index in enumerate(ranked):
         right += correct[index]
         total += predicted[index]

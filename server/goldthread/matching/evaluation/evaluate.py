@@ -99,7 +99,8 @@ def evaluate(
             pairs.probabilities,
             pairs.correct,
             pairs.predicted,
-            given=sum(persons.within()),
+            given=persons.joined(),
+            given_right=sum(persons.within()),
             true_pairs=counts.true_pairs,
         )
     blocking = None

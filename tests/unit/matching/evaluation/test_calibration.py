@@ -33,6 +33,16 @@ def test_equal_probabilities_stay_in_one_bin() -> None:
     assert [(one.pairs, one.mean) for one in calibration.bins] == [(5, pytest.approx(0.2)), (1, 0.8)]
 
 
+def test_after_a_long_tie_bins_have_equal_mass_again() -> None:
+    probabilities = [0.5] * 500 + [0.5 + (place + 1) / 2_000 for place in range(500)]
+    calibration, _ = calibrate(probabilities, [1.0] * 1_000, bins=15, floor=0.05)
+    sizes = [one.pairs for one in calibration.bins]
+    assert sizes[0] == 500
+    # Half of the seventh bin is in the tie already.
+    assert all(66 <= size <= 67 for size in sizes[2:])
+    assert len(sizes) == 9
+
+
 def test_no_pairs_make_no_error() -> None:
     calibration, bins = calibrate([0.01], [1.0], bins=15, floor=0.05)
     assert (calibration.pairs, calibration.bins, calibration.expected_error, bins) == (0, (), 0.0, [])
@@ -77,12 +87,16 @@ def test_order_of_pairs_does_not_matter(pairs: list[tuple[float, bool]], seed: i
 
 
 def brute_curve(
-    probabilities: Sequence[float], correct: Sequence[int], predicted: Sequence[int], given: int, true_pairs: int
+    probabilities: Sequence[float],
+    correct: Sequence[int],
+    predicted: Sequence[int],
+    given: tuple[int, int],
+    true_pairs: int,
 ) -> list[CurvePoint]:
     points = []
     for threshold in sorted(set(probabilities), reverse=True):
         kept = [index for index, value in enumerate(probabilities) if value >= threshold]
-        right, total = given + sum(correct[i] for i in kept), given + sum(predicted[i] for i in kept)
+        right, total = given[0] + sum(correct[i] for i in kept), given[1] + sum(predicted[i] for i in kept)
         points.append(CurvePoint(threshold, right / total, right / true_pairs if true_pairs else 1.0))
     return points
 
@@ -91,20 +105,25 @@ def brute_curve(
 @given(
     st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.5, 0.5, 0.9]), st.integers(1, 3), st.booleans()), max_size=30),
     st.integers(0, 4),
+    st.integers(0, 3),
 )
-def test_curve_agrees_with_every_threshold(pairs: list[tuple[float, int, bool]], given: int) -> None:
+def test_curve_agrees_with_every_threshold(pairs: list[tuple[float, int, bool]], within: int, wrong: int) -> None:
     probabilities = [p for p, _, _ in pairs]
     predicted = [size for _, size, _ in pairs]
     correct = [size if right else 0 for _, size, right in pairs]
-    true_pairs = given + sum(correct) + 2
-    curve = precision_recall(probabilities, correct, predicted, given=given, true_pairs=true_pairs)
-    assert list(curve) == brute_curve(probabilities, correct, predicted, given, true_pairs)
+    true_pairs = within + sum(correct) + 2
+    curve = precision_recall(
+        probabilities, correct, predicted, given=within + wrong, given_right=within, true_pairs=true_pairs
+    )
+    assert list(curve) == brute_curve(probabilities, correct, predicted, (within, within + wrong), true_pairs)
 
 
 def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
     probabilities = [index / 1000 for index in range(1000)]
-    whole = precision_recall(probabilities, [1] * 1000, [1] * 1000, given=0, true_pairs=1000, points=2000)
-    thin = precision_recall(probabilities, [1] * 1000, [1] * 1000, given=0, true_pairs=1000, points=50)
+    whole = precision_recall(
+        probabilities, [1] * 1000, [1] * 1000, given=0, given_right=0, true_pairs=1000, points=2000
+    )
+    thin = precision_recall(probabilities, [1] * 1000, [1] * 1000, given=0, given_right=0, true_pairs=1000, points=50)
     assert len(whole) == 1000
     assert len(thin) == 50
     assert (thin[0], thin[-1]) == (whole[0], whole[-1])

@@ -72,6 +72,17 @@ def test_a_record_of_two_persons_is_right_in_part() -> None:
     assert found.calibration.expected_error == 0.0
 
 
+def test_rows_of_two_persons_in_one_record_are_predicted_wrongly_at_any_threshold() -> None:
+    # Father and son have equal claims and are one record: no threshold parts them, and the curve says so.
+    pairs = PairColumns(left=[0], right=[1], probabilities=[0.9])
+    found = evaluate(["a", "b", "c", "c"], [0, 0, 1, 1], row_records=[0, 0, 1, 2], scored=pairs, resampling=FEW)
+    assert [point.precision for point in found.curve] == [0.0]
+    apart = PairColumns(left=[1], right=[2], probabilities=[0.9])
+    found = evaluate(["a", "b", "c", "c"], [0, 0, 1, 1], row_records=[0, 0, 1, 2], scored=apart, resampling=FEW)
+    assert [(point.precision, point.recall) for point in found.curve] == [(0.5, 1.0)]
+    assert found.measures["precision"].value == 0.5
+
+
 def test_a_paired_difference_is_narrower_than_its_parts() -> None:
     truth = [n // 3 for n in range(300)]
     worse = [n if n % 3 == 0 and n % 2 else n // 3 + 1000 for n in range(300)]

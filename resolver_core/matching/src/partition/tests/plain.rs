@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::GIVEN;
 use crate::score::PairScore;
-use crate::words::{CUSTOMER_NUMBER, FORM_FOLDED, MOST_COMPARISONS};
+use crate::words::{CUSTOMER_NUMBER, FORM_FOLDED, IDENTIFIER_TYPES};
 
 /// What lies between two clusters.
 #[allow(clippy::struct_excessive_bools)]
@@ -82,9 +82,11 @@ impl Reader<'_> {
         let (mut against_strangers, mut against_household) =
             (i64::from(model.stranger_prior()), i64::from(model.household_prior().unwrap_or(0)));
         let mut against = 0;
-        for comparison in 0..MOST_COMPARISONS.min(model.width()) {
+        let personal = |&comparison: &usize| model.is_personal(comparison);
+        let told_apart = judged.iter().any(|pair| (0..model.width()).filter(personal).any(|one| pair.levels[one] != 0));
+        for comparison in 0..model.width() {
             let crossing = x.iter().flat_map(|&a| y.iter().map(move |&b| (a, b)));
-            let present: Vec<(i64, i64)> = crossing
+            let present: Vec<(u8, i64, i64)> = crossing
                 .filter_map(|(a, b)| {
                     let level = self.scorer.score(a, b).levels[comparison];
                     let weight = model.weight(comparison, level);
@@ -99,13 +101,20 @@ impl Reader<'_> {
                         _ => 0,
                     };
                     let (stranger, household) = (i64::from(weight.stranger), i64::from(weight.household));
-                    (level != 0).then_some((stranger + i64::from(correction), stranger - household))
+                    (level != 0).then_some((level, stranger + i64::from(correction), stranger - household))
                 })
                 .collect();
             let Ok(count @ 1..) = i64::try_from(present.len()) else { continue };
-            against += present.iter().map(|pair| pair.1).sum::<i64>().div_euclid(count).min(0);
-            against_strangers += present.iter().map(|pair| pair.0).sum::<i64>().div_euclid(count);
-            against_household += present.iter().map(|pair| pair.1).sum::<i64>().div_euclid(count);
+            let mut stranger = present.iter().map(|pair| pair.1).sum::<i64>().div_euclid(count);
+            let mut household = present.iter().map(|pair| pair.2).sum::<i64>().div_euclid(count);
+            if comparison < IDENTIFIER_TYPES.len() {
+                let as_sets = present.iter().min_by_key(|pair| pair.0).expect("some pair has it");
+                stranger = as_sets.1;
+                household = if told_apart { household } else { as_sets.2 };
+            }
+            against += household.min(0);
+            against_strangers += stranger;
+            against_household += household;
         }
         let field = against_strangers.min(against_household);
         let (different, over) = (said(&self.asserted.different), !same && self.over_limit(x, y));
@@ -119,7 +128,7 @@ impl Reader<'_> {
             same,
             different,
             over,
-            apart: different || over || (!same && strength < i64::from(model.link()) && against < model.apart()),
+            apart: different || over || (!same && field < 0 && against < model.apart()),
         }
     }
 
@@ -218,8 +227,7 @@ fn models() -> impl Strategy<Value = Model> {
     (1_usize..4).prop_map(|limit| {
         let (before, rest) = PLAIN.split_once("[limits]").expect("the model has limits");
         let (_, after) = rest.split_once("[comparisons.email]").expect("comparisons follow");
-        let limits: Vec<String> =
-            crate::words::IDENTIFIER_TYPES.iter().map(|name| format!("{name} = {}", limit * limit)).collect();
+        let limits: Vec<String> = IDENTIFIER_TYPES.iter().map(|name| format!("{name} = {}", limit * limit)).collect();
         Model::parse(&format!("{before}[limits]\n{}\n[comparisons.email]{after}", limits.join("\n"))).expect("valid")
     })
 }
@@ -287,8 +295,9 @@ proptest! {
         let reader = Reader { scorer: Scorer::new(&records, records.slots(), &model), asserted: &asserted };
         let mut read = Read::default();
         let mut homes = order.clone();
-        for component in components(&model, &records, &kept_edges(&records, &model), &asserted) {
-            reader.read(&component.members, &mut read);
+        let found = components(&model, &records, kept_edges(&records, &model), &asserted);
+        for number in 0..found.count() {
+            reader.read(&found.get(number, &records).members, &mut read);
         }
         for cluster in &read.clusters {
             for &row in cluster {

@@ -3,10 +3,10 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goldthread.domain.quality import compare_partitions
+from goldthread.matching.evaluation import compare_partitions
 
 
 def test_perfect_partition_scores_one_whatever_the_labels_are_called() -> None:
@@ -55,6 +55,7 @@ def test_lengths_must_agree() -> None:
         compare_partitions([1, 2], [1])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=40))
 def test_agrees_with_the_definition_over_all_pairs(labels: list[tuple[int, int]]) -> None:
     truth = [person for person, _ in labels]
@@ -75,6 +76,7 @@ def test_agrees_with_the_definition_over_all_pairs(labels: list[tuple[int, int]]
     assert quality.exact == pytest.approx(len(exact) / len(set(truth)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=30), st.randoms(use_true_random=False))
 def test_order_of_rows_does_not_matter(labels: list[tuple[int, int]], random: object) -> None:
     shuffled = list(labels)

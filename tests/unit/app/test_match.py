@@ -127,10 +127,16 @@ def test_rows_of_several_files_belong_to_sources_of_their_names(tmp_path: Path) 
     assert run(*tables, "--out", out, "--source", "one").stderr.count("records     2") == 1
 
 
+_NAMES = ("Otto", "Ingrid", "Lena", "Zebulon", "Ana", "Bruno")
+
+
 def test_files_are_linked_by_cards_that_each_has_once(tmp_path: Path) -> None:
+    """Households share a card; with the given name beside it there is no doubt."""
     cards: list[str | None] = [f"77{row:04}" for row in range(40)]
-    for name, turned in (("crm", cards), ("shop", [*cards[7:], *cards[:7]])):
-        write_table(tmp_path / f"{name}.csv", {"loyalty_id": turned, f"{name}_note": ["x"] * 40})
+    names: list[str | None] = [_NAMES[row % len(_NAMES)] for row in range(40)]
+    for name, turn in (("crm", 0), ("shop", 7)):
+        turned = {"loyalty_id": [*cards[turn:], *cards[:turn]], "first_name": [*names[turn:], *names[:turn]]}
+        write_table(tmp_path / f"{name}.csv", {**turned, f"{name}_note": ["x"] * 40})
     tables, out = [tmp_path / "crm.csv", tmp_path / "shop.csv"], tmp_path / "out"
     assert run(*tables, "--out", out).exit_code == 0
     first, second = (read_table(out / path.name) for path in tables)

@@ -8,20 +8,27 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from goldthread.files import write_table
 
 __all__ = ["main"]
 
 _MIB = 1 << 20
+_LONG = 1_000
 Table = dict[str, list[str | None]]
 
 
-def _long_names() -> Table:
-    return {
-        "given_name": [chr(97 + row % 26) * _MIB for row in range(40)],
-        "family_name": [("Smith " * (_MIB // 6)) for _ in range(40)],
-        "email": [f"person{row % 20}@shop.org" for row in range(40)],
+def _long_names(out: Path) -> None:
+    """A few kilobytes that are two thousand names of a mebibyte each; whoever reads all rows at once has two gibibytes."""
+    given = [chr(97 + letter) * _MIB for letter in range(26)]
+    table = {
+        "given_name": pa.DictionaryArray.from_arrays(pa.array([row % 26 for row in range(_LONG)]), given),
+        "family_name": pa.DictionaryArray.from_arrays(pa.array([0] * _LONG), ["Smith " * (_MIB // 6)]),
+        "email": [f"person{row % 20}@shop.org" for row in range(_LONG)],
     }
+    pq.write_table(pa.table(table), out, compression="zstd", store_schema=False)
 
 
 def _identical() -> Table:
@@ -60,12 +67,15 @@ def _chain() -> Table:
     }
 
 
-_MAKERS = (_long_names, _identical, _one_block, _one_phone, _chain)
+_TABLES = (_identical, _one_block, _one_phone, _chain)
 
 
 def main(number: int, out: Path) -> None:
     """Writes the input of a number, counted as in `loadtest.batch.bounds.EXTREMES`."""
-    write_table(out, _MAKERS[number]())
+    if number:
+        write_table(out, _TABLES[number - 1]())
+    else:
+        _long_names(out)
 
 
 if __name__ == "__main__":

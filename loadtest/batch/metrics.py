@@ -38,7 +38,7 @@ class Speed:
 
 
 def metric_speeds(left: Sequence[str], right: Sequence[str]) -> list[Speed]:
-    """Speeds over pairs of texts. Both take lists and give lists, on one thread."""
+    """Speeds over pairs of texts. Both take lists, on one thread; ours gives a list, rapidfuzz an array."""
     ours, theirs = list(left), list(right)
     measures: list[tuple[str, Callable[[list[str], list[str]], object], Callable[..., object]]] = [
         ("Jaro-Winkler", _core.jaro_winkler, JaroWinkler.similarity),

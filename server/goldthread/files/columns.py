@@ -108,7 +108,7 @@ class _Column:
 
     @property
     def claimed(self) -> bool:
-        """Whether the header names something of a claim. That is matched by whatever a few rows look like: weights know what is common."""
+        """Whether the header names something of a claim. That is matched by whatever some of the rows look like: others may differ."""
         return self.named and self.part in CLAIM_PARTS
 
     @property
@@ -206,7 +206,7 @@ class _Reading:
                     column.settle(Role.RECORD_ID, "every row has its own" if profile.unique else column.said_by)
                 else:
                     column.leave_out("an id that repeats; a mapping can say whose it is")
-            elif column.claimed or self.constants:
+            elif self.constants or (column.claimed and not (self.alone and self.whole)):
                 seen.setdefault(tuple(self.sample[column.name]), column.name)
             elif profile.constant:
                 column.leave_out("(nearly) always the same")

@@ -228,25 +228,23 @@ def test_numbers_of_people_may_be_shared_with_rows_that_are_not_in_the_sample() 
     assert made(alone=False, whole=True) == made(alone=False, whole=False) == {*shared, "customer_number"}
 
 
-def test_what_headers_name_is_matched_by_whatever_the_first_rows_look_like() -> None:
-    found = understood(
-        {
-            "phone": [None] * ROWS,
-            "loyalty_id": [None] * ROWS,
-            "birth_date": column("1900-01-01"),
-            "city": column("Leeds"),
-            "first_name": NAMES,
-            "last_name": NAMES,
-        }
-    )
-    assert set(found.mapping.columns) == {
-        "phone",
-        "loyalty_card",
-        "birth_date",
-        "city",
-        "given_name",
-        "family_name",
+@pytest.mark.parametrize(("alone", "whole"), [(True, False), (False, True)])
+def test_what_headers_name_is_matched_by_whatever_the_first_rows_look_like(alone: bool, whole: bool) -> None:
+    table = {
+        "phone": [None] * ROWS,
+        "loyalty_id": [None] * ROWS,
+        "birth_date": column("1900-01-01"),
+        "city": column("Leeds"),
+        "first_name": NAMES,
+        "last_name": NAMES,
     }
+    found = understand(table, alone=alone, whole=whole)
+    everything = {"phone", "loyalty_card", "birth_date", "city", "given_name", "family_name"}
+    assert set(found.mapping.columns) == everything
+    # Of a file that has been seen whole and is matched with no other it is known that a town says nothing.
+    told = {finding.column: finding.reason for finding in understood(table).findings}
+    assert (told["city"], told["last_name"]) == ("(nearly) always the same", "equal to first_name")
+    assert told["loyalty_id"] == "header"
     assert set(understood({"first_name": [], "last_name": []}).mapping.columns) == {"given_name", "family_name"}
 
 

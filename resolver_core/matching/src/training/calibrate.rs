@@ -1,4 +1,4 @@
-//! Calibration: a logistic curve through votes of third records, or through labels (docs/training.md section 5).
+//! Calibration: a logistic curve through labels, from where the votes of third records have put it (docs/training.md section 5).
 
 /// Ridges of the fit: how firmly the start of slope and intercept is held. A fixed slope is the start's.
 const SLOPE_RIDGE: f64 = 20.0;
@@ -12,11 +12,11 @@ const LEAST_SLOPE: f64 = 0.4;
 const MOST_SLOPE: f64 = 1.5;
 const MOST_STEPS: usize = 50;
 
-/// A score in bits, and whether the pair is one person.
+/// A score in bits, and how surely the pair is one person: 0 or 1 if somebody says so.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Judged {
     pub(super) bits: f64,
-    pub(super) same: bool,
+    pub(super) same: f64,
 }
 
 /// Calibrated bits = slope · bits + intercept.
@@ -41,21 +41,17 @@ pub(super) fn probability(bits: f64) -> f64 {
     1.0 / (1.0 + libm::exp2(-bits.clamp(-200.0, 200.0)))
 }
 
-/// The curve through labels, held towards `start` by the ridges. O(pairs).
+/// The curve through labels, held towards `start` by the ridges, with a slope that is believed; the intercept is that of this slope. O(pairs).
 pub(super) fn fit(judged: &[Judged], start: Line) -> Line {
-    fitted(judged, start, SLOPE_RIDGE)
-}
-
-/// The curve through votes. Votes are surer of themselves where scores are high or low, which steepens it: the slope goes only half the way from one
-/// to where they draw it, and the intercept follows. O(pairs).
-pub(super) fn fit_votes(judged: &[Judged]) -> Line {
-    let drawn = fitted(judged, Line::PLAIN, SLOPE_RIDGE);
-    let start = Line { slope: f64::midpoint(1.0, drawn.slope), intercept: 0.0 };
-    if judged.is_empty() { Line::PLAIN } else { fitted(judged, start, FIXED_SLOPE) }
+    let free = climbed(judged, start, SLOPE_RIDGE);
+    let slope = free.slope.clamp(LEAST_SLOPE, MOST_SLOPE);
+    let held = Line { slope, intercept: start.intercept };
+    let moved = (slope - free.slope).abs() > 0.0;
+    if moved { Line { slope, ..climbed(judged, held, FIXED_SLOPE) } } else { free }
 }
 
 /// The curve of greatest likelihood, held towards `start` (Platt 1999): Newton's method. `start` itself without any pair.
-fn fitted(judged: &[Judged], start: Line, slope_ridge: f64) -> Line {
+fn climbed(judged: &[Judged], start: Line, slope_ridge: f64) -> Line {
     let ln2 = core::f64::consts::LN_2;
     let mut line = start;
     for _ in 0..MOST_STEPS {
@@ -65,7 +61,7 @@ fn fitted(judged: &[Judged], start: Line, slope_ridge: f64) -> Line {
         for one in judged {
             let bits = one.bits.clamp(LEAST_BITS, MOST_BITS);
             let p = probability(line.at(bits));
-            let error = (if one.same { 1.0 } else { 0.0 } - p) * ln2;
+            let error = (one.same - p) * ln2;
             slope += error * bits;
             intercept += error;
             let curvature = p * (1.0 - p) * ln2 * ln2;
@@ -83,7 +79,7 @@ fn fitted(judged: &[Judged], start: Line, slope_ridge: f64) -> Line {
             break;
         }
     }
-    Line { slope: line.slope.clamp(LEAST_SLOPE, MOST_SLOPE), intercept: line.intercept }
+    line
 }
 
 #[cfg(test)]
@@ -98,7 +94,7 @@ mod tests {
         (0..count)
             .map(|_| {
                 let bits = 14.0 * unit() - 6.0;
-                Judged { bits, same: unit() < probability(line.at(bits)) }
+                Judged { bits, same: f64::from(u8::from(unit() < probability(line.at(bits)))) }
             })
             .collect()
     }
@@ -113,17 +109,9 @@ mod tests {
     }
 
     #[test]
-    fn votes_move_the_slope_half_the_way() {
-        let truth = Line { slope: 0.6, intercept: 1.0 };
-        let found = fit_votes(&judged(20_000, truth));
-        assert!((found.slope - 0.8).abs() < 0.02 && found.intercept > 1.0, "{found:?}");
-        assert_eq!(fit_votes(&[]), Line::PLAIN);
-    }
-
-    #[test]
     fn few_pairs_move_it_little_and_none_not_at_all() {
         assert_eq!(fit(&[], Line::PLAIN), Line::PLAIN);
-        let found = fit(&[Judged { bits: 3.0, same: false }], Line::PLAIN);
+        let found = fit(&[Judged { bits: 3.0, same: 0.0 }], Line::PLAIN);
         assert!((found.slope - 1.0).abs() < 0.2 && found.intercept.abs() < 0.5, "{found:?}");
         let start = Line { slope: 0.8, intercept: 0.5 };
         assert_eq!(fit(&[], start), start);
@@ -131,7 +119,12 @@ mod tests {
 
     #[test]
     fn slopes_stay_within_reason() {
-        let wrong: Vec<Judged> = (0..1000).map(|_| Judged { bits: 8.0, same: false }).collect();
+        let wrong: Vec<Judged> = (0..1000).map(|_| Judged { bits: 8.0, same: 0.0 }).collect();
         assert!(fit(&wrong, Line::PLAIN).slope >= LEAST_SLOPE);
+        // Half of them right: the slope ends at its bound, and the intercept says what was seen nevertheless.
+        let half: Vec<Judged> = (0..2000).map(|place| Judged { bits: 11.0, same: f64::from(place % 2) }).collect();
+        let found = fit(&half, Line::PLAIN);
+        assert!((found.slope - LEAST_SLOPE).abs() < 1e-6, "{found:?}");
+        assert!((probability(found.at(11.0)) - 0.5).abs() < 0.02, "{found:?}");
     }
 }

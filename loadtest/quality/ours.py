@@ -1,4 +1,4 @@
-"""Goldthread on a set: with no configuration at all, with a mapping file of a few lines, and under the shipped model."""
+"""Goldthread on a set: with no configuration at all, with a mapping file of a few lines, and under the shipped model as it is or restated."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from goldthread.app.settings import Settings
 from goldthread.app.tables import Tables
 from goldthread.flows.batch import ModelWish
 from goldthread.matching.evaluation import Resampling
+from goldthread.matching.model_file import restated
 from loadtest.quality.sets import LabelledSet, read_set
 
-__all__ = ["OURS", "report_mapped", "report_plain", "report_shipped"]
+__all__ = ["OURS", "report_mapped", "report_plain", "report_restated", "report_shipped"]
 
 
 def report_plain(labelled: LabelledSet, resampling: Resampling) -> SystemReport:
@@ -26,26 +27,34 @@ def report_mapped(labelled: LabelledSet, resampling: Resampling) -> SystemReport
 
 def report_shipped(labelled: LabelledSet, resampling: Resampling) -> SystemReport:
     """The same under the shipped model, which is not trained on the set."""
-    return _report("goldthread-shipped", labelled, labelled.tables(mapped=True), resampling, shipped=True)
+    return _report(
+        "goldthread-shipped", labelled, labelled.tables(mapped=True), resampling, given=Settings().model_text()
+    )
+
+
+def report_restated(labelled: LabelledSet, resampling: Resampling) -> SystemReport:
+    """The same with priors for as many records as the set has rows, as a ledger of that size would state them."""
+    model = restated(Settings().model_text(), len(read_set(labelled).truth))
+    return _report("goldthread-restated", labelled, labelled.tables(mapped=True), resampling, given=model)
 
 
 OURS: dict[str, Callable[[LabelledSet, Resampling], SystemReport]] = {
     "goldthread": report_plain,
     "goldthread-mapped": report_mapped,
     "goldthread-shipped": report_shipped,
+    "goldthread-restated": report_restated,
 }
 """How each way is measured."""
 
 
 def _report(
-    name: str, labelled: LabelledSet, tables: Tables, resampling: Resampling, *, shipped: bool = False
+    name: str, labelled: LabelledSet, tables: Tables, resampling: Resampling, *, given: str | None = None
 ) -> SystemReport:
-    text = Settings().model_text()
     return evaluate_ours(
         name,
         read_set(labelled).truth,
         tables,
-        wish=ModelWish(given=text if shipped else None, shipped=text),
+        wish=ModelWish(given=given, shipped=Settings().model_text()),
         region=labelled.region,
         resampling=resampling,
     )

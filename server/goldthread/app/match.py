@@ -92,6 +92,8 @@ def _model_notes(run: MatchRun) -> list[str]:
             training = run.model.training
             found = 0.0 if training is None else training.matches
             notes.append(f"trained on these records, with about {found:,.0f} pairs of one person")
+        case ModelOrigin.NOT_CREDIBLE:
+            notes.append("the shipped one: hardly anybody seems to be there twice, so there is nothing to learn from")
         case _:
             assert_never(run.model.origin)
     if not run.calibrated:

@@ -279,6 +279,10 @@ def _summary(training: Training) -> str:
         f"calibration slope {training.slope:.3f}, intercept {training.intercept:+.3f} bits, from {evidence}",
         f"passes      {sum(found.kept for found in training.passes)} kept of {len(training.passes)}",
     ]
+    if not training.credible:
+        lines.append(
+            "doubtful    pairs taken for one person mostly differ in names or birth date: is anybody there twice?"
+        )
     if distrusted:
         lines.append(
             f"households  mostly found by {', '.join(distrusted)}: nothing was learned from them about one person"

@@ -1,6 +1,6 @@
 """Understands a table: which column says what of a person, told by its header and by the shapes of its values.
 
-Headers come first, in five languages; values decide where a header is silent, and overrule it where they contradict it. Nothing here shows a
+Headers come first, in eight languages; values decide where a header is silent, and overrule it where they contradict it. Nothing here shows a
 value: a finding is a name, counts and a reason.
 """
 
@@ -18,6 +18,10 @@ from goldthread.files.patterns import Pattern, Profile, profile_of
 __all__ = ["Finding", "Role", "Understanding", "understand"]
 
 MOST_EXTRAS = 16
+_NAMED = 0.5
+"""Share of the rows that have a name in a table of persons."""
+_VARIED = 0.15
+"""Different values for each value of a column of names, at least; towns have fewer."""
 _LEAST_COVERAGE = 0.1
 """Share of rows below which a further column says too little to be weighed."""
 
@@ -126,6 +130,7 @@ class _Reading:
         self.columns = [self._column(name) for name in self.sample]
         self._settle_useless()
         self._tell_names_apart()
+        self._find_names()
         self._settle_birth_date()
         self._settle_plain()
         self._settle_street()
@@ -199,7 +204,7 @@ class _Reading:
                 seen[tuple(self.sample[column.name])] = column.name
 
     def _tell_names_apart(self) -> None:
-        """`Name` beside a first name is the family name; `nom` without one is the whole name."""
+        """`Name` beside a first name is the family name; `nom` without one is the whole name, and so is `nome` alone if it has several words."""
         given = self._open(Part.GIVEN_NAME, Part.INITIALS)
         family, full = self._open(Part.FAMILY_NAME), self._open(Part.FULL_NAME)
         single = [column for column in full if column.profile.several_words * 2 < column.profile.present]
@@ -207,12 +212,31 @@ class _Reading:
             single[0].part = Part.FAMILY_NAME
         if not given and not full and family and family[0].profile.several_words * 2 > family[0].profile.present:
             family[0].part = Part.FULL_NAME
+        if given and not full and not family and given[0].profile.several_words * 2 > given[0].profile.present:
+            given[0].part = Part.FULL_NAME
         initials = self._open(Part.INITIALS)
         if initials:
             taken = {column.part for column in self._open(Part.GIVEN_NAME, Part.MIDDLE_NAME)}
             free = [part for part in (Part.GIVEN_NAME, Part.MIDDLE_NAME) if part not in taken]
             if free:
                 initials[0].part = free[0]
+
+    def _find_names(self) -> None:
+        """Where no header names a name, the words that differ most from row to row are names: they make whole ones, in the table's order."""
+        if self._open(Part.GIVEN_NAME, Part.FAMILY_NAME, Part.FULL_NAME):
+            return
+        words = [
+            column
+            for column in self.columns
+            if column.role is None and column.part is None and column.profile.pattern is Pattern.WORDS
+            if column.profile.coverage >= _NAMED and column.profile.distinct > _VARIED * column.profile.present
+        ]
+        words.sort(key=lambda column: -column.profile.distinct / column.profile.present)
+        chosen = [column for column in self.columns if column in words[:2]]
+        if chosen:
+            self._take(
+                Part.FULL_NAME.value, *chosen, reason="values: words, nearly as many as people; no header names a name"
+            )
 
     def _settle_birth_date(self) -> None:
         parts = [self._open(part) for part in (Part.BIRTH_YEAR, Part.BIRTH_MONTH, Part.BIRTH_DAY)]

@@ -1,8 +1,9 @@
 """The one way from claims to profiles without a ledger: gather the records, find the model or make it of them, match.
 
 Without a model, one is trained on the records themselves. A few records teach too little: estimation then takes the people of one household for one
-person. They are matched under the shipped model, with the priors of a small file. All of it is a function of the set of claims: their order shows
-nowhere, and whoever matches a file gets what training on it first would have given.
+person. Neither do records of people who are all there once always teach that they are (see `Training.credible`). Such records are matched under the
+shipped model with the priors of their number. All of it is a function of the set of claims: their order shows nowhere, and whoever matches a file
+gets what training on it first would have given.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class ModelOrigin(StrEnum):
     GIVEN = "given"
     TRAINED = "trained"
     TOO_FEW = "too few records"
+    NOT_CREDIBLE = "training not credible"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ class ModelWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenModel:
-    """The model that claims were matched under, and why; `training` if it was made of them."""
+    """The model that claims were matched under, and why; `training` if there was one, whether or not its model was taken."""
 
     text: str = field(repr=False)
     origin: ModelOrigin
@@ -88,17 +90,25 @@ def run_batch(
         model = ChosenModel(text=wish.given, origin=ModelOrigin.GIVEN)
     else:
         gathered = gather(source.extra_kinds.keys())
-        if len(gathered.records) >= LEAST_RECORDS:
-            if progress is not None:
-                progress.begin(MatchStage.TRAIN)
-            training = train_gathered(gathered, extras=source.extra_kinds, provenance=source.provenance)
-            model = ChosenModel(text=training.model_text, origin=ModelOrigin.TRAINED, training=training)
-        else:
-            if known(wish.shipped) != source.extra_kinds.keys():
-                gathered = gather(known(wish.shipped))
-            text = restated(wish.shipped, LEAST_RECORDS)
-            model = ChosenModel(text=text, origin=ModelOrigin.TOO_FEW)
+        model = _learned(gathered, source, wish.shipped, progress)
+        if model.origin is not ModelOrigin.TRAINED and known(model.text) != source.extra_kinds.keys():
+            gathered = gather(known(model.text))
     if progress is not None:
         progress.begin(MatchStage.MATCH)
     result = match_gathered(gathered, model_text=model.text, watch=None if progress is None else progress.report)
     return BatchRun(gathered=gathered, model=model, result=result)
+
+
+def _learned(
+    gathered: GatheredRecords, source: ClaimSource, shipped: str, progress: MatchProgress | None
+) -> ChosenModel:
+    """A model trained on the records, or what stands in for it."""
+    count = len(gathered.records)
+    if count < LEAST_RECORDS:
+        return ChosenModel(text=restated(shipped, LEAST_RECORDS), origin=ModelOrigin.TOO_FEW)
+    if progress is not None:
+        progress.begin(MatchStage.TRAIN)
+    training = train_gathered(gathered, extras=source.extra_kinds, provenance=source.provenance)
+    if not training.credible:
+        return ChosenModel(text=restated(shipped, count), origin=ModelOrigin.NOT_CREDIBLE, training=training)
+    return ChosenModel(text=training.model_text, origin=ModelOrigin.TRAINED, training=training)

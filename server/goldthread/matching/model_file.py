@@ -10,11 +10,12 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import log2
+from math import floor, log2
 from typing import Any, Self
 
 from goldthread import _core
 from goldthread.domain.errors import ModelFileError
+from goldthread.domain.words import IdentifierType
 
 __all__ = ["Blueprint", "LevelShares", "LevelWeights", "NameFrequencies", "model_text", "restated"]
 
@@ -26,9 +27,6 @@ LevelShares = tuple[Sequence[float], Sequence[float], Sequence[float]]
 
 NameFrequencies = tuple[float, float, int, Sequence[tuple[str, float]]]
 """Baseline, default, limit and listed names."""
-
-_MOST = 0.4
-"""Largest share of all pairs that may be one person, or one household."""
 
 _LEARNED = frozenset(
     {"version", "calibrated", "description", "prior", "calibration", "comparisons", "frequency", "extra", "training"}
@@ -119,26 +117,35 @@ def model_text(
 
 
 def restated(text: str, population: int) -> str:
-    """A model for another number of records: persons keep their number of records, so pairs of one person are the rarer the more records there are.
+    """A model for another number of records, as a training for that many states it (docs/training.md section 4).
 
-    The version says so. Comments are gone. Raises `ModelFileError` for a text without priors.
+    Persons keep their number of records, so pairs of one person are the rarer the more records there are, and so are strangers who share an
+    identifier. The version says so. Comments are gone. Raises `ModelFileError` for a text without priors.
     """
     try:
         content = tomllib.loads(text)
         prior = content["prior"]
-        stranger, before = 2 ** (prior["stranger"] / 1000), prior["population"]
+        before = prior["population"]
+        slope = content.get("calibration", {}).get("slope", 1000)
+        shift = floor(1000 * log2(before / population) * 1000 / slope + 0.5)
+        prior |= {"stranger": prior["stranger"] + shift, "population": population}
+        comparisons = content["comparisons"]
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise ModelFileError("the match model has no priors that can be read", metadata={"key": str(error)}) from None
-    # The model states odds of one person against strangers and against one household; shares of all pairs are what scales.
-    kin = 2 ** (-prior["household"] / 1000) if "household" in prior else 0.0
-    same = stranger / (1 + stranger * (1 + kin))
-    scale = before / population
-    matches, households = min(same * scale, _MOST), min(same * kin * scale, _MOST)
     content["version"] = f"{content.get('version', '')}-for-{population}"
-    prior |= {"stranger": round(1000 * log2(matches / (1 - matches - households))), "population": population}
-    if households:
-        prior["household"] = round(1000 * log2(matches / households))
+    for kind in IdentifierType:
+        levels = comparisons.get(kind.label, {})
+        # A comparison that was never learned says nothing for any population.
+        if any(weight not in (0, [0, 0]) for weight in levels.values()):
+            for level in levels.keys() - {"differ"}:
+                levels[level] = _lowered(levels[level], shift, households="household" in prior)
     return "\n".join(_document(content)).rstrip() + "\n"
+
+
+def _lowered(weight: int | list[int], by: int, *, households: bool) -> int | list[int]:
+    """A weight that is so much less, against strangers and as household."""
+    stranger, household = weight if isinstance(weight, list) else (weight, 0)
+    return [stranger - by, household - by] if households else stranger - by
 
 
 def _document(content: Mapping[str, Any], path: str = "") -> list[str]:

@@ -27,6 +27,9 @@ __all__ = [
     "train",
 ]
 
+_LASTING = ("given_name", "family_name", "birth_date")
+_MOST_DIFFERENT = 0.5
+
 DEFAULT_SEED = 1
 """Seed of every draw unless another is given."""
 
@@ -132,6 +135,15 @@ class Training:
     passes: tuple[TrainedPass, ...]
     histogram: tuple[WeightBin, ...] = field(repr=False)
     reliability: tuple[ReliabilityBin, ...] = field(repr=False)
+
+    @property
+    def credible(self) -> bool:
+        """Whether the pairs taken for one person mostly agree in what a person keeps: given and family name, birth date.
+
+        Where they do not, hardly anybody is there twice, and what strangers have in common, such as a title for a name, was taken for a person.
+        """
+        last = {found.name: found.levels[-1].same for found in self.comparisons if found.levels}
+        return all(last.get(name, 0.0) <= _MOST_DIFFERENT for name in _LASTING)
 
     def precision_recall(self) -> list[tuple[float, float, float]]:
         """Estimated precision and recall of the candidates at or above each score: `(bits, precision, recall)`, scores falling.

@@ -109,8 +109,14 @@ def test_several_files_are_linked_and_written_one_by_one(people: Path, tmp_path:
 
 
 def test_rows_of_several_files_belong_to_sources_of_their_names(tmp_path: Path) -> None:
+    people = {
+        "customer_number": ["4711", "4711"],
+        "email": ["a@x.org", "b@x.org"],
+        "first_name": ["Ann", "Bob"],
+        "last_name": ["Zimmer", "Okafor"],
+    }
     for name in ("crm", "shop"):
-        write_table(tmp_path / f"{name}.csv", {"customer_number": ["4711", "4711"], "email": ["a@x.org", "b@x.org"]})
+        write_table(tmp_path / f"{name}.csv", people)
     tables = [tmp_path / "crm.csv", tmp_path / "shop.csv"]
     out = tmp_path / "out"
     assert run(*tables, "--out", out).exit_code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from goldthread import _core
 ROOT = Path(__file__).resolve().parents[3]
 VECTORS = json.loads((ROOT / "tests/vectors/identifiers.json").read_text(encoding="utf-8"))["vectors"]
 MODEL_TEXT = (ROOT / "server/goldthread/models/retail-persons-1.toml").read_text(encoding="utf-8")
+UNCALIBRATED_TEXT = re.sub(
+    r"\[calibration\]\n.*\n.*\n", "", MODEL_TEXT.replace("calibrated = true", "calibrated = false")
+)
 KEY = b"k" * 32
 
 
@@ -192,7 +196,7 @@ def test_patterns_and_candidates() -> None:
 
 def test_extras_enter_address_and_comparison() -> None:
     extra = '\n[[extra]]\nname = "sex"\nkind = "person"\nlevels = { exact = 900, near = 0, different = -4000 }\n'
-    rules = _core.Model.parse(MODEL_TEXT + extra)
+    rules = _core.Model.parse(UNCALIBRATED_TEXT + extra)
     assert (rules.extras, rules.comparisons[-1]) == ([("sex", "person")], "sex")
     column = _core.normalize_extras(["F", "f.", "m", "n/a"])
     assert column == ["f", "f", "m", None]

@@ -51,12 +51,24 @@ def understood(table: Mapping[str, Sequence[str | None]]) -> Understanding:
             "given_name;family_name;birth_date;email;phone;street;postcode;city;personal_number;personal",
         ),
         (
+            "Nome;Cognome;Data di nascita;E-mail;Telefono;Indirizzo;CAP;Città;Codice fiscale;Sesso",
+            "given_name;family_name;birth_date;email;phone;street;postcode;city;personal_number;personal",
+        ),
+        (
+            "Nome completo;Data de nascimento;E-mail;Telemóvel;Morada;Código postal;Cidade;Profissão",
+            "full_name;birth_date;email;phone;street;postcode;city;personal",
+        ),
+        (
+            "Imię;Nazwisko;Data urodzenia;E-mail;Numer telefonu;Ulica;Nr domu;Kod pocztowy;Miejscowość;PESEL;Płeć",
+            "given_name;family_name;birth_date;email;phone;street;house_number;postcode;city;personal_number;personal",
+        ),
+        (
             "firstName;LAST_NAME;dateOfBirth;Customer E-mail;Home Phone;address line 1;Zip Code;Billing City;Loyalty ID;state",
             "given_name;family_name;birth_date;email;phone;street;postcode;city;loyalty_card;state",
         ),
     ],
 )
-def test_headers_are_known_in_five_languages(headers: str, expected: str) -> None:
+def test_headers_are_known_in_eight_languages(headers: str, expected: str) -> None:
     assert [part_of(header) for header in headers.split(";")] == [Part(part) for part in expected.split(";")]
 
 
@@ -106,6 +118,28 @@ def test_values_decide_where_the_header_is_silent() -> None:
     }
     assert found.mapping.extras["field_e"].kind is ExtraKind.PERSON
     assert "values: e-mail addresses" in {finding.reason for finding in found.findings}
+
+
+def people(*letters: str) -> list[str | None]:
+    """A name for every row, many of them different."""
+    draw = random.Random(len(letters))
+    return ["".join(draw.choice(letters) for _ in range(6)) for _ in range(ROWS)]
+
+
+def test_where_no_header_names_a_name_the_most_varied_words_are_names() -> None:
+    given, family = people(*"abcd"), people(*"efghij")
+    found = understood(
+        {"c1": TOWNS, "c2": given, "c3": numbered("{0}"), "c4": family, "c5": numbered("+1 360 671 {0:04}")}
+    )
+    assert found.mapping.columns == {"full_name": ("c2", "c4"), "phone": ("c5",)}
+    named = understood({"c1": TOWNS, "c2": given, "nachname": family})
+    assert "full_name" not in named.mapping.columns
+    assert understood({"c1": TOWNS, "email": numbered("p{0}@x.org")}).mapping.columns.keys() == {"email"}
+
+
+@pytest.mark.parametrize(("header", "part"), [("nome", "full_name"), ("nom", "full_name"), ("name", "full_name")])
+def test_one_name_of_several_words_is_the_whole_name(header: str, part: str) -> None:
+    assert understood({header: column("Ana Silva", "João da Costa", "Rui Lopes")}).mapping.columns == {part: (header,)}
 
 
 def test_values_overrule_a_header_they_contradict() -> None:

@@ -14,7 +14,7 @@ from goldthread.files import Mapping as ColumnMapping
 from goldthread.flows.batch import BatchRun, ModelOrigin, ModelWish, run_batch
 from goldthread.flows.match import MatchStage, batch_keys, claim_columns, profile_ids
 from goldthread.flows.train import LEAST_RECORDS, train_gathered
-from goldthread.matching.batch import ClaimColumns
+from goldthread.matching.batch import ClaimColumns, match_gathered
 from goldthread.matching.model_file import restated
 
 SHIPPED = Settings().model_text()
@@ -102,6 +102,37 @@ def test_too_few_records_are_matched_under_the_shipped_model() -> None:
     # The shipped model compares no colour: read again without it, equal claims are one record.
     assert people.asked == [{"colour"}, frozenset()]
     assert profile_ids(few.result) == profile_ids(run(People(FEW), small).result)
+
+
+def strangers(*, titles: bool) -> dict[str, list[str | None]]:
+    """People who are all there once; many have a title where a name belongs."""
+    draw = random.Random(8)
+
+    def word() -> str:
+        return "".join(draw.choice("bcdfghklmnprstvz") + draw.choice("aeiou") for _ in range(4))
+
+    ranks = [(word(), word()) for _ in range(15)]
+    rows: list[tuple[str, ...]] = []
+    for row in range(900):
+        name = ranks[row // 3 % 15] if titles and row % 3 == 0 else (word(), word())
+        date = f"{draw.randint(1700, 1900)}-{draw.randint(1, 12):02}-{draw.randint(1, 28):02}"
+        rows.append((str(row), *name, date, word(), f"p{row}"))
+    columns = ("id", "first_name", "last_name", "dob", "city", "truth")
+    return {name: [row[place] for row in rows] for place, name in enumerate(columns)}
+
+
+def test_likenesses_of_strangers_are_not_taken_for_persons() -> None:
+    plain = run(People(strangers(titles=False)))
+    assert plain.model.origin is ModelOrigin.TRAINED
+    assert plain.result.profiles == 900
+    titled = run(People(strangers(titles=True)))
+    assert titled.model.origin is ModelOrigin.NOT_CREDIBLE
+    assert titled.model.training is not None
+    assert titled.model.training.matches > 500
+    assert titled.result.model_version.endswith("-for-900")
+    believed = match_gathered(titled.gathered, model_text=titled.model.training.model_text)
+    assert believed.profiles < 620
+    assert titled.result.profiles > 850
 
 
 def test_a_given_model_is_taken_and_gets_the_columns_it_compares() -> None:

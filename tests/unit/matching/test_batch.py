@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from goldthread.app.settings import Settings
 from goldthread.domain.words import IdentifierType, IncomingIdentifier
 from goldthread.matching import Keys, LookupKey, Matcher
 from goldthread.matching.batch import BatchEngine, BatchHousehold, BatchResult, ClaimColumns
+from oracle.models import round_weights
 
 KEYS = Keys.derive(bytes(range(32)))
-MODEL = Settings().model_text()
+MODEL = round_weights()
 PHONE = "(512) 478-1234"
 
 
@@ -58,14 +58,14 @@ def test_spouses_with_one_phone_are_a_household() -> None:
 
 
 def test_extras_are_compared_and_keep_claims_apart() -> None:
-    extra = '\n[[extra]]\nname = "sex"\nkind = "person"\nlevels = { exact = 900, near = 0, different = -9000 }\n'
+    extra = '\n[[extra]]\nname = "shade"\nkind = "person"\nlevels = { exact = 900, near = 0, different = -9000 }\n'
     engine = BatchEngine(model_text=MODEL + extra, keys=KEYS, region="US")
     engine.add(
         ClaimColumns(
             sources=["crm", "crm", "crm", "crm"],
             identifiers={IdentifierType.EMAIL: ["otto@zimmer.de"] * 4},
             attributes={"family_name": ["Zimmer"] * 4},
-            extras={"sex": ["M", "m.", "f", "n/a"]},
+            extras={"shade": ["M", "m.", "f", "n/a"]},
         )
     )
     result = engine.resolve()

@@ -32,10 +32,10 @@ from goldthread.matching import (
     Refusal,
     digest_identifiers,
 )
-from oracle.models import shipped
+from oracle.models import round_weights
 
 KEYS = Keys.derive(bytes(range(32)))
-MATCHER = Matcher(model_text=shipped(), keys=KEYS, region="US")
+MATCHER = Matcher(model_text=round_weights(), keys=KEYS, region="US")
 
 
 def sha(text: str) -> bytes:
@@ -69,7 +69,7 @@ def claim_of(one: IncomingEvent) -> Claim:
 
 def test_a_wrong_model_names_its_key() -> None:
     with pytest.raises(ModelFileError) as caught:
-        Matcher(model_text=shipped().replace("link = 3970", 'link = "much"'), keys=KEYS, region="US")
+        Matcher(model_text=round_weights().replace("link = 3970", 'link = "much"'), keys=KEYS, region="US")
     assert "link" in caught.value.metadata["key"]
 
 
@@ -249,10 +249,10 @@ def test_scores_below_the_floor_are_left_out_and_contributions_add_up() -> None:
         ("given_name", "nickname"),
         ("family_name", "exact"),
     ]
-    assert pair.score == 1000 + sum(weight for _, _, weight in parts)
+    assert pair.score == 2000 + sum(weight for _, _, weight in parts)
     assert MATCHER.nearest_rival(pair.score, pair.weights) is Rival.HOUSEHOLD
     low, high = MATCHER.probabilities([0, pair.score])
-    assert (low, high > 0.999) == (0.5, True)
+    assert (low, high > 0.99) == (0.5, True)
 
 
 def test_what_a_household_does_not_share_is_weighed_against_strangers() -> None:
@@ -330,7 +330,7 @@ def test_what_is_sealed_opens_in_its_context_only() -> None:
     for context, content in ((b"there", box), (b"here", box[:-1] + bytes([box[-1] ^ 1]))):
         with pytest.raises(SealError):
             MATCHER.unseal([context], [content])
-    other = Matcher(model_text=shipped(), keys=Keys.derive(bytes(32)), region="US")
+    other = Matcher(model_text=round_weights(), keys=Keys.derive(bytes(32)), region="US")
     with pytest.raises(SealError):
         other.unseal([b"here"], [box])
 

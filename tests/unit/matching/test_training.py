@@ -6,6 +6,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib.resources import files
 from itertools import pairwise
 from math import log2
 
@@ -257,6 +258,7 @@ class Reference:
         trusted: Patterns,
         drawn: Patterns,
         n: int,
+        *,
         holders: Mapping[int, int],
         days: Sequence[str],
     ) -> None:
@@ -352,6 +354,25 @@ class Reference:
         self.u[c] = [*rare, *(share * factor for share in self.u[c][2:])]
 
 
+def test_the_shipped_model_begins_where_others_do_but_for_its_rules() -> None:
+    models = files("goldthread") / "models"
+    retail, shipped = (
+        tomllib.loads((models / name).read_text(encoding="utf-8"))
+        for name in ("blueprint-retail.toml", "retail-persons-1.toml")
+    )
+    persons = tomllib.loads(default_blueprint())
+    rules = [rule["name"] for rule in retail["blocking"].pop("rules")]
+    assert len(rules) < len(persons["blocking"].pop("rules"))
+    assert retail == persons
+    assert [rule["name"] for rule in shipped["blocking"]["rules"]] == [
+        name for name in rules if name in {rule["name"] for rule in shipped["blocking"]["rules"]}
+    ]
+    assert (shipped["calibrated"], shipped["prior"]["population"]) == (True, 2_400_000)
+    assert shipped["training"]["labels"] == 0
+    for section in ("thresholds", "partition", "generic", "epochs"):
+        assert shipped[section] == retail[section]
+
+
 def test_a_second_implementation_finds_the_same_shares() -> None:
     plan = Blueprint.read(default_blueprint())
     gathered = gathered_of(OFTEN)
@@ -366,13 +387,15 @@ def test_a_second_implementation_finds_the_same_shares() -> None:
         replace(plan, rules=[rule for rule in plan.rules if rule["name"] not in distrusted]).draft()
     )
     holders = len({record for record, mail in zip(gathered.row_records, OFTEN["email"], strict=True) if mail})
+    days = {record: day for record, day in zip(gathered.row_records, OFTEN["dob"], strict=True) if day}
     width = len(model.comparisons)
     reference = Reference(
         patterns(_core.count_candidates(records, model), width),
         patterns(_core.count_candidates(records, trusted), width),
         patterns(_core.count_pairs(records, [a for a, _ in every], [b for _, b in every], model), width),
         count,
-        {0: holders},
+        holders={0: holders},
+        days=list(days.values()),
     )
     for _ in range(training.rounds):
         reference.step()

@@ -1,9 +1,8 @@
 //! Calibration: a logistic curve through labels, from where the votes of third records have put it (docs/training.md section 5).
 
-/// Ridges of the fit: how firmly the start of slope and intercept is held. A fixed slope is the start's.
-const SLOPE_RIDGE: f64 = 20.0;
+/// Ridges of the fit to labels, and of a slope that stays the start's.
+const RIDGES: Ridges = Ridges { slope: 20.0, intercept: 2.0 };
 const FIXED_SLOPE: f64 = 1e15;
-const INTERCEPT_RIDGE: f64 = 2.0;
 /// Scores beyond these many bits say no more about the curve.
 const LEAST_BITS: f64 = -8.0;
 const MOST_BITS: f64 = 12.0;
@@ -41,30 +40,49 @@ pub(super) fn probability(bits: f64) -> f64 {
     1.0 / (1.0 + libm::exp2(-bits.clamp(-200.0, 200.0)))
 }
 
-/// The curve through labels, held towards `start` by the ridges, with a slope that is believed; the intercept is that of this slope. O(pairs).
-pub(super) fn fit(judged: &[Judged], start: Line) -> Line {
-    let free = climbed(judged, start, SLOPE_RIDGE);
-    let slope = free.slope.clamp(LEAST_SLOPE, MOST_SLOPE);
-    let held = Line { slope, intercept: start.intercept };
-    let moved = (slope - free.slope).abs() > 0.0;
-    if moved { Line { slope, ..climbed(judged, held, FIXED_SLOPE) } } else { free }
+/// How firmly a curve is held: twice the penalties of the squares of what slope and intercept move by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ridges {
+    pub(super) slope: f64,
+    pub(super) intercept: f64,
 }
 
-/// The curve of greatest likelihood, held towards `start` (Platt 1999): Newton's method. `start` itself without any pair.
-fn climbed(judged: &[Judged], start: Line, slope_ridge: f64) -> Line {
+impl Ridges {
+    /// The same with a slope that does not move.
+    pub(super) fn with_fixed_slope(self) -> Self {
+        Self { slope: FIXED_SLOPE, ..self }
+    }
+}
+
+/// A slope that is believed.
+pub(super) fn believed(slope: f64) -> f64 {
+    slope.clamp(LEAST_SLOPE, MOST_SLOPE)
+}
+
+/// The curve through labels, held towards `start` by the ridges, with a slope that is believed; the intercept is that of this slope. O(pairs).
+pub(super) fn fit(judged: &[Judged], start: Line) -> Line {
+    let pairs = judged.iter().map(|one| (*one, 1.0));
+    let free = climbed(&pairs, start, RIDGES);
+    let held = Line { slope: believed(free.slope), ..start };
+    let moved = (held.slope - free.slope).abs() > 0.0;
+    if moved { Line { slope: held.slope, ..climbed(&pairs, held, RIDGES.with_fixed_slope()) } } else { free }
+}
+
+/// The curve of greatest likelihood through weighed pairs, held towards `start` (Platt 1999): Newton's method. `start` itself without any pair.
+pub(super) fn climbed(judged: &(impl Iterator<Item = (Judged, f64)> + Clone), start: Line, ridges: Ridges) -> Line {
     let ln2 = core::f64::consts::LN_2;
     let mut line = start;
     for _ in 0..MOST_STEPS {
         let (mut slope, mut intercept) =
-            (-slope_ridge * (line.slope - start.slope), -INTERCEPT_RIDGE * (line.intercept - start.intercept));
-        let (mut ss, mut si, mut ii) = (slope_ridge, 0.0, INTERCEPT_RIDGE);
-        for one in judged {
+            (-ridges.slope * (line.slope - start.slope), -ridges.intercept * (line.intercept - start.intercept));
+        let (mut ss, mut si, mut ii) = (ridges.slope, 0.0, ridges.intercept);
+        for (one, weight) in judged.clone() {
             let bits = one.bits.clamp(LEAST_BITS, MOST_BITS);
             let p = probability(line.at(bits));
-            let error = (one.same - p) * ln2;
+            let error = weight * (one.same - p) * ln2;
             slope += error * bits;
             intercept += error;
-            let curvature = p * (1.0 - p) * ln2 * ln2;
+            let curvature = weight * p * (1.0 - p) * ln2 * ln2;
             ss += curvature * bits * bits;
             si += curvature * bits;
             ii += curvature;

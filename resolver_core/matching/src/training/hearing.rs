@@ -1,10 +1,10 @@
-//! What votes of third records say of the scores: how far all of them must be moved (docs/training.md section 5).
+//! What votes of third records say of the scores: how they must be stretched and moved (docs/training.md section 5).
 //!
 //! Who is heard differs: a person of two records has no third one, so only the pairs of two persons are voted on in a file of such. So a vote is
 //! no label. It is a signal whose shares among pairs of one person and of two are learned beside the curve, silence included: a mixture of two,
 //! in which the score is one view of a pair and the vote the other.
 
-use super::calibrate::probability;
+use super::calibrate::{Judged, Line, Ridges, believed, climbed, probability};
 use super::estimate::real;
 use super::votes::{Vote, Voted};
 
@@ -24,10 +24,9 @@ const THIRDS: usize = 3;
 const CELLS: usize = THIRDS * Vote::COUNT;
 /// Pairs of either class that each vote is given beside those counted.
 const UNSEEN: f64 = 0.5;
-/// How firmly the intercept is held at nothing.
-const RIDGE: f64 = 4.0;
+/// How firmly the slope is held at one and the intercept at nothing.
+const RIDGES: Ridges = Ridges { slope: 20.0, intercept: 4.0 };
 const MOST_ROUNDS: usize = 1500;
-const NEWTON_STEPS: usize = 4;
 const SETTLED: f64 = 1e-5;
 
 /// Pairs by third and vote, and by bin of scores.
@@ -36,8 +35,8 @@ type Counts = [[u32; BINS]; CELLS];
 /// What the votes say.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Heard {
-    /// Bits that all scores are moved by.
-    pub(super) intercept: f64,
+    /// What scores become.
+    pub(super) line: Line,
     /// Upper bounds of the first two thirds, in millibits.
     bounds: [i32; THIRDS - 1],
     /// How much likelier a vote is of one person than of two, by third and vote.
@@ -51,7 +50,7 @@ impl Heard {
 
     /// Probability that a pair is one person by its score and what is said of it.
     pub(super) fn chance(&self, pair: &Voted) -> f64 {
-        let alone = probability(f64::from(pair.score) / 1000.0 + self.intercept);
+        let alone = probability(self.line.at(f64::from(pair.score) / 1000.0));
         posterior(alone, self.ratios[Self::cell(self.bounds, pair)])
     }
 }
@@ -94,59 +93,59 @@ fn ratios(same: &[f64; CELLS], different: &[f64; CELLS]) -> [f64; CELLS] {
     ratios
 }
 
-/// Intercept of greatest likelihood in one window, held towards nothing, and the ratios that it was found with: expectation maximisation.
+/// The curve of greatest likelihood in one window, held towards `start`, and the ratios that it was found with: expectation maximisation.
 /// O(rounds).
-fn climbed(counts: &Counts) -> (f64, [f64; CELLS]) {
-    let ln2 = core::f64::consts::LN_2;
+fn mixed(counts: &Counts, start: Line, ridges: Ridges) -> (Line, [f64; CELLS]) {
     let bits: [f64; BINS] = std::array::from_fn(|bin| (f64::from(LEAST_BIN) + f64::from(BIN) * real(bin as u64)) / 1000.0);
-    let curve = |intercept: f64| bits.map(|bits| probability(bits + intercept));
-    // Of each bin all pairs, and of each cell the expected ones of one person and of two.
-    let expected = |alone: &[f64; BINS], ratios: &[f64; CELLS]| {
-        let (mut same, mut different) = ([UNSEEN; CELLS], [UNSEEN; CELLS]);
-        for (cell, bins) in counts.iter().enumerate() {
-            for (count, alone) in bins.iter().zip(alone).filter(|(count, _)| **count > 0) {
-                let chance = posterior(*alone, ratios[cell]);
-                same[cell] += f64::from(*count) * chance;
-                different[cell] += f64::from(*count) * (1.0 - chance);
-            }
-        }
-        (same, different)
-    };
-    let pairs: [f64; BINS] = std::array::from_fn(|bin| counts.iter().map(|bins| f64::from(bins[bin])).sum());
-    let (mut intercept, mut found) = (0.0_f64, [1.0; CELLS]);
+    let (mut line, mut found) = (start, [1.0; CELLS]);
     for _ in 0..MOST_ROUNDS {
-        let last = intercept;
-        let alone = curve(last);
-        let (same, different) = expected(&alone, &found);
-        found = ratios(&same, &different);
-        let wanted = expected(&alone, &found).0.iter().sum::<f64>() - UNSEEN * real(CELLS as u64);
-        for _ in 0..NEWTON_STEPS {
-            let (mut claimed, mut curvature) = (0.0, RIDGE);
-            for (pairs, alone) in pairs.iter().zip(curve(intercept)) {
-                claimed += pairs * alone;
-                curvature += pairs * alone * (1.0 - alone) * ln2 * ln2;
+        let last = line;
+        let alone = bits.map(|bits| probability(last.at(bits)));
+        let each = |add: &mut dyn FnMut(usize, usize, f64, f64), ratios: &[f64; CELLS]| {
+            for (cell, bins) in counts.iter().enumerate() {
+                for (bin, count) in bins.iter().enumerate().filter(|(_, count)| **count > 0) {
+                    add(cell, bin, f64::from(*count), posterior(alone[bin], ratios[cell]));
+                }
             }
-            let slope = (wanted - claimed) * ln2 - RIDGE * intercept;
-            intercept += (slope / curvature).clamp(-2.0, 2.0);
-        }
-        if (intercept - last).abs() < SETTLED {
+        };
+        let (mut same, mut different) = ([UNSEEN; CELLS], [UNSEEN; CELLS]);
+        let mut count = |cell: usize, _: usize, pairs: f64, chance: f64| {
+            same[cell] += pairs * chance;
+            different[cell] += pairs * (1.0 - chance);
+        };
+        each(&mut count, &found);
+        found = ratios(&same, &different);
+        let (mut pairs_of, mut same_of) = ([0.0; BINS], [0.0; BINS]);
+        let mut sum = |_: usize, bin: usize, pairs: f64, chance: f64| {
+            pairs_of[bin] += pairs;
+            same_of[bin] += pairs * chance;
+        };
+        each(&mut sum, &found);
+        let told = bits.iter().zip(pairs_of).zip(same_of).filter(|((_, pairs), _)| *pairs > 0.0);
+        let told = told.map(|((bits, pairs), same)| (Judged { bits: *bits, same: same / pairs }, pairs));
+        line = climbed(&told, start, ridges);
+        if (line.slope - last.slope).abs() + (line.intercept - last.intercept).abs() < SETTLED {
             break;
         }
     }
-    (intercept, found)
+    (line, found)
 }
 
-/// How far the scores must be moved. Votes and scores of a pair are not wholly independent, which draws the intercept up or down with the pairs
-/// that are looked at: what the windows do not agree on is not believed, and of what they agree on the least is taken. O(pairs · log pairs).
+/// How the scores must be stretched and moved. Votes and scores of a pair are not wholly independent. That steepens the curve: the slope goes half
+/// the way from one to where the nearest window draws it. And it draws the intercept up or down with the pairs that are looked at: what the windows
+/// do not agree on is not believed, and of what they agree on the least is taken. O(pairs · log pairs).
 pub(super) fn heard(pairs: &[Voted]) -> Heard {
     let bounds = bounds(pairs);
     if pairs.iter().all(|pair| pair.vote == Vote::Silent) {
-        return Heard { intercept: 0.0, bounds, ratios: [1.0; CELLS] };
+        return Heard { line: Line::PLAIN, bounds, ratios: [1.0; CELLS] };
     }
-    let found = WINDOWS.map(|window| climbed(&counted(pairs, bounds, window)));
-    let agreed = found.iter().all(|(intercept, _)| *intercept > 0.0) || found.iter().all(|(intercept, _)| *intercept < 0.0);
-    let least = found.iter().map(|(intercept, _)| *intercept).min_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0);
-    Heard { intercept: if agreed { least } else { 0.0 }, bounds, ratios: found[1].1 }
+    let counts = WINDOWS.map(|window| counted(pairs, bounds, window));
+    let drawn = mixed(&counts[0], Line::PLAIN, RIDGES).0.slope;
+    let start = Line { slope: f64::midpoint(1.0, believed(drawn)), ..Line::PLAIN };
+    let found = counts.map(|counts| mixed(&counts, start, RIDGES.with_fixed_slope()));
+    let agreed = found.iter().all(|(line, _)| line.intercept > 0.0) || found.iter().all(|(line, _)| line.intercept < 0.0);
+    let least = found.iter().map(|(line, _)| line.intercept).min_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0);
+    Heard { line: Line { intercept: if agreed { least } else { 0.0 }, ..start }, bounds, ratios: found[1].1 }
 }
 
 #[cfg(test)]
@@ -178,8 +177,8 @@ mod tests {
     #[test]
     fn the_intercept_behind_the_votes_is_found_whoever_is_heard() {
         for (intercept, told) in [(-1.5, (0.5, 0.5)), (1.0, (0.2, 0.8)), (-1.0, (0.7, 0.1)), (0.8, (0.9, 0.3))] {
-            let found = heard(&voted(40_000, intercept, told)).intercept;
-            assert!((found - intercept).abs() < 0.2, "{found} for {intercept}, {told:?}");
+            let Line { slope, intercept: found } = heard(&voted(40_000, intercept, told)).line;
+            assert!((slope - 1.0).abs() < 0.05 && (found - intercept).abs() < 0.2, "{found} for {intercept}, {told:?}");
         }
     }
 
@@ -187,16 +186,17 @@ mod tests {
     #[test]
     fn pairs_that_only_strangers_speak_of_are_no_evidence_of_strangers() {
         for intercept in [0.0, -0.8] {
-            let found = heard(&voted(20_000, intercept, (0.0, 0.6))).intercept;
+            let found = heard(&voted(20_000, intercept, (0.0, 0.6))).line.intercept;
             assert!(found < 0.2 && found > intercept - 0.3, "{found} for {intercept}");
         }
     }
 
     #[test]
     fn few_votes_move_little_and_none_nothing() {
-        assert!(heard(&[]).intercept.abs() < 1e-9);
-        assert!(heard(&voted(3000, 1.5, (0.0, 0.0))).intercept.abs() < 1e-6);
-        assert!(heard(&voted(30, 1.5, (0.3, 0.3))).intercept.abs() < 0.5);
+        assert_eq!(heard(&[]).line, Line::PLAIN);
+        assert_eq!(heard(&voted(3000, 1.5, (0.0, 0.0))).line, Line::PLAIN);
+        let few = heard(&voted(30, 1.5, (0.3, 0.3))).line;
+        assert!((few.slope - 1.0).abs() < 0.1 && few.intercept.abs() < 0.5, "{few:?}");
     }
 
     #[test]

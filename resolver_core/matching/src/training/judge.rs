@@ -97,7 +97,7 @@ pub(super) fn judge(
     let voted = votes(scorer, &asked, &voices(scorer, &pairs, &asked, probes, rules), expected);
     let heard = heard(&voted);
     let labelled = labels.scored(scorer, &undecided);
-    let fitted = fit(&labelled, Line { intercept: heard.intercept, ..Line::PLAIN });
+    let fitted = fit(&labelled, heard.line);
     let (slope, intercept) = (rounded(1000.0 * fitted.slope), rounded(1000.0 * fitted.intercept));
     let line = Line { slope: f64::from(slope) / 1000.0, intercept: f64::from(intercept) / 1000.0 };
     let links = |pair: &ScoredPair| line.at(f64::from(pair.score) / 1000.0) * 1000.0 >= f64::from(scorer.model.link());

@@ -292,7 +292,7 @@ fn a_file_of_few_records_to_a_person_is_not_taken_for_strangers() {
         *count <= 2
     });
     let found = train(&records(&few), &plain(), &TrainingOptions::default()).expect("valid");
-    assert!(found.calibration.0 == 1000 && found.calibration.1 > -500, "{:?}", found.calibration);
+    assert!((900..1260).contains(&found.calibration.0) && found.calibration.1 > -500, "{:?}", found.calibration);
 }
 
 /// A column that hardly a record has weighs about what it is known to weigh, whatever the seed.

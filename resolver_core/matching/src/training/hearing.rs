@@ -132,8 +132,8 @@ fn mixed(counts: &Counts, start: Line, ridges: Ridges) -> (Line, [f64; CELLS]) {
 }
 
 /// How the scores must be stretched and moved. Votes and scores of a pair are not wholly independent. That steepens the curve: the slope goes half
-/// the way from one to where the nearest window draws it. And it draws the intercept up or down with the pairs that are looked at: what the windows
-/// do not agree on is not believed, and of what they agree on the least is taken. O(pairs · log pairs).
+/// the way from one to where the nearest window draws it. And it draws the intercept up or down with the pairs that are looked at: where the
+/// windows do not agree on its sign nothing is believed, and where they do the least is taken. O(pairs · log pairs).
 pub(super) fn heard(pairs: &[Voted]) -> Heard {
     let bounds = bounds(pairs);
     if pairs.iter().all(|pair| pair.vote == Vote::Silent) {
@@ -145,7 +145,8 @@ pub(super) fn heard(pairs: &[Voted]) -> Heard {
     let found = counts.map(|counts| mixed(&counts, start, RIDGES.with_fixed_slope()));
     let agreed = found.iter().all(|(line, _)| line.intercept > 0.0) || found.iter().all(|(line, _)| line.intercept < 0.0);
     let least = found.iter().map(|(line, _)| line.intercept).min_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0);
-    Heard { line: Line { intercept: if agreed { least } else { 0.0 }, ..start }, bounds, ratios: found[1].1 }
+    let line = if agreed { Line { intercept: least, ..start } } else { Line::PLAIN };
+    Heard { line, bounds, ratios: found[1].1 }
 }
 
 #[cfg(test)]

@@ -266,6 +266,18 @@ def start_of(name: str, levels: int) -> list[float]:
     return [0.9, *[0.06 / (levels - 2)] * (levels - 2), 0.04]
 
 
+KNOWN = {
+    "given_name": [0.005, 0.005, 0.0005, 0.001, 0.003, 0.002, 0.01, 0.005, 0.03, 0.1, 0.8385],
+    "family_name": [0.002, 0.001, 0.002, 0.002, 0.005, 0.005, 0.02, 0.1, 0.863],
+    "middle_name": [0.05, 0.05, 0.9],
+    "name_suffix": [0.4, 0.6],
+    "birth_date": [0.0001, 0.0005, 0.001, 0.02, 0.01, 0.015, 0.9534],
+    "street": joint([1, 0.003, 0.002, 0.01, 0.985], [1, 0.02, 0.08, 0.9]),
+    "place": joint([1, 0.003, 0.005, 0.05, 0.942], [1, 0.02, 0.005, 0.975]),
+}
+"""Shares of the levels among strangers, as far as they are known without a file."""
+
+
 class Reference:
     """One estimation; shares are lists without `missing`."""
 
@@ -285,16 +297,19 @@ class Reference:
         self.names = [(c, name, len(_core.LEVELS[c]) - 1) for c, name in enumerate(_core.COMPARISONS)]
         self.names = [one for one in self.names if any(levels[one[0]] for levels, _, _ in found)]
         self.m = {c: start_of(name, size) for c, name, size in self.names}
-        self.u = {c: self.smoothed(c, size, [1.0] * len(drawn)) for c, _, size in self.names}
+        self.u = {c: self.smoothed(c, name, size, [1.0] * len(drawn)) for c, name, size in self.names}
         self.h = {c: self.u[c] if name in PERSONAL else self.between(c, name, size) for c, name, size in self.names}
         self.lm, self.lh, self.round = 0.3 * n / self.total, 0.1 * n / self.total, 0
 
     def between(self, c: int, name: str, size: int) -> list[float]:
         return [0.6 * m + 0.4 * u for m, u in zip(start_of(name, size), self.u[c], strict=True)]
 
-    def smoothed(self, c: int, size: int, weights: Sequence[float]) -> list[float]:
+    def smoothed(self, c: int, name: str, size: int, weights: Sequence[float]) -> list[float]:
         counts = self.sums(self.drawn, c, size, weights)
-        shares = [count / sum(counts) + 0.5 / self.random for count in counts]
+        if name not in KNOWN:
+            agree = [min(count / max(sum(counts), 1) + 0.5 / self.random, 0.25) for count in counts[:-1]]
+            return [*agree, 1 - sum(agree)]
+        shares = [(k + 0.5) / (sum(counts) + 0.5 / known) for k, known in zip(counts, KNOWN[name], strict=True)]
         return [share / sum(shares) for share in shares]
 
     @staticmethod
@@ -335,7 +350,7 @@ class Reference:
             else:
                 counts = self.sums(self.found, c, size, same)
             self.m[c] = [(k + 10 * s) / (sum(counts) + 10) for k, s in zip(counts, start_of(name, size), strict=True)]
-            self.u[c] = self.smoothed(c, size, [1 - a - b for a, b in drawn])
+            self.u[c] = self.smoothed(c, name, size, [1 - a - b for a, b in drawn])
             if c in self.holders:
                 sharers = self.sums(self.found, c, size, rest)
                 agree = [(count + 0.5) / (self.holders[c] * (self.holders[c] - 1) / 2) for count in sharers[:-1]]

@@ -1,9 +1,8 @@
-//! Calibration: a logistic curve through votes of third records, or through labels (docs/training.md section 5).
+//! Calibration: a logistic curve through labels, from where the votes of third records have put it (docs/training.md section 5).
 
-/// Ridges of the fit: how firmly the start of slope and intercept is held. A fixed slope is the start's.
-const SLOPE_RIDGE: f64 = 20.0;
+/// Ridges of the fit to labels, and of a slope that stays the start's.
+const RIDGES: Ridges = Ridges { slope: 20.0, intercept: 2.0 };
 const FIXED_SLOPE: f64 = 1e15;
-const INTERCEPT_RIDGE: f64 = 2.0;
 /// Scores beyond these many bits say no more about the curve.
 const LEAST_BITS: f64 = -8.0;
 const MOST_BITS: f64 = 12.0;
@@ -12,11 +11,11 @@ const LEAST_SLOPE: f64 = 0.4;
 const MOST_SLOPE: f64 = 1.5;
 const MOST_STEPS: usize = 50;
 
-/// A score in bits, and whether the pair is one person.
+/// A score in bits, and how surely the pair is one person: 0 or 1 if somebody says so.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Judged {
     pub(super) bits: f64,
-    pub(super) same: bool,
+    pub(super) same: f64,
 }
 
 /// Calibrated bits = slope · bits + intercept.
@@ -41,34 +40,49 @@ pub(super) fn probability(bits: f64) -> f64 {
     1.0 / (1.0 + libm::exp2(-bits.clamp(-200.0, 200.0)))
 }
 
-/// The curve through labels, held towards `start` by the ridges. O(pairs).
+/// How firmly a curve is held: twice the penalties of the squares of what slope and intercept move by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ridges {
+    pub(super) slope: f64,
+    pub(super) intercept: f64,
+}
+
+impl Ridges {
+    /// The same with a slope that does not move.
+    pub(super) fn with_fixed_slope(self) -> Self {
+        Self { slope: FIXED_SLOPE, ..self }
+    }
+}
+
+/// A slope that is believed.
+pub(super) fn believed(slope: f64) -> f64 {
+    slope.clamp(LEAST_SLOPE, MOST_SLOPE)
+}
+
+/// The curve through labels, held towards `start` by the ridges, with a slope that is believed; the intercept is that of this slope. O(pairs).
 pub(super) fn fit(judged: &[Judged], start: Line) -> Line {
-    fitted(judged, start, SLOPE_RIDGE)
+    let pairs = judged.iter().map(|one| (*one, 1.0));
+    let free = climbed(&pairs, start, RIDGES);
+    let held = Line { slope: believed(free.slope), ..start };
+    let moved = (held.slope - free.slope).abs() > 0.0;
+    if moved { Line { slope: held.slope, ..climbed(&pairs, held, RIDGES.with_fixed_slope()) } } else { free }
 }
 
-/// The curve through votes. Votes are surer of themselves where scores are high or low, which steepens it: the slope goes only half the way from one
-/// to where they draw it, and the intercept follows. O(pairs).
-pub(super) fn fit_votes(judged: &[Judged]) -> Line {
-    let drawn = fitted(judged, Line::PLAIN, SLOPE_RIDGE);
-    let start = Line { slope: f64::midpoint(1.0, drawn.slope), intercept: 0.0 };
-    if judged.is_empty() { Line::PLAIN } else { fitted(judged, start, FIXED_SLOPE) }
-}
-
-/// The curve of greatest likelihood, held towards `start` (Platt 1999): Newton's method. `start` itself without any pair.
-fn fitted(judged: &[Judged], start: Line, slope_ridge: f64) -> Line {
+/// The curve of greatest likelihood through weighed pairs, held towards `start` (Platt 1999): Newton's method. `start` itself without any pair.
+pub(super) fn climbed(judged: &(impl Iterator<Item = (Judged, f64)> + Clone), start: Line, ridges: Ridges) -> Line {
     let ln2 = core::f64::consts::LN_2;
     let mut line = start;
     for _ in 0..MOST_STEPS {
         let (mut slope, mut intercept) =
-            (-slope_ridge * (line.slope - start.slope), -INTERCEPT_RIDGE * (line.intercept - start.intercept));
-        let (mut ss, mut si, mut ii) = (slope_ridge, 0.0, INTERCEPT_RIDGE);
-        for one in judged {
+            (-ridges.slope * (line.slope - start.slope), -ridges.intercept * (line.intercept - start.intercept));
+        let (mut ss, mut si, mut ii) = (ridges.slope, 0.0, ridges.intercept);
+        for (one, weight) in judged.clone() {
             let bits = one.bits.clamp(LEAST_BITS, MOST_BITS);
             let p = probability(line.at(bits));
-            let error = (if one.same { 1.0 } else { 0.0 } - p) * ln2;
+            let error = weight * (one.same - p) * ln2;
             slope += error * bits;
             intercept += error;
-            let curvature = p * (1.0 - p) * ln2 * ln2;
+            let curvature = weight * p * (1.0 - p) * ln2 * ln2;
             ss += curvature * bits * bits;
             si += curvature * bits;
             ii += curvature;
@@ -83,7 +97,7 @@ fn fitted(judged: &[Judged], start: Line, slope_ridge: f64) -> Line {
             break;
         }
     }
-    Line { slope: line.slope.clamp(LEAST_SLOPE, MOST_SLOPE), intercept: line.intercept }
+    line
 }
 
 #[cfg(test)]
@@ -98,7 +112,7 @@ mod tests {
         (0..count)
             .map(|_| {
                 let bits = 14.0 * unit() - 6.0;
-                Judged { bits, same: unit() < probability(line.at(bits)) }
+                Judged { bits, same: f64::from(u8::from(unit() < probability(line.at(bits)))) }
             })
             .collect()
     }
@@ -113,17 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn votes_move_the_slope_half_the_way() {
-        let truth = Line { slope: 0.6, intercept: 1.0 };
-        let found = fit_votes(&judged(20_000, truth));
-        assert!((found.slope - 0.8).abs() < 0.02 && found.intercept > 1.0, "{found:?}");
-        assert_eq!(fit_votes(&[]), Line::PLAIN);
-    }
-
-    #[test]
     fn few_pairs_move_it_little_and_none_not_at_all() {
         assert_eq!(fit(&[], Line::PLAIN), Line::PLAIN);
-        let found = fit(&[Judged { bits: 3.0, same: false }], Line::PLAIN);
+        let found = fit(&[Judged { bits: 3.0, same: 0.0 }], Line::PLAIN);
         assert!((found.slope - 1.0).abs() < 0.2 && found.intercept.abs() < 0.5, "{found:?}");
         let start = Line { slope: 0.8, intercept: 0.5 };
         assert_eq!(fit(&[], start), start);
@@ -131,7 +137,12 @@ mod tests {
 
     #[test]
     fn slopes_stay_within_reason() {
-        let wrong: Vec<Judged> = (0..1000).map(|_| Judged { bits: 8.0, same: false }).collect();
+        let wrong: Vec<Judged> = (0..1000).map(|_| Judged { bits: 8.0, same: 0.0 }).collect();
         assert!(fit(&wrong, Line::PLAIN).slope >= LEAST_SLOPE);
+        // Half of them right: the slope ends at its bound, and the intercept says what was seen nevertheless.
+        let half: Vec<Judged> = (0..2000).map(|place| Judged { bits: 11.0, same: f64::from(place % 2) }).collect();
+        let found = fit(&half, Line::PLAIN);
+        assert!((found.slope - LEAST_SLOPE).abs() < 1e-6, "{found:?}");
+        assert!((probability(found.at(11.0)) - 0.5).abs() < 0.02, "{found:?}");
     }
 }

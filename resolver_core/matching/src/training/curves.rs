@@ -92,19 +92,19 @@ pub struct ReliabilityBin {
 
 /// Mean probability and share of one person over pairs of equal number, of those of some probability. O(pairs · log pairs).
 pub(super) fn reliability(judged: &[Judged], line: Line) -> Vec<ReliabilityBin> {
-    let mut points: Vec<(f64, bool)> = judged
+    let mut points: Vec<(f64, f64)> = judged
         .iter()
         .map(|one| (probability(line.at(one.bits)), one.same))
         .filter(|(expected, _)| *expected >= LEAST_PROBABILITY)
         .collect();
-    points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let size = points.len().div_ceil(RELIABILITY_BINS).max(1);
-    let bin = |part: &[(f64, bool)]| {
+    let bin = |part: &[(f64, f64)]| {
         let count = super::estimate::real(part.len() as u64);
         ReliabilityBin {
             pairs: part.len(),
             expected: part.iter().map(|(expected, _)| expected).sum::<f64>() / count,
-            observed: part.iter().map(|(_, same)| if *same { 1.0 } else { 0.0 }).sum::<f64>() / count,
+            observed: part.iter().map(|(_, same)| same).sum::<f64>() / count,
         }
     };
     points.chunks(size).map(bin).collect()
@@ -131,8 +131,9 @@ mod tests {
 
     #[test]
     fn reliability_compares_pairs_of_some_probability() {
-        let mut judged: Vec<Judged> = (0..100).map(|n| Judged { bits: 4.0, same: n % 4 != 0 }).collect();
-        judged.extend((0..50).map(|_| Judged { bits: -9.0, same: false }));
+        let mut judged: Vec<Judged> =
+            (0..100).map(|n| Judged { bits: 4.0, same: if n % 4 == 0 { 0.0 } else { 1.0 } }).collect();
+        judged.extend((0..50).map(|_| Judged { bits: -9.0, same: 0.0 }));
         let bins = reliability(&judged, Line::PLAIN);
         assert_eq!(bins.iter().map(|bin| bin.pairs).sum::<usize>(), 100);
         assert!(bins.iter().all(|bin| (bin.expected - probability(4.0)).abs() < 1e-9));

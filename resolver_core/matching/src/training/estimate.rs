@@ -25,6 +25,10 @@ const TIE: f64 = 1.01;
 const NAMESAKES: f64 = 0.02;
 /// Most of all pairs that either class may have.
 const MOST_SHARE: f64 = 0.4;
+/// The pair that a level has more among strangers than was seen.
+const HALF: f64 = 0.5;
+/// Most of the pairs of strangers that may share an identifier.
+const MOST_SHARERS: f64 = 0.25;
 /// Most of the pairs of strangers that either kind of equal birth dates may have.
 const MOST_EQUAL_DATES: f64 = 0.25;
 /// Shares below which a level counts as this rare.
@@ -184,12 +188,22 @@ pub(super) fn estimate(evidence: &Evidence<'_>, starts: &[Start]) -> Estimate {
 }
 
 impl Estimation<'_> {
-    /// Shares of levels among strangers: half a pair more for each level, so that none is impossible.
-    fn smoothed(&self, mut counts: Vec<f64>) -> Vec<f64> {
+    /// Shares of levels among strangers. Each level has half a pair more, of as many pairs as hold half a pair by what is known without the file:
+    /// a column that hardly a pair has keeps to that, and no level is impossible. How rare an identifier is nobody knows before; it is counted
+    /// later, and begins as what no pair of those drawn has.
+    fn smoothed(&self, start: &Start, mut counts: Vec<f64>) -> Vec<f64> {
         counts[0] = 0.0;
-        let total = counts.iter().sum::<f64>().max(1e-9);
-        let half = 0.5 / self.drawn.max(1.0);
-        normalized(counts.iter().map(|count| count / total + half).collect())
+        let total = counts.iter().sum::<f64>();
+        if let Some(known) = &start.strangers {
+            let share = |(count, known): (&f64, &f64)| (count + HALF) / (total + HALF / known.max(RAREST_STRANGER));
+            return normalized(counts.iter().zip(known).map(share).collect());
+        }
+        let unseen = HALF / self.drawn.max(1.0);
+        let last = counts.len() - 1;
+        let mut shares: Vec<f64> = counts.iter().map(|count| (count / total.max(1.0) + unseen).min(MOST_SHARERS)).collect();
+        shares[0] = 0.0;
+        shares[last] = 1.0 - shares[..last].iter().sum::<f64>();
+        shares
     }
 
     fn first(&self) -> Estimate {
@@ -200,7 +214,7 @@ impl Estimation<'_> {
             let seen = self.evidence.candidates.iter().any(|pattern| pattern.levels[comparison] != 0);
             seen.then(|| {
                 let start = &self.starts[comparison];
-                let strangers = self.smoothed(self.random_counts(comparison, |_| 1.0));
+                let strangers = self.smoothed(start, self.random_counts(comparison, |_| 1.0));
                 let household = if start.personal { strangers.clone() } else { start.household(&strangers) };
                 Shares { same: start.same.clone(), household, strangers }
             })
@@ -266,7 +280,7 @@ impl Estimation<'_> {
                 continue;
             }
             let same = leaned(self.same_counts(comparison, &found), &start.same, SAME_STRENGTH);
-            let mut strangers = self.smoothed(self.random_counts(comparison, |place| drawn[place].strangers()));
+            let mut strangers = self.smoothed(start, self.random_counts(comparison, |place| drawn[place].strangers()));
             if is_identifier(comparison) {
                 self.count_sharers(comparison, &found, &mut strangers);
             }
@@ -302,7 +316,7 @@ impl Estimation<'_> {
                 self.evidence.candidates.iter().zip(found).filter(|(pattern, _)| pattern.levels[comparison] == level);
             let count: f64 = sharers.map(|(pattern, posterior)| real(pattern.pairs) * posterior.strangers()).sum();
             let pairs = self.evidence.holder_pairs[comparison].max(1.0);
-            strangers[usize::from(level)] = ((count * self.evidence.worth + 0.5) / pairs).min(0.25);
+            strangers[usize::from(level)] = ((count * self.evidence.worth + HALF) / pairs).min(MOST_SHARERS);
         }
         if let Some((differ, agree)) = strangers.split_last_mut() {
             *differ = 1.0 - agree.iter().sum::<f64>();

@@ -2,21 +2,21 @@
 
 use rayon::prelude::*;
 
-use super::calibrate::{Judged, Line, fit, fit_votes};
+use super::TrainingOptions;
+use super::calibrate::{Judged, Line, fit};
 use super::candidates::{Candidates, Found, Probes};
 use super::curves::{ReliabilityBin, Scores, WeightBin, histogram, reliability};
+use super::hearing::{LEAST_HEARD, MOST_HEARD, UNDECIDED, heard};
+use super::labels::Known;
 use super::learn::rounded;
 use super::sample::pair_rank;
-use super::votes::{STRONG, ScoredPair, Voices, votes};
-use super::{Labels, TrainingOptions};
-use crate::error::{CoreResult, same_length};
+use super::votes::{STRONG, ScoredPair, Voices, Vote, votes};
 use crate::record::Records;
-use crate::score::{Scorer, checked_rows};
+use crate::score::Scorer;
 
-/// Pairs whose scores are calibrated, and the scores between which they lie, in millibits.
-const CALIBRATED_PAIRS: usize = 50_000;
-const LEAST_SCORE: i32 = -6000;
-const MOST_SCORE: i32 = 10_000;
+/// Undecided pairs that are voted on, and pairs below them, and above: what votes look like where the answer is known.
+const UNDECIDED_PAIRS: usize = 50_000;
+const SURE_PAIRS: usize = 15_000;
 
 /// The calibration, and what a report shows of it.
 pub(super) struct Judgement {
@@ -52,37 +52,18 @@ fn scored(scorer: &Scorer<'_>, candidates: &Candidates, probes: &Probes, least: 
     })
 }
 
-/// The pairs to calibrate: those of middling scores, a sample of lowest rank if they are many, by rank and each once.
-fn middling(records: &Records, pairs: &[ScoredPair], seed: u64) -> Vec<ScoredPair> {
+/// The pairs with scores between two bounds, a sample of lowest rank if they are many, by rank and each once.
+fn drawn(records: &Records, pairs: &[ScoredPair], seed: u64, (least, most): (i32, i32), count: usize) -> Vec<ScoredPair> {
     let mut ranked: Vec<(u64, ScoredPair)> = pairs
         .par_iter()
-        .filter(|pair| (LEAST_SCORE..=MOST_SCORE).contains(&pair.score))
+        .filter(|pair| (least..=most).contains(&pair.score))
         .map(|pair| (pair_rank(records, seed, pair.left, pair.right), *pair))
         .collect();
     let key = |(rank, pair): &(u64, ScoredPair)| (*rank, *records.address(pair.left.min(pair.right) as usize));
     ranked.par_sort_unstable_by_key(key);
     ranked.dedup_by_key(|(rank, _)| *rank);
-    ranked.truncate(CALIBRATED_PAIRS);
+    ranked.truncate(count);
     ranked.into_iter().map(|(_, pair)| pair).collect()
-}
-
-/// Labelled pairs with their scores: those that were judged, then those of the sample whose persons are known.
-fn labelled(scorer: &Scorer<'_>, labels: &Labels<'_>, sample: &[ScoredPair]) -> CoreResult<Vec<Judged>> {
-    same_length("right", labels.right.len(), labels.left.len())?;
-    same_length("same", labels.same.len(), labels.left.len())?;
-    let left = checked_rows("left", labels.left, scorer.records)?;
-    let right = checked_rows("right", labels.right, scorer.records)?;
-    let score = |left: usize, right: usize| f64::from(scorer.score(left, right).score()) / 1000.0;
-    let told = left.iter().zip(&right).zip(labels.same);
-    let mut judged: Vec<Judged> = told.map(|((&a, &b), &same)| Judged { bits: score(a, b), same }).collect();
-    if !labels.persons.is_empty() {
-        same_length("persons", labels.persons.len(), scorer.records.len())?;
-        let known =
-            sample.iter().map(|pair| (pair, labels.persons[pair.left as usize], labels.persons[pair.right as usize]));
-        let known = known.filter(|(_, a, b)| *a >= 0 && *b >= 0);
-        judged.extend(known.map(|(pair, a, b)| Judged { bits: f64::from(pair.score) / 1000.0, same: a == b }));
-    }
-    Ok(judged)
 }
 
 /// Who speaks for the records of the sample. Where not all records were looked at, the candidates of these are looked for first, by the rules
@@ -97,30 +78,41 @@ fn voices(scorer: &Scorer<'_>, pairs: &[ScoredPair], sample: &[ScoredPair], prob
     Voices::new(scorer, &pairs)
 }
 
-/// Fits the calibration: to the votes, then, from there, to the labels. O(candidates of the probes + sample · voices).
+/// The calibration: what the votes say, and from there what the labels say. O(candidates of the probes + pairs voted on · voices).
 pub(super) fn judge(
     scorer: &Scorer<'_>,
     candidates: &Candidates,
     probes: &Probes,
     expected: &[f64],
     rules: &[usize],
+    labels: &Known<'_>,
     options: &TrainingOptions<'_>,
-) -> CoreResult<Judgement> {
-    let (pairs, counted) = scored(scorer, candidates, probes, LEAST_SCORE);
-    let sample = middling(scorer.records, &pairs, options.seed);
-    let voted = votes(scorer, &sample, &voices(scorer, &pairs, &sample, probes, rules), expected);
-    let labelled = labelled(scorer, &options.labels, &sample)?;
-    let fitted = fit(&labelled, fit_votes(&voted));
+) -> Judgement {
+    let (pairs, counted) = scored(scorer, candidates, probes, LEAST_HEARD);
+    let sample = |range, count| drawn(scorer.records, &pairs, options.seed, range, count);
+    let undecided = sample(UNDECIDED, UNDECIDED_PAIRS);
+    let mut asked = undecided.clone();
+    asked.extend(sample((LEAST_HEARD, UNDECIDED.0 - 1), SURE_PAIRS));
+    asked.extend(sample((UNDECIDED.1 + 1, MOST_HEARD), SURE_PAIRS));
+    let voted = votes(scorer, &asked, &voices(scorer, &pairs, &asked, probes, rules), expected);
+    let heard = heard(&voted);
+    let labelled = labels.scored(scorer, &undecided);
+    let fitted = fit(&labelled, heard.line);
     let (slope, intercept) = (rounded(1000.0 * fitted.slope), rounded(1000.0 * fitted.intercept));
     let line = Line { slope: f64::from(slope) / 1000.0, intercept: f64::from(intercept) / 1000.0 };
     let links = |pair: &ScoredPair| line.at(f64::from(pair.score) / 1000.0) * 1000.0 >= f64::from(scorer.model.link());
-    Ok(Judgement {
+    let told: Vec<Judged> = voted[..undecided.len()]
+        .iter()
+        .filter(|pair| pair.vote != Vote::Silent)
+        .map(|pair| Judged { bits: f64::from(pair.score) / 1000.0, same: heard.chance(pair) })
+        .collect();
+    Judgement {
         slope,
         intercept,
-        votes: voted.len(),
+        votes: told.len(),
         labels: labelled.len(),
-        linked: pairs.into_iter().filter(links).collect(),
+        linked: pairs.iter().copied().filter(links).collect(),
         histogram: histogram(&counted, line, probes.worth),
-        reliability: reliability(if labelled.is_empty() { &voted } else { &labelled }, line),
-    })
+        reliability: reliability(if labelled.is_empty() { &told } else { &labelled }, line),
+    }
 }

@@ -1,5 +1,6 @@
 //! Weights, priors and frequencies of an estimate.
 
+use super::candidates::Probes;
 use super::estimate::{DatePairs, Estimate, bits, real};
 use super::names::Relatives;
 use super::start::{Start, is_identifier};
@@ -163,7 +164,7 @@ pub(super) fn learn(
     starts: &[Start],
     estimated: &Estimated,
     relatives: &Relatives,
-    worth: f64,
+    probes: &Probes,
 ) -> Lesson {
     let shares = |place: usize| estimated.estimate.shares[place].as_ref();
     let learnt = |(place, start): (usize, &Start)| {
@@ -176,8 +177,8 @@ pub(super) fn learn(
     };
     Lesson {
         comparisons: starts.iter().enumerate().map(learnt).collect(),
-        given_names: relatives.given(records, shares(GIVEN::INDEX), worth),
-        family_names: relatives.family(records, shares(FAMILY::INDEX), worth),
+        given_names: relatives.given(records, shares(GIVEN::INDEX), probes),
+        family_names: relatives.family(records, shares(FAMILY::INDEX), probes),
         expected: (0..starts.len()).map(|place| shares(place).map_or(0.0, expected_bits)).collect(),
     }
 }

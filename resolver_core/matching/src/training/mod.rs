@@ -8,7 +8,9 @@ mod calibrate;
 mod candidates;
 mod curves;
 mod estimate;
+mod hearing;
 mod judge;
+mod labels;
 mod learn;
 mod limits;
 mod names;
@@ -22,6 +24,7 @@ use self::candidates::{Candidates, FIRST_RULE, Passes, Probes};
 pub use self::curves::{ReliabilityBin, WeightBin};
 use self::estimate::{Estimate, Evidence, Ratios, estimate, real, support};
 use self::judge::judge;
+pub use self::labels::Labels;
 use self::learn::{date_pairs, holder_pairs, learn, population_shift, priors, restate_identifiers};
 pub use self::passes::PassReport;
 use self::sample::random_pairs;
@@ -38,18 +41,6 @@ use crate::words::IDENTIFIER_TYPES;
 const MOST_PROBES: usize = 30_000;
 /// Random pairs that show how often strangers agree.
 const RANDOM_PAIRS: usize = 400_000;
-/// What somebody knows of pairs of rows.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Labels<'a> {
-    /// Left rows of judged pairs.
-    pub left: &'a [i64],
-    /// Right rows.
-    pub right: &'a [i64],
-    /// Whether they are one person.
-    pub same: &'a [bool],
-    /// The person of each row, a negative number where unknown; or nothing.
-    pub persons: &'a [i64],
-}
 
 /// What a training is told beside records and blueprint.
 #[derive(Debug, Clone, Copy, Default)]
@@ -116,7 +107,7 @@ pub struct Training {
     pub passes: Vec<PassReport>,
     /// Candidates by calibrated score.
     pub weights: Vec<WeightBin>,
-    /// Probabilities against what labels say, or votes if there are none.
+    /// Probabilities against what labels say, or against those with the votes if there are none.
     pub reliability: Vec<ReliabilityBin>,
 }
 
@@ -138,13 +129,25 @@ struct Estimated {
 /// # Errors
 /// `Input` for no records, closed tokens that are not 32 bytes, and labels of rows outside the batch.
 pub fn train(records: &Records, blueprint: &Model, options: &TrainingOptions<'_>) -> CoreResult<Training> {
+    train_with(records, blueprint, options, MOST_PROBES)
+}
+
+/// The same with another number of records looked at.
+fn train_with(
+    records: &Records,
+    blueprint: &Model,
+    options: &TrainingOptions<'_>,
+    most_probes: usize,
+) -> CoreResult<Training> {
     if records.is_empty() {
         return Err(CoreError::input("records", "none to learn from"));
     }
+    // First, lest a wrong row cost the whole estimation.
+    let labels = options.labels.checked(records)?;
     let generic = generic_tokens(records, blueprint, options.closed)?;
     let slots = records.slots().without(&generic);
     let plain = Scorer::new(records, &slots, blueprint);
-    let probes = Probes::new(records, options.seed, MOST_PROBES);
+    let probes = Probes::new(records, options.seed, most_probes);
     let rules: Vec<usize> = (0..blueprint.rules().len()).collect();
     let candidates = Candidates::new(records, &slots, blueprint, &rules, &probes);
     let starts = start::starts(blueprint);
@@ -177,11 +180,11 @@ pub fn train(records: &Records, blueprint: &Model, options: &TrainingOptions<'_>
 
     let needed = passes::needed(&found.finds, blueprint.rules().len());
     let relatives = names::relatives(&plain, &candidates, &probes, &Ratios::of(&found.estimate));
-    let mut learned = learn(records, &starts, &found, &relatives, probes.worth);
+    let mut learned = learn(records, &starts, &found, &relatives, &probes);
     let (stranger_prior, household_prior) = priors(&found.estimate);
     let model = blueprint.relearned(&learned.with((stranger_prior, household_prior)));
     let scorer = Scorer::new(records, &slots, &model);
-    let judgement = judge(&scorer, &candidates, &probes, &learned.expected, &needed, options)?;
+    let judgement = judge(&scorer, &candidates, &probes, &learned.expected, &needed, &labels, options);
     let population = options.population.unwrap_or(records.len() as u64);
     let shift = population_shift(records.len(), population, judgement.slope);
     restate_identifiers(&mut learned.comparisons, shift);

@@ -227,3 +227,91 @@ fn a_sample_of_the_records_stands_for_all() {
         assert_eq!(above, other);
     }
 }
+
+/// What of 480 records a sample of 160 tells is nearly what all of them do, whatever their order.
+#[test]
+fn a_sample_of_the_records_trains_alike() {
+    let forth = numbered(8);
+    let mut back = forth.clone();
+    back.reverse();
+    let whole = train(&records(&forth), &plain(), &TrainingOptions::default()).expect("valid");
+    let sampled = train_with(&records(&forth), &plain(), &TrainingOptions::default(), 160).expect("valid");
+    assert_eq!((sampled.probes, sampled.records), (160, forth.len()));
+    assert_eq!(sampled, train_with(&records(&back), &plain(), &TrainingOptions::default(), 160).expect("valid"));
+    assert!((sampled.matches / whole.matches - 1.0).abs() < 0.25, "{} of {}", sampled.matches, whole.matches);
+    // Half a stranger more than is counted, in a million: names that hardly anybody shares are as rare by a sample.
+    let strangers = |training: &Training| training.family_names.default * real(forth.len() as u64) / 1e6;
+    assert!(
+        (strangers(&sampled) / strangers(&whole) - 1.0).abs() < 0.35,
+        "{} of {}",
+        strangers(&sampled),
+        strangers(&whole)
+    );
+}
+
+fn on_file(place: usize, given: &str, family: &str, day: usize) -> (usize, Written) {
+    let field = |text: String| Some(text);
+    let fields = [
+        field(given.to_owned()),
+        None,
+        field(family.to_owned()),
+        None,
+        field(format!("19{:02}-{:02}-11", 40 + day / 12 % 60, 1 + day % 12)),
+        field(format!("{} elm st", 1 + place)),
+        None,
+        None,
+    ];
+    (place, Written { fields, mail: None, person: 0 })
+}
+
+/// Somebody with sixty records that stand in no block together, and in a sample that none of them is in: whatever the estimate makes of them, the
+/// name is one person's.
+#[test]
+fn no_model_names_one_person() {
+    let mut all = numbered(9);
+    let first = all.len();
+    all.extend((first..first + 60).map(|place| on_file(place, "zebulon", "quartermain", 3)));
+    // Forty strangers share another name.
+    all.extend((first + 60..first + 100).map(|place| on_file(place, GIVEN_NAMES[place % 16], "strange", place)));
+    for most_probes in [100_000, 200, 20] {
+        let found = train_with(&records(&all), &plain(), &TrainingOptions::default(), most_probes).expect("valid");
+        let lists = |counts: &NameCounts, name: &str| counts.listed.iter().any(|(listed, _)| listed == name);
+        assert!(!lists(&found.family_names, "quartermain") && !lists(&found.given_names, "zebulon"), "{most_probes}");
+        assert_eq!(lists(&found.family_names, "strange"), most_probes == 100_000, "{most_probes}");
+    }
+}
+
+/// Everybody has two records at most, so third records speak of strangers only: that must not be taken for what they are.
+#[test]
+fn a_file_of_few_records_to_a_person_is_not_taken_for_strangers() {
+    let mut seen = std::collections::HashMap::new();
+    let mut few = numbered(10);
+    few.retain(|(_, one)| {
+        let count = seen.entry(one.person).or_insert(0);
+        *count += 1;
+        *count <= 2
+    });
+    let found = train(&records(&few), &plain(), &TrainingOptions::default()).expect("valid");
+    assert!((900..1260).contains(&found.calibration.0) && found.calibration.1 > -500, "{:?}", found.calibration);
+}
+
+/// A column that hardly a record has weighs about what it is known to weigh, whatever the seed.
+#[test]
+fn a_rare_column_does_not_depend_on_the_seed() {
+    let mut all = numbered(11);
+    for (place, (_, one)) in all.iter_mut().enumerate() {
+        if place % 40 > 1 {
+            one.fields[1] = None;
+        } else {
+            one.fields[1] = Some(["kim", "lou"][usize::try_from(one.person).expect("known") % 2].to_owned());
+        }
+    }
+    let middle = COMPARISONS.iter().position(|name| *name == "middle_name").expect("a comparison");
+    let weights: Vec<i32> = (1..6)
+        .map(|seed| {
+            let options = TrainingOptions { seed, ..TrainingOptions::default() };
+            train_with(&records(&all), &plain(), &options, 200).expect("valid").comparisons[middle].weights[1].stranger
+        })
+        .collect();
+    assert!(weights.iter().all(|weight| (0..6000).contains(weight)), "{weights:?}");
+}

@@ -11,6 +11,8 @@ from fixtures.repository import ROOT, is_generated, source_files
 MAX_LINES = 400
 APPLIED = ROOT / "server/goldthread/ledger/migrations"
 """Migrations are immutable once applied, so they cannot be split later; a schema reads well in one piece."""
+STUB_LINES = 600
+"""A stub mirrors one extension module, so it can be split no more than that."""
 VAGUE = frozenset({"utils", "util", "misc", "common", "helpers", "helper", "stuff"})
 
 # This file is checked like any other, so no pattern and no planted line is spelled in a way that a pattern finds.
@@ -43,7 +45,9 @@ def test_no_file_is_longer_than_a_reader_can_hold() -> None:
         if not is_generated(path) and not path.is_relative_to(APPLIED)
     }
     assert len(lengths) > 10
-    assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
+    assert {
+        name: lines for name, lines in lengths.items() if lines > (STUB_LINES if name.endswith(".pyi") else MAX_LINES)
+    } == {}
 
 
 def test_no_machine_paths() -> None:

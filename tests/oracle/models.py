@@ -88,8 +88,10 @@ def every_part(text: str) -> str:
     """The model with blocking rules that between them use every part, bare and as a refinement; one is named like a token type."""
     head, mark, rest = text.partition("[[blocking.rules]]\n")
     rules = (f'name = "{name}"\nparts = {parts}\nrefinements = {more}\n\n' for name, parts, more in _RULES)
-    _, _, tail = rest.partition("[generic]\n")
-    return head + "".join(mark + rule for rule in rules) + "[generic]\n" + tail
+    while mark in rest:
+        _, _, rest = rest.partition(mark)
+    tail = rest[rest.index("\n[") :]
+    return head + "".join(mark + rule for rule in rules) + tail
 
 
 def calibrated(text: str, *, slope: int, intercept: int) -> str:

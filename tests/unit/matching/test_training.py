@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -12,6 +11,7 @@ from math import log2
 
 import pytest
 
+from fixtures.estimation import Reference, patterns
 from fixtures.written_people import written_people
 from goldthread import _core
 from goldthread.app.settings import Settings
@@ -237,150 +237,6 @@ def test_one_record_trains_a_model_that_reads() -> None:
     assert _core.Model.parse(one.model_text).population == 1
     rules = tomllib.loads(default_blueprint())["blocking"]["rules"]
     assert tomllib.loads(one.model_text)["blocking"]["rules"] == rules
-
-
-# --- the estimation, written again from docs/training.md section 3 ---------------------------------------------------
-
-Patterns = list[tuple[tuple[int, ...], int, int]]
-PERSONAL = {"given_name", "middle_name", "name_suffix", "birth_date"}
-
-
-def patterns(columns: tuple[bytes, list[int], list[int]], width: int) -> Patterns:
-    levels, free, counts = columns
-    rows = [tuple(levels[start : start + width]) for start in range(0, len(levels), width)]
-    return list(zip(rows, free, counts, strict=True))
-
-
-def joint(first: Sequence[float], second: Sequence[float]) -> list[float]:
-    shares = [a * b for a in first for b in second][1:]
-    return [share / sum(shares) for share in shares]
-
-
-def start_of(name: str, levels: int) -> list[float]:
-    if name == "street":
-        return joint([1, 0.8, 0.1, 0.05, 0.05], [1, 0.8, 0.12, 0.08])
-    if name == "place":
-        return joint([1, 0.75, 0.12, 0.05, 0.08], [1, 0.75, 0.15, 0.1])
-    if levels == 2:
-        return [0.9 / 0.94, 0.04 / 0.94]
-    return [0.9, *[0.06 / (levels - 2)] * (levels - 2), 0.04]
-
-
-KNOWN = {
-    "given_name": [0.005, 0.005, 0.0005, 0.001, 0.003, 0.002, 0.01, 0.005, 0.03, 0.1, 0.8385],
-    "family_name": [0.002, 0.001, 0.002, 0.002, 0.005, 0.005, 0.02, 0.1, 0.863],
-    "middle_name": [0.05, 0.05, 0.9],
-    "name_suffix": [0.4, 0.6],
-    "birth_date": [0.0001, 0.0005, 0.001, 0.02, 0.01, 0.015, 0.9534],
-    "street": joint([1, 0.003, 0.002, 0.01, 0.985], [1, 0.02, 0.08, 0.9]),
-    "place": joint([1, 0.003, 0.005, 0.05, 0.942], [1, 0.02, 0.005, 0.975]),
-}
-"""Shares of the levels among strangers, as far as they are known without a file."""
-
-
-class Reference:
-    """One estimation; shares are lists without `missing`."""
-
-    def __init__(
-        self,
-        found: Patterns,
-        trusted: Patterns,
-        drawn: Patterns,
-        n: int,
-        *,
-        holders: Mapping[int, int],
-        days: Sequence[str],
-    ) -> None:
-        self.found, self.trusted, self.drawn, self.total = found, trusted, drawn, n * (n - 1) / 2
-        self.days = days
-        self.holders, self.random = holders, sum(count for _, _, count in drawn)
-        self.names = [(c, name, len(_core.LEVELS[c]) - 1) for c, name in enumerate(_core.COMPARISONS)]
-        self.names = [one for one in self.names if any(levels[one[0]] for levels, _, _ in found)]
-        self.m = {c: start_of(name, size) for c, name, size in self.names}
-        self.u = {c: self.smoothed(c, name, size, [1.0] * len(drawn)) for c, name, size in self.names}
-        self.h = {c: self.u[c] if name in PERSONAL else self.between(c, name, size) for c, name, size in self.names}
-        self.lm, self.lh, self.round = 0.3 * n / self.total, 0.1 * n / self.total, 0
-
-    def between(self, c: int, name: str, size: int) -> list[float]:
-        return [0.6 * m + 0.4 * u for m, u in zip(start_of(name, size), self.u[c], strict=True)]
-
-    def smoothed(self, c: int, name: str, size: int, weights: Sequence[float]) -> list[float]:
-        counts = self.sums(self.drawn, c, size, weights)
-        if name not in KNOWN:
-            agree = [min(count / max(sum(counts), 1) + 0.5 / self.random, 0.25) for count in counts[:-1]]
-            return [*agree, 1 - sum(agree)]
-        shares = [(k + 0.5) / (sum(counts) + 0.5 / known) for k, known in zip(counts, KNOWN[name], strict=True)]
-        return [share / sum(shares) for share in shares]
-
-    @staticmethod
-    def sums(rows: Patterns, c: int, size: int, weights: Sequence[float], *, free: bool = False) -> list[float]:
-        counts = [0.0] * size
-        for (levels, bits, count), weight in zip(rows, weights, strict=True):
-            if levels[c] and not (free and not bits >> c & 1):
-                counts[levels[c] - 1] += count * weight
-        return counts
-
-    def posteriors(self, rows: Patterns) -> list[tuple[float, float]]:
-        found = []
-        for levels, _, _ in rows:
-            pm, ph = self.lm, self.lh
-            for c, _, _ in self.names:
-                if levels[c]:
-                    pm *= self.m[c][levels[c] - 1] / self.u[c][levels[c] - 1]
-                    ph *= self.h[c][levels[c] - 1] / self.u[c][levels[c] - 1]
-            total = 1 - self.lm - self.lh + pm + ph
-            found.append((pm / total, ph / total))
-        return found
-
-    def step(self) -> None:
-        found, drawn = self.posteriors(self.found), self.posteriors(self.drawn)
-        same, kin = [p for p, _ in found], [p for _, p in found]
-        taught = [p for p, _ in self.posteriors(self.trusted)]
-        rest = [1 - a - b for a, b in found]
-        self.lm = sum(count * p for (_, _, count), p in zip(self.found, same, strict=True)) / self.total
-        kept = sum(count * p for (_, _, count), p in zip(self.found, kin, strict=True)) - (
-            30 if self.round >= 10 else 0
-        )
-        self.round += 1
-        self.lh = max(kept, 0.01) / self.total
-        for c, name, size in self.names:
-            free = sum(count for _, bits, count in self.found if bits >> c & 1) > 50
-            if sum(count for _, bits, count in self.trusted if bits >> c & 1) > 50:
-                counts = self.sums(self.trusted, c, size, taught, free=True)
-            else:
-                counts = self.sums(self.found, c, size, same)
-            self.m[c] = [(k + 10 * s) / (sum(counts) + 10) for k, s in zip(counts, start_of(name, size), strict=True)]
-            self.u[c] = self.smoothed(c, name, size, [1 - a - b for a, b in drawn])
-            if c in self.holders:
-                sharers = self.sums(self.found, c, size, rest)
-                agree = [(count + 0.5) / (self.holders[c] * (self.holders[c] - 1) / 2) for count in sharers[:-1]]
-                self.u[c] = [*agree, 1 - sum(agree)]
-            if name == "birth_date":
-                self.count_days(c, [a + b for a, b in found])
-            if name in PERSONAL:
-                self.h[c] = list(self.u[c])
-                if name == "given_name":
-                    self.h[c] = [0.98 * u for u in self.u[c]]
-                    self.h[c][0] += 0.02
-            else:
-                counts = self.sums(self.found, c, size, kin, free=free)
-                self.h[c] = [
-                    (k + 10 * s) / (sum(counts) + 10) for k, s in zip(counts, self.between(c, name, size), strict=True)
-                ]
-        given, family = (_core.COMPARISONS.index(name) for name in ("given_name", "family_name"))
-        wanted = min(max(self.m[given][-1], self.m[family][-1] / 1.01), self.m[family][-1] * 1.01)
-        factor = (1 - wanted) / (1 - self.m[given][-1])
-        self.m[given] = [*(share * factor for share in self.m[given][:-1]), wanted]
-
-    def count_days(self, c: int, related: Sequence[float]) -> None:
-        counts = self.sums(self.found, c, len(self.u[c]), related)
-        equal = [0.0, 0.0]
-        for day, often in Counter(self.days).items():
-            equal[day.endswith("-01-01")] += often * (often - 1) / 2
-        dated = len(self.days) * (len(self.days) - 1) / 2
-        rare = [(max(pairs - counts[place], 0) + 0.5) / dated for place, pairs in enumerate(equal)]
-        factor = (1 - sum(rare)) / sum(self.u[c][2:])
-        self.u[c] = [*rare, *(share * factor for share in self.u[c][2:])]
 
 
 def test_the_shipped_model_begins_where_others_do_but_for_its_rules() -> None:

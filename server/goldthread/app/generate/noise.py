@@ -122,9 +122,9 @@ def email_slip(dice: Dice, email: str) -> str:
 
 
 def code_slip(dice: Dice, code: str) -> str:
-    """Returns a postal code with one wrong digit, or with two neighbouring ones exchanged."""
-    places = [at for at, mark in enumerate(code) if mark.isdigit()]
-    at = dice.pick(places[1:])
+    """Returns a postal code with one wrong digit, or with two neighbouring ones exchanged; never the first of them."""
+    places = [at for at, mark in enumerate(code) if mark.isdigit()][1:]
+    at = dice.pick(places)
     if dice.chance(0.4) and at - 1 in places:
         return code[: at - 1] + code[at] + code[at - 1] + code[at + 1 :]
     return code[:at] + str((int(code[at]) + dice.between(1, 9)) % 10) + code[at + 1 :]

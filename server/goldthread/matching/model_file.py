@@ -10,7 +10,7 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import floor, log2
+from math import ceil, floor, log2
 from typing import Any, Self
 
 from goldthread import _core
@@ -40,13 +40,15 @@ class Blueprint:
     """What a model has beside what is learned.
 
     `sections` are tables of scalars in file order, `rules` the blocking rules, `shares` what an earlier training found, by comparison;
-    `extras` are pairs of a name and its kind, `person` or `household`.
+    `extras` are pairs of a name and its kind, `person` or `household`. `deterministic` are identifier types of which one that agrees is to link
+    by itself, unless something contradicts it.
     """
 
     sections: Mapping[str, Mapping[str, Any]]
     rules: Sequence[Mapping[str, Any]]
     extras: tuple[tuple[str, str], ...] = ()
     shares: Mapping[str, Mapping[str, Any]]
+    deterministic: tuple[IdentifierType, ...] = ()
 
     @classmethod
     def read(cls, text: str, *, extras: Sequence[tuple[str, str]] = ()) -> Self:
@@ -59,12 +61,14 @@ class Blueprint:
         rules = _tables("blocking.rules", sections.get("blocking", {}).pop("rules", []))
         own = tuple(_extra(said) for said in _tables("extra", content.get("extra", [])))
         known = {name for name, _ in own}
-        shares = _table("training.shares", _table("training", content.get("training", {})).get("shares", {}))
+        training = _table("training", content.get("training", {}))
+        shares = _table("training.shares", training.get("shares", {}))
         return cls(
             sections=sections,
             rules=[_scalars("blocking.rules", rule) for rule in rules],
             extras=own + tuple((name, kind) for name, kind in extras if name not in known),
             shares={name: _scalars(f"training.shares.{name}", said) for name, said in shares.items()},
+            deterministic=_identifiers("training.deterministic", training.get("deterministic", [])),
         )
 
     def draft(self) -> str:
@@ -75,6 +79,27 @@ class Blueprint:
             priors=(0, 0, 1),
             weights=[[(0, 0)] * len(levels) for _, levels in self.levels()],
         )
+
+    def decided(
+        self, weights: Sequence[LevelWeights], *, priors: tuple[int, int], calibration: tuple[int, int]
+    ) -> list[LevelWeights]:
+        """Learned weights, save that each deterministic identifier that agrees reaches `link` alone, against strangers and as household.
+
+        All are in millibits; the calibration has thousandths and millibits.
+        """
+        slope, intercept = calibration
+        # A millibit more for each number that the core rounds.
+        needed = ceil((self.sections["thresholds"]["link"] + 3 - intercept) * 1000 / slope)
+        found = list(weights)
+        for kind in self.deterministic:
+            place = _core.COMPARISONS.index(kind.label)
+            # A comparison that took no part has no weight for anything.
+            if not any(any(weight) for weight in found[place]):
+                continue
+            (stranger, household), *others = found[place]
+            stranger = max(stranger, needed - priors[0])
+            found[place] = [(stranger, min(household, stranger + priors[1] - needed)), *others]
+        return found
 
     def levels(self) -> list[tuple[str, Sequence[str]]]:
         """Comparisons and their levels without `missing`: those that every model has, then the extras."""
@@ -110,6 +135,13 @@ def _scalars(key: str, said: object) -> dict[str, Any]:
     return found
 
 
+def _identifiers(key: str, said: object) -> tuple[IdentifierType, ...]:
+    kinds = {kind.label: kind for kind in IdentifierType}
+    if not isinstance(said, list) or not all(isinstance(name, str) and name in kinds for name in said):
+        raise _invalid(key)
+    return tuple(kinds[name] for name in said)
+
+
 def _extra(said: Mapping[str, Any]) -> tuple[str, str]:
     name, kind = said.get("name"), said.get("kind")
     if not isinstance(name, str) or kind not in ("person", "household"):
@@ -125,7 +157,7 @@ def model_text(
     weights: Sequence[LevelWeights],
     calibration: tuple[int, int] | None = None,
     frequencies: tuple[NameFrequencies, NameFrequencies] = (_NO_FREQUENCIES, _NO_FREQUENCIES),
-    training: Mapping[str, str | int | float] | None = None,
+    training: Mapping[str, str | int | float | list[str]] | None = None,
     shares: Mapping[str, LevelShares] | None = None,
 ) -> str:
     """A model file. `priors` are stranger, household and population; `weights` follow `Blueprint.levels`.

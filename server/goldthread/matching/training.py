@@ -253,7 +253,8 @@ def train(
 
 def _comparisons(plan: Blueprint, found: _core.Estimates) -> list[TrainedComparison]:
     rows = []
-    for (name, levels), weights, shares in zip(plan.levels(), found.weights, found.shares, strict=True):
+    decided = plan.decided(found.weights, priors=found.priors, calibration=found.calibration)
+    for (name, levels), weights, shares in zip(plan.levels(), decided, found.shares, strict=True):
         named = [] if shares is None else list(zip(levels, weights, *shares, strict=True))
         rows.append(
             TrainedComparison(
@@ -284,6 +285,7 @@ def _model(
         rules=[plan.rules[position] for position in found.rules],
         extras=plan.extras,
         shares=plan.shares,
+        deterministic=plan.deterministic,
     )
     votes, judged = found.judged
     rounds, settled = found.rounds
@@ -292,7 +294,7 @@ def _model(
         "calibrated": True,
         "description": f"Trained on {found.records:,} records, {'with' if judged else 'without'} labels.",
     }
-    training: dict[str, str | int | float] = {
+    training: dict[str, str | int | float | list[str]] = {
         "normalizer": _core.NORMALIZER_VERSION,
         "seed": seed,
         "records": found.records,
@@ -305,6 +307,8 @@ def _model(
         "votes": votes,
         "labels": judged,
     }
+    if plan.deterministic:
+        training["deterministic"] = [kind.label for kind in plan.deterministic]
     compared = [(name, shares) for (name, _), shares in zip(plan.levels(), found.shares, strict=True)]
     stranger, household = found.priors
 
@@ -313,7 +317,7 @@ def _model(
             kept,
             head=head,
             priors=(stranger, household, found.population),
-            weights=found.weights,
+            weights=plan.decided(found.weights, priors=found.priors, calibration=found.calibration),
             calibration=found.calibration,
             frequencies=found.frequencies,
             training={**beside, **training},

@@ -16,6 +16,7 @@ from fixtures.written_people import written_people
 from goldthread import _core
 from goldthread.app.settings import Settings
 from goldthread.domain.errors import ModelFileError, SettingsError
+from goldthread.domain.words import IdentifierType
 from goldthread.files import Mapping as ColumnMapping
 from goldthread.flows.match import batch_keys, gather_columns
 from goldthread.flows.train import train_gathered
@@ -237,6 +238,59 @@ def test_one_record_trains_a_model_that_reads() -> None:
     assert _core.Model.parse(one.model_text).population == 1
     rules = tomllib.loads(default_blueprint())["blocking"]["rules"]
     assert tomllib.loads(one.model_text)["blocking"]["rules"] == rules
+
+
+def alone(model_text: str, **column: str) -> bool:
+    """Whether a record with nothing but an identifier joins the one of somebody with a name who carries it."""
+    table: dict[str, list[str | None]] = {name: [value, value] for name, value in column.items()}
+    named: dict[str, list[str | None]] = {"first_name": ["Ada", None], "last_name": ["Osei", None]}
+    found = match_gathered(gathered_of({**table, **named, "truth": [None, None]}), model_text=model_text)
+    assert len(found.record_clusters) == 2
+    return len(set(found.record_clusters)) == 1
+
+
+def test_deterministic_identifiers_link_alone_in_a_ledger_of_any_size() -> None:
+    shipped = Settings().model_text()
+    for text in (shipped, restated(shipped, 300), restated(shipped, 100_000_000)):
+        assert alone(text, email="ada.osei@mail.example")
+        assert alone(text, loyalty_card="7700123456")
+        assert not alone(text, phone="(360) 671-8751")
+
+
+def test_a_deterministic_identifier_is_no_match_for_what_contradicts_it() -> None:
+    table: dict[str, list[str | None]] = {
+        "loyalty_card": ["7700123456"] * 2,
+        "first_name": ["Ada", "Bruno"],
+        "last_name": ["Osei", "Osei"],
+        "truth": [None, None],
+    }
+    assert len(set(match_gathered(gathered_of(table), model_text=Settings().model_text()).record_clusters)) == 2
+
+
+def test_only_what_the_blueprint_names_is_deterministic_and_only_as_far_as_it_must() -> None:
+    plan = Blueprint.read(default_blueprint())
+    assert plan.deterministic == (IdentifierType.LOYALTY_CARD, IdentifierType.EMAIL)
+    weights = [[(3000, 2500)] * len(levels) for _, levels in plan.levels()]
+    email, card = (_core.COMPARISONS.index(name) for name in ("email", "loyalty_card"))
+    weights[card] = [(30_000, 29_000), (-1000, 0)]
+    found = plan.decided(weights, priors=(-20_000, 500), calibration=(1250, -30))
+    # (3,970 + 3 + 30) / 1.25 = 3,202.4
+    assert found[email] == [(23_203, 2500), *weights[email][1:]]
+    assert found[card] == [(30_000, 27_297), (-1000, 0)]
+    assert [row for place, row in enumerate(found) if place not in {email, card}] == [
+        row for place, row in enumerate(weights) if place not in {email, card}
+    ]
+    assert plan.decided(found, priors=(-20_000, 500), calibration=(2000, -30)) == found
+    weights[card] = [(0, 0), (0, 0)]
+    assert plan.decided(weights, priors=(-20_000, 500), calibration=(1250, -30))[card] == weights[card]
+    assert "deterministic" in trained(SMALL).model_text
+
+
+@pytest.mark.parametrize("said", ['"phone"', '["telephone"]', "[2]"])
+def test_what_is_no_identifier_is_not_deterministic(said: str) -> None:
+    with pytest.raises(ModelFileError) as caught:
+        Blueprint.read(default_blueprint().replace('["loyalty_card", "email"]', said))
+    assert caught.value.metadata["key"] == "training.deterministic"
 
 
 def test_the_shipped_model_begins_where_others_do_but_for_its_rules() -> None:

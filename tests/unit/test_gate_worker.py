@@ -13,7 +13,10 @@ import pytest
 from gate.worker import EndingError, Worker
 
 WAIT = "import sys, time; {}; time.sleep(60)"
-READY = "import os; open(sys.argv[2], 'w').write('{\"pid\": %d, \"ports\": {}}' % os.getpid())"
+READY = (
+    "import os; from pathlib import Path; from goldthread.app.status import Status, write_status; "
+    "write_status(Path(sys.argv[2]), Status(pid=os.getpid()))"
+)
 
 
 def worker(folder: Path, script: str) -> Worker:

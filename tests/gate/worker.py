@@ -165,6 +165,10 @@ class Worker:
         with self.log_path.open("rb") as log:
             log.seek(self._log_start)
             lines = log.read().decode(errors="replace").splitlines()
+        # Asked before the interpreter had come to our code, which is what takes the signal: it has done nothing, and left as any program does.
+        if self._asked and code == -signal.SIGTERM and not lines and read_status(self._status_path) is None:
+            self.gave_up.append("asked to end before it had begun")
+            return
         said = next((line for line in reversed(lines) if line.startswith("goldthread: ")), "")
         if any(reason in said for reason in self._excused):
             self.gave_up.append(said)

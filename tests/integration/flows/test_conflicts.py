@@ -27,7 +27,7 @@ from goldthread.domain.words import (
 )
 from goldthread.ledger import Ledger, LedgerSettings
 from goldthread.telemetry.metrics import Metrics
-from oracle.models import shipped, small_limits
+from oracle.models import round_weights, shipped, small_limits
 
 EVENT = customer("e1", email="m@acme.com", amount=1000)
 OTHERS = {
@@ -233,7 +233,7 @@ PHONE = "512 478 1234"
 
 @pytest.mark.parametrize("turned", [False, True], ids=["loser first", "winner first"])
 def test_withdrawal_reopens_a_generic_token(ledger: Ledger, ledger_dsn: str, metrics: Metrics, turned: bool) -> None:
-    model = small_limits(max_block=100, max_component=100, generic=1)
+    model = small_limits(base=round_weights(), max_block=100, max_component=100, generic=1)
     story = Story(ledger, metrics, dsn=ledger_dsn, model_text=model)
     rows = [
         {"source": "pos", "event_id": "a", "occurred_at": "2025-03-01T10:00:00Z", "phone": PHONE, "given_name": "ann", "family_name": "lee"},

@@ -17,7 +17,7 @@ from fixtures.story import Story, customer
 from goldthread.domain.words import Decision, IncomingEvent, LookupOutcome
 from goldthread.ledger import Ledger, LedgerSettings
 from goldthread.telemetry.metrics import Metrics
-from oracle.models import small_limits
+from oracle.models import round_weights, small_limits
 
 PHONE = "512 478 1234"
 HOME: dict[str, Any] = {"phone": PHONE, "family_name": "Rodriguez", "street": "12 Oak St", "postcode": "78701"}
@@ -202,10 +202,12 @@ def test_limits_do_not_depend_on_the_order(postgres: Postgres) -> None:
 
 
 def test_a_number_that_two_card_holders_share_is_a_line_and_no_person(story: Story) -> None:
-    """A recycled phone: each of them holds a card and an account of her own, and nothing but the line speaks for one person."""
+    """A recycled phone: each of them holds a card and accounts of her own, and nothing but the line speaks for one person."""
+    old = {"loyalty_card": "777123", "webshop_number": "W-1", "crm_number": "C-1"}
+    new = {"loyalty_card": "777124", "webshop_number": "W-2", "crm_number": "C-2"}
     events = [
-        customer("old", loyalty_card="777123", webshop_number="W-1", phone=PHONE, amount=10),
-        customer("new", source="webshop", loyalty_card="777124", webshop_number="W-2", phone=PHONE, amount=20),
+        customer("old", phone=PHONE, amount=10, **old),
+        customer("new", source="webshop", phone=PHONE, amount=20, **new),
     ]
     story.ingest(*events)
     assert story.profile_of("old") != story.profile_of("new", source="webshop")
@@ -259,7 +261,7 @@ def test_a_household_is_written_and_is_no_merge(story: Story) -> None:
 
 def test_a_household_ends_with_what_it_shared(ledger: Ledger, ledger_dsn: str, metrics: Metrics) -> None:
     """A third name closes the phone that was all they had in common."""
-    model = small_limits(max_block=100, max_component=100, generic=2)
+    model = small_limits(base=round_weights(), max_block=100, max_component=100, generic=2)
     story = Story(ledger, metrics, dsn=ledger_dsn, model_text=model)
     events = [
         customer("mary", given_name="Mary", family_name="Rodriguez", phone=PHONE),

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from goldthread.files.batches import group_batches, pieces
 from goldthread.files.failure import FileFormatError
 from goldthread.files.texts import as_text, holds_texts
 
@@ -30,7 +31,6 @@ __all__ = [
     "stem_of",
 ]
 
-_PARQUET_ROWS = 8_192
 _OTHER_SEPARATORS = ";\t|"
 _BOM = b"\xef\xbb\xbf"
 
@@ -192,9 +192,10 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         with pq.ParquetFile(path) as file:
             _once(path, file.schema_arrow.names)
-            for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
-                yield from _batch_rows(path, batch, number)
-                number += batch.num_rows
+            for group in range(file.num_row_groups):
+                for batch in group_batches(file, group, None):
+                    yield from _batch_rows(path, batch, number)
+                    number += batch.num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise FileFormatError(path, f"not readable as Parquet ({type(error).__name__})", line=number + 1) from None
 
@@ -204,8 +205,9 @@ def _arrow_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     with arrow_table(path) as reader:
         _once(path, reader.schema.names)
         for batch in reader:
-            yield from _batch_rows(path, batch, number)
-            number += batch.num_rows
+            for piece in pieces(batch):
+                yield from _batch_rows(path, piece, number)
+                number += piece.num_rows
 
 
 def _batch_rows(path: Path, batch: pa.RecordBatch, before: int) -> Iterator[tuple[int, dict[str, str]]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from goldthread.domain.columns import PackedTexts
 from goldthread.files.ahead import ahead
+from goldthread.files.batches import BATCH_BYTES, BATCH_ROWS, even, group_batches, parquet_batches
 from goldthread.files.failure import FileFormatError, arrow_errors
 from goldthread.files.formats import FileFormat, arrow_table, column_names, format_of, opened, read_numbered_rows
 from goldthread.files.mapping import Mapping as ColumnMapping
@@ -22,16 +23,9 @@ from goldthread.files.texts import as_text, without_fractions
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
 __all__ = ["FlatBatch", "Sample", "append_column", "check_storable", "read_flat", "read_sample", "row_count"]
 
-_ROWS = 65_536
-_BATCH_BYTES = 32 << 20
-"""A batch of less rows than `_ROWS` is not made longer than this: values may be long, and several batches are on their way at once."""
-_STEP_ROWS = 2_048
-"""Rows that Parquet is asked for at once: a few bytes of it can be many values of a megabyte."""
-_PROBE_ROWS = 16
 _MOST_HEADS = 100
 """Row groups that a sample looks into."""
 _SAMPLE_CHARACTERS = 200
@@ -170,9 +164,9 @@ def _batches(
         case FileFormat.CSV:
             found = _csv_batches(path, check=check, wanted=wanted)
         case FileFormat.PARQUET:
-            found = _even(_parquet_batches(path, wanted))
+            found = even(parquet_batches(path, wanted))
         case FileFormat.ARROW:
-            found = _even(_arrow_batches(path))
+            found = even(_arrow_batches(path))
         case FileFormat.JSONL:
             found = _text_batches(column_names(path), (row for _, row in read_numbered_rows(path)))
     any_rows = False
@@ -238,24 +232,6 @@ def _has_odd_quotes(path: Path) -> bool:
         return sum(chunk.count(b'"') for chunk in iter(partial(stream.read, _CHUNK_BYTES), b"")) % 2 == 1
 
 
-def _parquet_batches(path: Path, wanted: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-    import pyarrow.parquet as pq
-
-    with arrow_errors(path, "not readable as Parquet"), pq.ParquetFile(path) as file:
-        names = None if wanted is None else [name for name in file.schema_arrow.names if name in wanted]
-        for group in range(file.num_row_groups):
-            yield from _group_batches(file, group, names)
-
-
-def _group_batches(file: pq.ParquetFile, group: int, names: list[str] | None) -> Iterator[pa.RecordBatch]:
-    # What the file says of its size is the size of its codes: only reading some rows tells how long their values are.
-    probe = next(file.iter_batches(batch_size=_PROBE_ROWS, row_groups=[group], columns=names), None)
-    if probe is not None and probe.num_rows:
-        most = _BATCH_BYTES * probe.num_rows // max(_weight(probe), 1)
-        step = min(max(most, 1), _STEP_ROWS)
-        yield from file.iter_batches(batch_size=step, row_groups=[group], columns=names)
-
-
 def _heads(path: Path, rows: int) -> Iterator[pa.RecordBatch]:
     """Rows from all over a Parquet file, about so many: files are often sorted."""
     import pyarrow.parquet as pq
@@ -266,7 +242,7 @@ def _heads(path: Path, rows: int) -> Iterator[pa.RecordBatch]:
         share = rows if few else -(-rows // len(chosen))
         for group in chosen:
             left = share
-            for batch in _group_batches(file, group, None):
+            for batch in group_batches(file, group, None):
                 yield batch.slice(0, left)
                 left -= batch.num_rows
                 if left <= 0:
@@ -278,52 +254,12 @@ def _arrow_batches(path: Path) -> Iterator[pa.RecordBatch]:
         yield from reader
 
 
-def _even(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches that are neither long nor heavy, nor needlessly short."""
-    import pyarrow as pa
-
-    held: list[pa.RecordBatch] = []
-    rows = weight = 0
-    for batch in batches:
-        for part in _pieces(batch):
-            added = _weight(part)
-            if held and (rows + part.num_rows > _ROWS or weight + added > _BATCH_BYTES):
-                yield held[0] if len(held) == 1 else pa.concat_batches(held)
-                held, rows, weight = [], 0, 0
-            held.append(part)
-            rows, weight = rows + part.num_rows, weight + added
-    if held:
-        yield held[0] if len(held) == 1 else pa.concat_batches(held)
-
-
-def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    if batch.num_rows > 1 and (batch.num_rows > _ROWS or _weight(batch) > _BATCH_BYTES):
-        half = batch.num_rows // 2
-        yield from _pieces(batch.slice(0, half))
-        yield from _pieces(batch.slice(half))
-    else:
-        yield batch
-
-
-def _weight(batch: pa.RecordBatch) -> int:
-    """Bytes of the values of a batch, those of dictionaries as often as they come."""
-    import pyarrow as pa
-
-    total = 0
-    for column in batch.columns:
-        total += column.nbytes
-        if pa.types.is_dictionary(column.type):
-            words = column.dictionary
-            total += words.nbytes * (len(column) - len(words)) // max(len(words), 1)
-    return total
-
-
 def _text_batches(names: Sequence[str], rows: Iterable[Mapping[str, str]]) -> Iterator[pa.RecordBatch]:
     chunk: list[Mapping[str, str]] = []
     weight = 0
     for row in rows:
         added = sum(map(len, row.values()))
-        if chunk and (len(chunk) >= _ROWS or weight + added > _BATCH_BYTES):
+        if chunk and (len(chunk) >= BATCH_ROWS or weight + added > BATCH_BYTES):
             yield _text_batch(names, chunk)
             chunk, weight = [], 0
         chunk.append(row)

@@ -249,11 +249,15 @@ class ProfileIds:
 
 @final
 class Progress:
-    """Where a batch run is; may be read from any thread. Nothing depends on it."""
+    """Where a batch run or a training is; may be read from any thread. Nothing depends on it."""
 
     def __new__(cls) -> Progress: ...
     def read(self) -> tuple[str, int, int]:
-        """Stage (`waiting`, `block`, `score`, `partition`), how much of it is done, and how much there is; 0 where nobody knows."""
+        """Stage, how much of it is done, and how much there is; 0 where nobody knows.
+
+        Stages are `waiting` and `block`, then `score`, `partition` of a batch run, or `count`, `estimate`, `calibrate` of a training, of which the first
+        two may come twice.
+        """
 
 def blocking_keys(
     key: bytes, records: Records, model: Model
@@ -409,6 +413,7 @@ def train(
     same: Sequence[bool] = ...,
     persons: Sequence[int] = ...,
     closed_tokens: Sequence[bytes] = ...,
+    progress: Progress | None = None,
 ) -> Estimates:
     """Estimates a model for a batch without labels, beginning with the blueprint `model`; on all cores, bounded memory.
 

@@ -1,16 +1,14 @@
 //! The batch engine: generic tokens, blocks, scores and partition of all records in memory.
 
-mod progress;
-
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
-pub use self::progress::{Progress, Stage};
 use crate::candidates::{Candidates, Partner, Probes, carriers};
 use crate::error::{CoreError, CoreResult};
 use crate::model::Model;
 use crate::normalize::Digest32;
 use crate::partition::{AssertedPairs, Edge, KeptPairs, Partition, partition_edges};
+use crate::progress::{Progress, Stage};
 use crate::record::{Records, Slot, Slots};
 use crate::score::Scorer;
 use crate::words::IDENTIFIER_TYPES;

@@ -12,6 +12,7 @@ mod gather;
 mod model;
 mod normalize;
 mod partition;
+mod progress;
 mod record;
 mod score;
 mod seal;
@@ -22,7 +23,7 @@ pub mod words;
 
 pub use block::{BlockingKey, blocking_keys};
 pub use distance::{double_metaphone, jaro_winkler, jaro_winkler_units, levenshtein, osa, soundex, within_one};
-pub use engine::{Counts, Progress, ScoredRows, Stage, candidate_pairs, match_records};
+pub use engine::{Counts, ScoredRows, candidate_pairs, match_records};
 pub use error::{CoreError, CoreResult};
 pub use gather::{Claims, GatherKeys, Gathered, IdTexts, ProfileIds, RawColumns, gather};
 pub use model::{BlockingRule, Extra, ExtraKind, Model, NameCounts, Part, Shares, Weight, levels_at};
@@ -31,6 +32,7 @@ pub use normalize::{
     normalize_extras, placeholder_digests, sha256,
 };
 pub use partition::{Partition, Relation, partition};
+pub use progress::{Progress, Stage};
 pub use record::{ExtraColumn, Records, TokenColumns};
 pub use score::{Levels, PairScore, WeighedPair, score_pairs};
 pub use seal::{seal, unseal};

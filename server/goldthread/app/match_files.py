@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from goldthread.app.bars import Bars
 from goldthread.app.labels import DECISION_COLUMN
-from goldthread.app.match_progress import Bars
 from goldthread.app.outputs import check_outputs
 from goldthread.app.settings import Settings
 from goldthread.app.tables import Tables

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from goldthread.app.bars import Bars
 from goldthread.app.labels import JudgedIds, read_labels
 from goldthread.app.outputs import check_outputs, write_text
 from goldthread.app.settings import Settings
@@ -135,8 +136,8 @@ def train_files(
 ) -> Training:
     """Trains on tables and writes the model, and the report if one is wanted; each appears whole or not at all.
 
-    Raises `FileFormatError` for files that are not what their names, the mapping or the labels promise, `ModelFileError` for a blueprint
-    that is not valid, and `SettingsError` for options that do not fit the files.
+    A bar on standard error shows progress if that is a terminal. Raises `FileFormatError` for files that are not what their names, the mapping
+    or the labels promise, `ModelFileError` for a blueprint that is not valid, and `SettingsError` for options that do not fit the files.
     """
     check_outputs(
         {"out": files.out, "report": files.report}.items(), inputs=[*files.tables, files.mapping, files.labels]
@@ -149,18 +150,23 @@ def train_files(
         beside[files.id_column] = ("id", pairs.add)
     tables = _tables(files, source=source, beside={column: add for column, (_, add) in beside.items()})
     tables.check(beside={column: option for column, (option, _) in beside.items()})
-    training = train_gathered(
-        gather_batches(tables.claims(tables.extra_kinds), keys=batch_keys(), region=settings.region),
-        extras=tables.extra_kinds,
-        blueprint=blueprint,
-        persons=persons.numbers,
-        labels=pairs.labels(tables.row_counts),
-        seed=seed,
-        population=population,
-        name=name,
-        version=version,
-        provenance=tables.provenance,
-    )
+    with Bars() as bars:
+        bars.expect(tables.expected_rows())
+        claims = tables.claims(tables.extra_kinds)
+        gathered = gather_batches(claims, keys=batch_keys(), region=settings.region, progress=bars)
+        training = train_gathered(
+            gathered,
+            extras=tables.extra_kinds,
+            blueprint=blueprint,
+            persons=persons.numbers,
+            labels=pairs.labels(tables.row_counts),
+            seed=seed,
+            population=population,
+            name=name,
+            version=version,
+            provenance=tables.provenance,
+            progress=bars,
+        )
     write_text("out", files.out, training.model_text)
     if files.report is not None:
         write_text("report", files.report, report_page(training))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,9 @@ def _column_bytes(column: pa.Array) -> int:
         return int(codes.nbytes + words.nbytes * len(codes) // max(len(words), 1))
     if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
         # A slice has the values of all its batch. A view is 16 bytes, of which the first four are the length.
-        known = column.drop_null()
-        _, views, *_ = known.buffers()
-        return 16 * len(column) + sum(memoryview(views).cast("i")[4 * known.offset :: 4][: len(known)] if views else ())
+        _, views, *_ = column.buffers()
+        lengths = memoryview(views).cast("i")[4 * column.offset :: 4][: len(column)] if views else ()
+        return 16 * len(column) + sum(
+            compress(lengths, column.is_valid().to_pylist()) if column.null_count else lengths
+        )
     return int(column.nbytes)

@@ -106,9 +106,7 @@ def _learned(
     count = len(gathered.records)
     if count < LEAST_RECORDS:
         return ChosenModel(text=restated(shipped, LEAST_RECORDS), origin=ModelOrigin.TOO_FEW)
-    if progress is not None:
-        progress.begin(MatchStage.TRAIN)
-    training = train_gathered(gathered, extras=source.extra_kinds, provenance=source.provenance)
+    training = train_gathered(gathered, extras=source.extra_kinds, provenance=source.provenance, progress=progress)
     if not training.credible:
         return ChosenModel(text=restated(shipped, count), origin=ModelOrigin.NOT_CREDIBLE, training=training)
     return ChosenModel(text=training.model_text, origin=ModelOrigin.TRAINED, training=training)

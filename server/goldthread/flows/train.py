@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from goldthread.domain.errors import SettingsError
+from goldthread.flows.match import MatchProgress, MatchStage
 from goldthread.matching.batch import GatheredRecords
 from goldthread.matching.training import DEFAULT_SEED, Labels, Training, train
 
@@ -31,6 +32,7 @@ def train_gathered(
     name: str = "trained",
     version: str | None = None,
     provenance: str = "",
+    progress: MatchProgress | None = None,
 ) -> Training:
     """Trains a model on gathered records.
 
@@ -41,6 +43,8 @@ def train_gathered(
     """
     if not len(gathered.records):
         raise SettingsError("FILE", "no row has a usable identifier or attribute")
+    if progress is not None:
+        progress.begin(MatchStage.TRAIN)
     return train(
         gathered.records,
         blueprint=blueprint,
@@ -51,6 +55,7 @@ def train_gathered(
         name=name,
         version=version,
         provenance=provenance,
+        watch=None if progress is None else progress.report,
     )
 
 

@@ -7,20 +7,19 @@ neither their order nor the chunking changes it.
 
 from __future__ import annotations
 
-import threading
 from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeAlias, overload
+from typing import overload
 
 from goldthread import _core
 from goldthread.domain.columns import PackedTexts, TextColumn
 from goldthread.domain.errors import ModelFileError
 from goldthread.domain.words import IdentifierType
 from goldthread.matching.keys import Keys
+from goldthread.matching.watch import Watch, watched
 
 __all__ = [
     "BatchEngine",
@@ -32,7 +31,6 @@ __all__ = [
     "ClaimGatherer",
     "GatheredRecords",
     "ProfileIds",
-    "Watch",
     "candidates_of",
     "match_gathered",
     "model_extras",
@@ -41,12 +39,8 @@ __all__ = [
 _UNUSABLE = -1
 _NO_FLOOR = -(1 << 31)
 """Millibits that no score falls below."""
-_LOOK_SECONDS = 0.2
 _READERS = 2
 """Chunks that are normalised at once: each uses all cores, but not all of the time."""
-
-Watch: TypeAlias = Callable[[str, int, int], None]
-"""Told what the core is busy with (`block`, `score`, `partition`), how much of it is done, and how much there is; 0 where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,34 +254,14 @@ def match_gathered(
 
     `watch` is called a few times a second, from another thread. Raises `ModelFileError` if the model does not parse.
     """
-    model, progress = _parsed(model_text), _core.Progress()
-    with _watched(progress, watch):
+    model = _parsed(model_text)
+    with watched(watch) as progress:
         return _matched(gathered, model, list(closed_tokens), progress)
 
 
 def model_extras(model_text: str) -> frozenset[str]:
     """Names of the further columns that a model compares. Raises `ModelFileError` if it does not parse."""
     return frozenset(name for name, _ in _parsed(model_text).extras)
-
-
-@contextmanager
-def _watched(progress: _core.Progress, watch: Watch | None) -> Iterator[None]:
-    if watch is None:
-        yield
-        return
-    over = threading.Event()
-
-    def look() -> None:
-        while not over.wait(_LOOK_SECONDS):
-            watch(*progress.read())
-
-    thread = threading.Thread(target=look, name="match progress", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _parsed(model_text: str) -> _core.Model:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import TypeAlias
 
 from goldthread import _core
 from goldthread.domain.errors import ModelFileError
 from goldthread.domain.words import IdentifierType
 from goldthread.matching.model_file import Blueprint, model_text
+from goldthread.matching.watch import Watch, watched
 
 __all__ = [
     "DEFAULT_SEED",
@@ -21,7 +21,6 @@ __all__ = [
     "TrainedLevel",
     "TrainedPass",
     "Training",
-    "TrainingProgress",
     "WeightBin",
     "default_blueprint",
     "train",
@@ -32,9 +31,6 @@ _MOST_DIFFERENT = 0.5
 
 DEFAULT_SEED = 1
 """Seed of every draw unless another is given."""
-
-TrainingProgress: TypeAlias = Callable[[str, int], None]
-"""Called when work moves on, with the name of the step and the number of records it is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,14 +173,15 @@ def train(
     name: str = "trained",
     version: str | None = None,
     provenance: str = "",
-    progress: TrainingProgress | None = None,
+    watch: Watch | None = None,
 ) -> Training:
     """Trains a match model on records, without labels unless some are given. Deterministic, whatever the order of the records.
 
     `blueprint` is the text of a model file or of what a model has beside what is learned; `extras` are further columns of the records as
     `(name, kind)`, kind `person` or `household`. `population` is the number of records that the priors shall speak of, those given unless
     it is stated. The version is `name` and a digest of all the rest of the model, or `version`; `provenance` is written into the model beside that.
-    Raises `ModelFileError` for a blueprint that is not valid, and `_core.InputError` for no records and for labels that do not fit them.
+    `watch` is called a few times a second, from another thread. Raises `ModelFileError` for a blueprint that is not valid, and `_core.InputError`
+    for no records and for labels that do not fit them.
     """
     plan = Blueprint.read(blueprint or default_blueprint(), extras=extras)
     try:
@@ -192,19 +189,19 @@ def train(
     except _core.ModelError as error:
         key, reason = error.args
         raise ModelFileError(f"the blueprint is not valid: {reason}", metadata={"key": key}) from None
-    if progress is not None:
-        progress("train", len(records))
     given = labels or Labels()
-    found = _core.train(
-        records,
-        model,
-        seed=seed,
-        population=population,
-        left=given.left,
-        right=given.right,
-        same=given.same,
-        persons=given.persons,
-    )
+    with watched(watch) as progress:
+        found = _core.train(
+            records,
+            model,
+            seed=seed,
+            population=population,
+            left=given.left,
+            right=given.right,
+            same=given.same,
+            persons=given.persons,
+            progress=progress,
+        )
     version, text = _model(plan, found, seed=seed, name=name, version=version, provenance=provenance)
     slope, intercept = found.calibration
     votes, judged = found.judged

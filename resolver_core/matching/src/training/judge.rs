@@ -11,6 +11,7 @@ use super::labels::Known;
 use super::learn::rounded;
 use super::sample::pair_rank;
 use super::votes::{STRONG, ScoredPair, Voices, Vote, votes};
+use crate::progress::Progress;
 use crate::record::Records;
 use crate::score::Scorer;
 
@@ -33,7 +34,13 @@ pub(super) struct Judgement {
 }
 
 /// Scores of the candidates of the probes: all counted, those from `least` as pairs.
-fn scored(scorer: &Scorer<'_>, candidates: &Candidates, probes: &Probes, least: i32) -> (Vec<ScoredPair>, Scores) {
+fn scored(
+    scorer: &Scorer<'_>,
+    candidates: &Candidates,
+    probes: &Probes,
+    least: i32,
+    progress: &Progress,
+) -> (Vec<ScoredPair>, Scores) {
     let one = |(mut pairs, mut scores, mut found): (Vec<ScoredPair>, Scores, Vec<Found>), probe: &u32| {
         candidates.partners(*probe, 0, &mut found);
         for one in &found {
@@ -43,6 +50,7 @@ fn scored(scorer: &Scorer<'_>, candidates: &Candidates, probes: &Probes, least: 
                 pairs.push(ScoredPair { left: *probe, right: one.partner, score: pair.score() });
             }
         }
+        progress.one_more();
         (pairs, scores, found)
     };
     let folded = probes.rows.par_iter().with_min_len(64).fold(Default::default, one);
@@ -74,7 +82,7 @@ fn voices(scorer: &Scorer<'_>, pairs: &[ScoredPair], sample: &[ScoredPair], prob
     }
     let probes = Probes::of(scorer.records, sample.iter().flat_map(|pair| [pair.left, pair.right]).collect());
     let candidates = Candidates::new(scorer.records, scorer.slots, scorer.model, rules, &probes);
-    let (pairs, _) = scored(scorer, &candidates, &probes, STRONG);
+    let (pairs, _) = scored(scorer, &candidates, &probes, STRONG, &Progress::default());
     Voices::new(scorer, &pairs)
 }
 
@@ -88,7 +96,9 @@ pub(super) fn judge(
     labels: &Known<'_>,
     options: &TrainingOptions<'_>,
 ) -> Judgement {
-    let (pairs, counted) = scored(scorer, candidates, probes, LEAST_HEARD);
+    let nobody = Progress::default();
+    let progress = options.progress.unwrap_or(&nobody);
+    let (pairs, counted) = scored(scorer, candidates, probes, LEAST_HEARD, progress);
     let sample = |range, count| drawn(scorer.records, &pairs, options.seed, range, count);
     let undecided = sample(UNDECIDED, UNDECIDED_PAIRS);
     let mut asked = undecided.clone();

@@ -33,6 +33,7 @@ pub use self::tally::{Pattern, count_candidates, count_pairs};
 use crate::engine::generic_tokens;
 use crate::error::{CoreError, CoreResult};
 use crate::model::{Model, NameCounts, Shares, Weight};
+use crate::progress::{Progress, Stage};
 use crate::record::Records;
 use crate::score::Scorer;
 use crate::words::IDENTIFIER_TYPES;
@@ -53,6 +54,8 @@ pub struct TrainingOptions<'a> {
     pub closed: &'a [&'a [u8]],
     /// Judged pairs, if there are any.
     pub labels: Labels<'a>,
+    /// Told how far the work is, if anybody asks.
+    pub progress: Option<&'a Progress>,
 }
 
 /// What was learned of one comparison.
@@ -142,8 +145,11 @@ fn train_with(
     if records.is_empty() {
         return Err(CoreError::input("records", "none to learn from"));
     }
+    let nobody = Progress::default();
+    let progress = options.progress.unwrap_or(&nobody);
     // First, lest a wrong row cost the whole estimation.
     let labels = options.labels.checked(records)?;
+    progress.begin(Stage::Block, 0);
     let generic = generic_tokens(records, blueprint, options.closed)?;
     let slots = records.slots().without(&generic);
     let plain = Scorer::new(records, &slots, blueprint);
@@ -154,7 +160,9 @@ fn train_with(
     let random = tally::pairs(&plain, &random_pairs(records, options.seed, RANDOM_PAIRS));
     let pairs = real(records.len() as u64) * (real(records.len() as u64) - 1.0) / 2.0;
     let estimated = |distrusted| {
-        let seen = tally::candidates(&plain, &candidates, &probes, distrusted);
+        progress.begin(Stage::Count, probes.rows.len());
+        let seen = tally::candidates(&plain, &candidates, &probes, distrusted, progress);
+        progress.begin(Stage::Estimate, 0);
         let patterns = tally::patterns(&seen);
         let evidence = Evidence {
             candidates: &patterns,
@@ -184,6 +192,7 @@ fn train_with(
     let (stranger_prior, household_prior) = priors(&found.estimate);
     let model = blueprint.relearned(&learned.with((stranger_prior, household_prior)));
     let scorer = Scorer::new(records, &slots, &model);
+    progress.begin(Stage::Calibrate, probes.rows.len());
     let judgement = judge(&scorer, &candidates, &probes, &learned.expected, &needed, &labels, options);
     let population = options.population.unwrap_or(records.len() as u64);
     let shift = population_shift(records.len(), population, judgement.slope);

@@ -8,6 +8,7 @@ use super::estimate::{Ratios, real};
 use crate::engine::generic_tokens;
 use crate::error::{CoreResult, same_length};
 use crate::model::Model;
+use crate::progress::Progress;
 use crate::record::{Records, row_number};
 use crate::score::{Levels, Scorer, checked_rows};
 
@@ -63,7 +64,13 @@ fn every(model: &Model) -> u32 {
 }
 
 /// What is seen of the candidates of the probes, ascending. O(candidates), memory O(distinct).
-pub(super) fn candidates(scorer: &Scorer<'_>, candidates: &Candidates, probes: &Probes, distrusted: Passes) -> Vec<Seen> {
+pub(super) fn candidates(
+    scorer: &Scorer<'_>,
+    candidates: &Candidates,
+    probes: &Probes,
+    distrusted: Passes,
+    progress: &Progress,
+) -> Vec<Seen> {
     let known = every(scorer.model);
     let one = |(mut counts, mut found): (Counts, Vec<Found>), probe: &u32| {
         candidates.partners(*probe, distrusted, &mut found);
@@ -71,6 +78,7 @@ pub(super) fn candidates(scorer: &Scorer<'_>, candidates: &Candidates, probes: &
             let levels = scorer.score(*probe as usize, one.partner as usize).levels;
             *counts.entry((levels, one.free & known, one.trusted & known, one.passes)).or_default() += 1;
         }
+        progress.one_more();
         (counts, found)
     };
     let counted = probes.rows.par_iter().with_min_len(64).fold(Default::default, one).map(|(counts, _)| counts);
@@ -108,7 +116,8 @@ pub fn count_candidates(records: &Records, model: &Model, closed: &[&[u8]]) -> C
     let slots = records.slots().without(&generic_tokens(records, model, closed)?);
     let (rules, probes): (Vec<usize>, _) = ((0..model.rules().len()).collect(), Probes::all(records));
     let found = Candidates::new(records, &slots, model, &rules, &probes);
-    Ok(patterns(&candidates(&Scorer::new(records, &slots, model), &found, &probes, 0)))
+    let scorer = Scorer::new(records, &slots, model);
+    Ok(patterns(&candidates(&scorer, &found, &probes, 0, &Progress::default())))
 }
 
 /// Counts the patterns of given pairs of rows, whose comparisons are all free; ascending. O(pairs), memory that of the rows and the patterns.

@@ -90,7 +90,9 @@ fn the_order_of_rows_and_the_number_of_threads_change_nothing() {
     let mut back = forth.clone();
     back.reverse();
     let options = TrainingOptions { seed: 9, ..TrainingOptions::default() };
-    let one = train(&records(&forth), &plain(), &options).expect("valid");
+    let (batch, told) = (records(&forth), Progress::default());
+    let one = train(&batch, &plain(), &TrainingOptions { progress: Some(&told), ..options }).expect("valid");
+    assert_eq!(told.read(), (Stage::Calibrate, batch.len(), batch.len()));
     let on_threads = |threads: usize| {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
         pool.install(|| train(&records(&back), &plain(), &options)).expect("valid")
@@ -207,7 +209,7 @@ fn a_sample_of_the_records_stands_for_all() {
     let count = |most: usize| {
         let probes = Probes::new(&batch, 3, most);
         let candidates = Candidates::new(&batch, slots, &model, &rules, &probes);
-        let seen = tally::candidates(&scorer, &candidates, &probes, 0);
+        let seen = tally::candidates(&scorer, &candidates, &probes, 0, &Progress::default());
         (seen.iter().map(|one| real(one.pairs)).sum::<f64>() * probes.worth, probes.once())
     };
     let ((whole, once), (sampled, not_once)) = (count(100_000), count(200));

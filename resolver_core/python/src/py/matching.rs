@@ -213,11 +213,11 @@ pub(crate) fn partition(
     detached(py, || core::partition(&records.batch, &left, &right, &scores, &same, &different, &model.rules).map(columns))
 }
 
-/// Where a batch run is.
+/// Where a batch run or a training is.
 #[pyclass(frozen, module = "goldthread._core")]
 #[derive(Default)]
 pub(crate) struct Progress {
-    state: core::Progress,
+    pub(super) state: core::Progress,
 }
 
 #[pymethods]

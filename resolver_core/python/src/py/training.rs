@@ -7,7 +7,7 @@ use pyo3::pybacked::PyBackedBytes;
 
 use super::column::{numbers, slices};
 use super::detach::detached;
-use super::matching::Records;
+use super::matching::{Progress, Records};
 use super::model::Model;
 
 /// Weights `(stranger, household)` by level.
@@ -154,7 +154,7 @@ impl Estimates {
 
 /// Estimates a model for a batch from its records alone, beginning with a blueprint.
 #[pyfunction]
-#[pyo3(signature = (records, model, *, seed, population = None, left = Vec::new(), right = Vec::new(), same = Vec::new(), persons = Vec::new(), closed_tokens = Vec::new()))]
+#[pyo3(signature = (records, model, *, seed, population = None, left = Vec::new(), right = Vec::new(), same = Vec::new(), persons = Vec::new(), closed_tokens = Vec::new(), progress = None))]
 #[allow(clippy::needless_pass_by_value, clippy::too_many_arguments)]
 pub(crate) fn train(
     py: Python<'_>,
@@ -167,9 +167,11 @@ pub(crate) fn train(
     same: Vec<bool>,
     persons: Vec<i64>,
     closed_tokens: Vec<PyBackedBytes>,
+    progress: Option<&Progress>,
 ) -> PyResult<Estimates> {
     let closed = slices(&closed_tokens);
     let labels = Labels { left: &left, right: &right, same: &same, persons: &persons };
-    let options = TrainingOptions { seed, population, closed: &closed, labels };
+    let progress = progress.map(|progress| &progress.state);
+    let options = TrainingOptions { seed, population, closed: &closed, labels, progress };
     detached(py, || core::train(&records.batch, &model.rules, &options)).map(|found| Estimates { found })
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from goldthread.app.bars import Bars
 from goldthread.app.evaluate.inputs import count_reviews, flat_columns, read_labelled, read_pairs, take_clusters
 from goldthread.app.evaluate.page import render_page
 from goldthread.app.evaluate.report import as_json, as_text
@@ -108,15 +109,17 @@ def command(
     if matched or compare:
         tables.check()
     if matched:
-        _tell("matching the rows")
-        first = evaluate_ours(
-            "goldthread",
-            labelled.truth,
-            tables,
-            wish=model_wish(settings),
-            region=settings.region,
-            resampling=resampling,
-        )
+        with Bars() as bars:
+            bars.expect(tables.expected_rows())
+            first = evaluate_ours(
+                "goldthread",
+                labelled.truth,
+                tables,
+                wish=model_wish(settings),
+                region=settings.region,
+                resampling=resampling,
+                progress=bars,
+            )
     else:
         first = evaluate_clusters(
             clusters,

@@ -9,7 +9,7 @@ from time import perf_counter
 from goldthread.app.peers import Peer, PeerPlan, peak_mebibytes, run_peer
 from goldthread.domain.errors import SettingsError
 from goldthread.flows.batch import ClaimSource, ModelWish, run_batch
-from goldthread.flows.match import batch_keys
+from goldthread.flows.match import MatchProgress, batch_keys
 from goldthread.matching.batch import candidates_of
 from goldthread.matching.evaluation import Evaluation, PairColumns, Resampling, evaluate
 
@@ -61,6 +61,7 @@ def evaluate_ours(
     wish: ModelWish,
     region: str,
     resampling: Resampling,
+    progress: MatchProgress | None = None,
 ) -> SystemReport:
     """Matches tables as `goldthread match` does and measures the clusters, every candidate and its probability.
 
@@ -68,7 +69,7 @@ def evaluate_ours(
     `FileFormatError` and `ModelFileError`, and `SettingsError` for a truth of another number of rows.
     """
     start = perf_counter()
-    run = run_batch(tables, keys=batch_keys(), region=region, wish=wish)
+    run = run_batch(tables, keys=batch_keys(), region=region, wish=wish, progress=progress)
     seconds, peak = perf_counter() - start, peak_mebibytes()
     result = run.result
     if len(result.row_records) != len(truth):

@@ -1,4 +1,4 @@
-"""The progress bars of `goldthread match`."""
+"""The progress bars of commands that read files: match, train, evaluate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-//! How far a batch run is.
+//! How far a batch run or a training is.
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
@@ -13,10 +13,17 @@ pub enum Stage {
     Score,
     /// Partitioning what was kept.
     Partition,
+    /// Counting what is seen of the candidates of a training.
+    Count,
+    /// Estimating a model from these counts.
+    Estimate,
+    /// Holding its scores against third records and labels.
+    Calibrate,
 }
 
 impl Stage {
-    const ALL: [Self; 4] = [Self::Waiting, Self::Block, Self::Score, Self::Partition];
+    const ALL: [Self; 7] =
+        [Self::Waiting, Self::Block, Self::Score, Self::Partition, Self::Count, Self::Estimate, Self::Calibrate];
 
     /// Its name.
     #[must_use]
@@ -26,6 +33,9 @@ impl Stage {
             Self::Block => "block",
             Self::Score => "score",
             Self::Partition => "partition",
+            Self::Count => "count",
+            Self::Estimate => "estimate",
+            Self::Calibrate => "calibrate",
         }
     }
 }
@@ -42,17 +52,22 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub(super) fn begin(&self, stage: Stage, total: usize) {
+    pub(crate) fn begin(&self, stage: Stage, total: usize) {
         self.done.store(0, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);
         self.stage.store(stage as u8, Ordering::Relaxed);
     }
 
-    /// Every record is passed once.
-    pub(super) fn passed(&self, record: usize) {
+    /// Every record of a batch is passed once.
+    pub(crate) fn passed(&self, record: usize) {
         if record % STRIDE == STRIDE - 1 {
             self.done.fetch_add(STRIDE, Ordering::Relaxed);
         }
+    }
+
+    /// One of a few is done.
+    pub(crate) fn one_more(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The stage, how much of it is done, and how much there is; 0 where nobody knows.
@@ -76,6 +91,12 @@ mod tests {
         assert_eq!(progress.read(), (Stage::Score, 2048, 3000));
         progress.begin(Stage::Partition, 0);
         assert_eq!(progress.read(), (Stage::Partition, 0, 0));
-        assert_eq!(Stage::ALL.map(Stage::name), ["waiting", "block", "score", "partition"]);
+        progress.begin(Stage::Count, 2);
+        progress.one_more();
+        assert_eq!(progress.read(), (Stage::Count, 1, 2));
+        assert_eq!(
+            Stage::ALL.map(Stage::name),
+            ["waiting", "block", "score", "partition", "count", "estimate", "calibrate"]
+        );
     }
 }

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from goldthread.files.batches import group_batches, pieces
-from goldthread.files.failure import FileFormatError
+from goldthread.files.failure import FileFormatError, arrow_errors
 from goldthread.files.texts import as_text, holds_texts
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = [
     "arrow_table",
     "column_names",
     "format_of",
+    "has_odd_quotes",
     "opened",
     "read_numbered_rows",
     "read_rows",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 _OTHER_SEPARATORS = ";\t|"
+_CHUNK_BYTES = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -100,13 +103,10 @@ def column_names(path: Path, kind: FileFormat | None = None) -> list[str]:
                 names.update(dict.fromkeys(row))
             return list(names)
         case FileFormat.PARQUET:
-            import pyarrow as pa
             import pyarrow.parquet as pq
 
-            try:
+            with arrow_errors(path, "not readable as Parquet"):
                 return _once(path, pq.read_schema(path).names)
-            except (pa.ArrowException, OSError) as error:
-                raise FileFormatError(path, f"not readable as Parquet ({type(error).__name__})") from None
         case FileFormat.ARROW:
             with arrow_table(path) as reader:
                 return _once(path, reader.schema.names)
@@ -227,11 +227,12 @@ def arrow_table(path: Path) -> Iterator[pa.RecordBatchReader]:
     """The batches of an Arrow IPC file, which ends in an index, or stream."""
     import pyarrow as pa
 
-    try:
-        with pa.memory_map(str(path)) as source, _ipc_reader(source) as reader:
-            yield reader
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise FileFormatError(path, f"not readable as Arrow IPC ({type(error).__name__})") from None
+    with (
+        arrow_errors(path, "not readable as Arrow IPC"),
+        pa.memory_map(str(path)) as source,
+        _ipc_reader(source) as reader,
+    ):
+        yield reader
 
 
 def _ipc_reader(source: pa.NativeFile) -> pa.RecordBatchReader:
@@ -244,6 +245,12 @@ def _ipc_reader(source: pa.NativeFile) -> pa.RecordBatchReader:
         return pa.ipc.open_stream(source)
     batches = (file.get_batch(index) for index in range(file.num_record_batches))
     return pa.RecordBatchReader.from_batches(file.schema, batches)
+
+
+def has_odd_quotes(path: Path) -> bool:
+    """Whether a file has an odd number of quotation marks; in well-formed CSV it is even."""
+    with opened(path) as stream:
+        return sum(chunk.count(b'"') for chunk in iter(partial(stream.read, _CHUNK_BYTES), b"")) % 2 == 1
 
 
 @contextmanager

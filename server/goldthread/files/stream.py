@@ -6,7 +6,7 @@ import sys
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial, reduce
+from functools import reduce
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,14 @@ from goldthread.domain.columns import PackedTexts
 from goldthread.files.ahead import ahead
 from goldthread.files.batches import BATCH_BYTES, BATCH_ROWS, even, group_batches, parquet_batches
 from goldthread.files.failure import FileFormatError, arrow_errors
-from goldthread.files.formats import FileFormat, arrow_table, column_names, format_of, opened, read_numbered_rows
+from goldthread.files.formats import (
+    FileFormat,
+    arrow_table,
+    column_names,
+    format_of,
+    has_odd_quotes,
+    read_numbered_rows,
+)
 from goldthread.files.mapping import Mapping as ColumnMapping
 from goldthread.files.mapping import joint_of
 from goldthread.files.sink import check_storable_schema, written
@@ -30,7 +37,6 @@ _MOST_HEADS = 100
 """Row groups that a sample looks into."""
 _SAMPLE_CHARACTERS = 200
 _BLOCK_BYTES = 8 << 20
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +210,7 @@ def _csv_batches(path: Path, *, check: bool, wanted: Sequence[str] | None) -> It
     done = 0
     try:
         # Arrow's reader takes a quote that is never closed for the end of the file; well-formed quoting has an even number of marks.
-        if check and _has_odd_quotes(path):
+        if check and has_odd_quotes(path):
             raise pa.ArrowInvalid("an odd number of quotation marks")
         reader = pc.open_csv(
             path,
@@ -225,11 +231,6 @@ def _csv_batches(path: Path, *, check: bool, wanted: Sequence[str] | None) -> It
         # The reader of rows is slower, but says where the file is broken; what it can read after all, it gives.
         rest = islice((row for _, row in read_numbered_rows(path, FileFormat.CSV)), done, None)
         yield from _text_batches(names, rest)
-
-
-def _has_odd_quotes(path: Path) -> bool:
-    with opened(path) as stream:
-        return sum(chunk.count(b'"') for chunk in iter(partial(stream.read, _CHUNK_BYTES), b"")) % 2 == 1
 
 
 def _heads(path: Path, rows: int) -> Iterator[pa.RecordBatch]:

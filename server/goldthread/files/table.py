@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from goldthread.files.failure import FileFormatError
-from goldthread.files.formats import FileFormat, column_names, format_of, opened, read_numbered_rows
+from goldthread.files.failure import arrow_errors
+from goldthread.files.formats import FileFormat, column_names, format_of, has_odd_quotes, read_numbered_rows
+from goldthread.files.sink import written
 from goldthread.files.texts import as_text, holds_texts
 
 __all__ = ["Table", "read_table", "write_table"]
 
 Table: TypeAlias = dict[str, list[str | None]]
 """Columns of equal length in the file's order; None is missing."""
-
-_CHUNK_BYTES = 1 << 20
 
 
 def read_table(path: Path, kind: FileFormat | None = None) -> Table:
@@ -37,29 +34,11 @@ def read_table(path: Path, kind: FileFormat | None = None) -> Table:
 def write_table(path: Path, columns: Mapping[str, Sequence[str | None]]) -> None:
     """Writes CSV (also `.csv.gz`), Parquet or Arrow IPC, told by the name; the file appears under its name only when it is complete."""
     import pyarrow as pa
-    import pyarrow.csv as pc
-    import pyarrow.parquet as pq
 
-    kind = format_of(path)
-    if kind is FileFormat.JSONL:
-        raise FileFormatError(path, "tables are written as .csv, .csv.gz, .parquet or .arrow")
     table = pa.table({name: pa.array(values, type=pa.string()) for name, values in columns.items()})
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        if kind is FileFormat.PARQUET:
-            pq.write_table(table, draft, compression="zstd")
-        elif kind is FileFormat.ARROW:
-            with pa.OSFile(str(draft), "wb") as out, pa.ipc.new_file(out, table.schema) as writer:
-                writer.write_table(table)
-        else:
-            compression = "gzip" if path.name.lower().endswith(".gz") else None
-            with pa.CompressedOutputStream(draft, compression) if compression else pa.OSFile(str(draft), "wb") as out:
-                pc.write_csv(table, out, pc.WriteOptions(quoting_style="needed"))
-        draft.replace(path)
-    except OSError as error:
-        raise FileFormatError(path, f"cannot be written ({type(error).__name__})") from None
-    finally:
-        draft.unlink(missing_ok=True)
+    with written(path) as write:
+        for batch in table.to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]:
+            write(batch)
 
 
 def _read_csv(path: Path) -> Table:
@@ -69,9 +48,7 @@ def _read_csv(path: Path) -> Table:
     names = column_names(path, FileFormat.CSV)
     try:
         # Arrow's reader takes a quote that is never closed for the end of the file; well-formed quoting has an even number of marks.
-        with opened(path) as stream:
-            odd = sum(chunk.count(b'"') for chunk in iter(partial(stream.read, _CHUNK_BYTES), b"")) % 2
-        if odd:
+        if has_odd_quotes(path):
             raise pa.ArrowInvalid("an odd number of quotation marks")
         table = pc.read_csv(
             path,
@@ -90,14 +67,10 @@ def _read_csv(path: Path) -> Table:
 
 
 def _read_parquet(path: Path) -> Table:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        with pq.ParquetFile(path) as file:
-            table = file.read()
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise FileFormatError(path, f"not readable as Parquet ({type(error).__name__})") from None
+    with arrow_errors(path, "not readable as Parquet"), pq.ParquetFile(path) as file:
+        table = file.read()
     return {
         name: [value or None for chunk in column.chunks for value in as_text(path, name, chunk).to_pylist()]
         for name, column in zip(column_names(path, FileFormat.PARQUET), table.columns, strict=True)

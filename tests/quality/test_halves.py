@@ -53,7 +53,7 @@ def test_both_halves_are_measured_together(generated: Path) -> None:
     assert found.blocking is not None
     assert found.calibration is not None
     assert 700 < found.blocking.records <= 2_000
-    assert found.measures["precision"].value > 0.95
+    assert found.measures["precision"].value > 0.9
     assert found.measures["blocking_through_cluster"].value > 0.9
     versions = report.version.split(" and ")
     assert len(versions) == 2

@@ -1,4 +1,4 @@
-"""Goldthread on a set: with no configuration at all, with a mapping file of a few lines, and under the shipped model as it is or restated."""
+"""Goldthread on a set: with no configuration at all, with a mapping file of a few lines, under models of other people, and under the shipped one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from goldthread.app.tables import Tables
 from goldthread.flows.batch import ModelWish
 from goldthread.matching.evaluation import Resampling
 from goldthread.matching.model_file import restated
+from loadtest.quality.halves import report_halves
 from loadtest.quality.sets import LabelledSet, read_set
 
 __all__ = ["OURS", "report_mapped", "report_plain", "report_restated", "report_shipped"]
@@ -41,6 +42,7 @@ def report_restated(labelled: LabelledSet, resampling: Resampling) -> SystemRepo
 OURS: dict[str, Callable[[LabelledSet, Resampling], SystemReport]] = {
     "goldthread": report_plain,
     "goldthread-mapped": report_mapped,
+    "goldthread-halves": report_halves,
     "goldthread-shipped": report_shipped,
     "goldthread-restated": report_restated,
 }

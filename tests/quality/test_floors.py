@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from loadtest.quality.sets import SETS, LabelledSet, read_set
+from loadtest.quality.halves import report_halves
+from loadtest.quality.sets import SETS, LabelledSet, prepare, read_set
 
 from goldthread.app.evaluate.systems import SystemReport, evaluate_ours
 from goldthread.app.settings import Settings
@@ -120,3 +121,15 @@ def test_sets_beside_the_checkout_without_any_configuration(label: str) -> None:
     assert_floors(report, TRAINED_FLOORS[label])
     error = report.evaluation.measures["expected_calibration_error"].value
     assert error <= 0.03 or label in UNEVEN, error
+
+
+@pytest.mark.parametrize("label", ["retail_us_dev-full", "retail_us_dev-retail", "generated-full"])
+def test_probabilities_hold_for_people_whom_the_model_never_saw(label: str) -> None:
+    labelled = SET_OF[label]
+    if not prepare(labelled):
+        pytest.skip("the labelled sets are not in ../shared/data")
+    found = report_halves(labelled, Resampling(resamples=0)).evaluation.calibration
+    assert found is not None
+    assert found.band.pairs > 900
+    assert abs(found.band.mean - found.band.observed) <= 0.03, found.band
+    assert found.expected_error <= 0.03, found

@@ -206,12 +206,13 @@ def _summary(training: Training) -> str:
     looked = "" if training.probes == training.records else f" (looked at from {training.probes:,} of them)"
     few = "" if training.records >= LEAST_RECORDS else f"; it takes {LEAST_RECORDS} records to learn much"
     evidence = f"{training.labels:,} labels" if training.labels else f"{training.votes:,} votes of third records"
+    doubt = "" if training.calibrated else ": uncalibrated, since nothing sure was heard"
     distrusted = [found.name for found in training.passes if found.distrusted]
     lines = [
         f"records     {training.records:,}, {training.candidates:,.0f} candidate pairs{looked}{few}",
         f"estimated   {training.matches:,.0f} pairs of one person, {training.households:,.0f} of one household",
         f"estimation  {training.rounds} rounds" + ("" if training.settled else ", not settled"),
-        f"calibration slope {training.slope:.3f}, intercept {training.intercept:+.3f} bits, from {evidence}",
+        f"calibration slope {training.slope:.3f}, intercept {training.intercept:+.3f} bits, from {evidence}{doubt}",
         f"passes      {sum(found.kept for found in training.passes)} kept of {len(training.passes)}",
     ]
     if not training.credible:

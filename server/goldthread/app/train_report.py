@@ -39,6 +39,7 @@ def _facts(training: Training) -> str:
     evidence = (
         f"{training.labels:,} labels" if training.labels else f"{training.votes:,} pairs that third records vote on"
     )
+    doubt = "" if training.calibrated else ": uncalibrated, since nothing sure was heard"
     rows = [
         ("records", f"{training.records:,}"),
         ("population the priors speak of", f"{training.population:,}"),
@@ -46,7 +47,10 @@ def _facts(training: Training) -> str:
         ("estimated pairs of one person", f"{training.matches:,.0f}"),
         ("estimated pairs of one household", f"{training.households:,.0f}"),
         ("rounds of the estimation", f"{training.rounds}" + ("" if training.settled else " (not settled)")),
-        ("calibration", f"slope {training.slope:.3f}, intercept {training.intercept:+.3f} bits, from {evidence}"),
+        (
+            "calibration",
+            f"slope {training.slope:.3f}, intercept {training.intercept:+.3f} bits, from {evidence}{doubt}",
+        ),
         ("seed", f"{training.seed}"),
     ]
     if training.probes < training.records:

@@ -137,11 +137,13 @@ def test_the_truth_is_not_compared_whatever_it_is_called(people: Path, tmp_path:
     plain, told = tmp_path / "plain.toml", tmp_path / "told.toml"
     assert run(named, "--out", plain, "--ignore", "first_name").exit_code == 0
     assert run(named, "--out", told, "--truth", "first_name").exit_code == 0
-    models = [tomllib.loads(path.read_text(encoding="utf-8")) for path in (plain, told)]
-    # What was learned; weights of deterministic identifiers follow the calibration, which the truth corrects.
-    assert models[0]["training"]["shares"] == models[1]["training"]["shares"]
-    for model in models:
-        assert {tuple(weight) for weight in model["comparisons"]["given_name"].values()} == {(0, 0)}
+    first, second = (tomllib.loads(path.read_text(encoding="utf-8")) for path in (plain, told))
+    assert first["training"]["shares"] == second["training"]["shares"]
+    # What an e-mail address says at least is a rule of the calibrated weights, and truth calibrates.
+    for model in (first, second):
+        del model["comparisons"]["email"]
+    assert first["comparisons"] == second["comparisons"]
+    assert {tuple(weight) for weight in first["comparisons"]["given_name"].values()} == {(0, 0)}
 
 
 def test_columns_are_explained_as_match_does(people: Path) -> None:

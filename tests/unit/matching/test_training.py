@@ -64,6 +64,19 @@ def test_the_model_tells_where_it_comes_from(training: Training) -> None:
     assert {found.name for found in training.passes if found.kept} - set(_core.COMPARISONS[:8]) <= rules
 
 
+def test_what_nothing_was_held_against_is_not_called_calibrated() -> None:
+    lonely = gathered_of(written_people(12, homes=60, copies=1))
+    silent = train_gathered(lonely)
+    assert (silent.votes, silent.labels, silent.slope, silent.intercept, silent.calibrated) == (0, 0, 1, 0, False)
+    content = tomllib.loads(silent.model_text)
+    assert content["calibrated"] is False
+    assert "calibration" not in content
+    assert not match_gathered(lonely, model_text=silent.model_text).calibrated
+    told = train_gathered(lonely, labels=[(0, row, False) for row in range(1, 40)])
+    assert (told.labels > 0, told.calibrated) == (True, True)
+    assert "calibration" in tomllib.loads(told.model_text)
+
+
 def test_the_version_is_that_of_what_was_learned_whatever_the_files_were_called() -> None:
     gathered = gathered_of(SMALL)
     first, second = (train(gathered.records, provenance=name) for name in ("a.csv, b.csv", "b.csv, a.csv"))

@@ -228,6 +228,14 @@ impl Estimation<'_> {
         }
     }
 
+    /// Expected pairs of one person of the file where the random pairs are all there are: no blocking hides any of them. Else 0.
+    fn among_all(&self, drawn: &[Posterior]) -> f64 {
+        if self.drawn < self.evidence.pairs {
+            return 0.0;
+        }
+        self.evidence.random.iter().zip(drawn).map(|(pattern, posterior)| real(pattern.pairs) * posterior.same).sum()
+    }
+
     fn random_counts(&self, comparison: usize, weight: impl Fn(usize) -> f64) -> Vec<f64> {
         let mut counts = vec![0.0; self.starts[comparison].levels];
         for (place, pattern) in self.evidence.random.iter().enumerate() {
@@ -271,7 +279,8 @@ impl Estimation<'_> {
             households += real(pattern.pairs) * posterior.household;
         }
         let pairs = evidence.pairs.max(1.0);
-        let matches = (matches.max(1.0) * evidence.worth / pairs).min(MOST_SHARE);
+        let matches = (matches * evidence.worth).max(self.among_all(&drawn));
+        let matches = (matches.max(evidence.worth) / pairs).min(MOST_SHARE);
         let cost = if last.rounds < FREE_ROUNDS { 0.0 } else { HOUSEHOLD_COST };
         let households = ((households - cost).max(0.01) * evidence.worth / pairs).min(MOST_SHARE);
         let mut shares: Vec<Option<Shares>> = vec![None; self.starts.len()];

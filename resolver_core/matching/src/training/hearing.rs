@@ -24,8 +24,9 @@ const THIRDS: usize = 3;
 const CELLS: usize = THIRDS * Vote::COUNT;
 /// Pairs of either class that each vote is given beside those counted.
 const UNSEEN: f64 = 0.5;
-/// How firmly the slope is held at one and the intercept at nothing.
-const RIDGES: Ridges = Ridges { slope: 20.0, intercept: 4.0 };
+/// How firmly the slope is held at one and the intercept at nothing: some hundred votes move little, since a slip in one record makes both its score
+/// and its votes doubtful.
+const RIDGES: Ridges = Ridges { slope: 60.0, intercept: 12.0 };
 const MOST_ROUNDS: usize = 1500;
 const SETTLED: f64 = 1e-5;
 

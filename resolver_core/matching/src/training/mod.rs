@@ -40,8 +40,9 @@ use crate::words::IDENTIFIER_TYPES;
 
 /// Records whose candidates are looked at; more are sampled.
 const MOST_PROBES: usize = 30_000;
-/// Random pairs that show how often strangers agree.
+/// Random pairs that show how often strangers agree, and pairs of a file up to which all are looked at.
 const RANDOM_PAIRS: usize = 400_000;
+const MOST_PAIRS: usize = 1_000_000;
 
 /// What a training is told beside records and blueprint.
 #[derive(Debug, Clone, Copy, Default)]
@@ -157,7 +158,7 @@ fn train_with(
     let rules: Vec<usize> = (0..blueprint.rules().len()).collect();
     let candidates = Candidates::new(records, &slots, blueprint, &rules, &probes);
     let starts = start::starts(blueprint);
-    let random = tally::pairs(&plain, &random_pairs(records, options.seed, RANDOM_PAIRS));
+    let random = tally::pairs(&plain, &random_pairs(records, options.seed, MOST_PAIRS, RANDOM_PAIRS));
     let pairs = real(records.len() as u64) * (real(records.len() as u64) - 1.0) / 2.0;
     let estimated = |distrusted| {
         progress.begin(Stage::Count, probes.rows.len());

@@ -60,11 +60,11 @@ pub(super) fn lowest(records: &Records, seed: u64, most: usize) -> Vec<u32> {
     ranked.into_iter().map(|(_, row)| row).collect()
 }
 
-/// Random pairs of different rows: all pairs where there are no more than `most`, else `most` draws from the `most` rows of lowest rank.
-pub(super) fn random_pairs(records: &Records, seed: u64, most: usize) -> Vec<(u32, u32)> {
+/// Random pairs of different rows: all pairs where there are no more than `all`, else `most` draws from the `most` rows of lowest rank.
+pub(super) fn random_pairs(records: &Records, seed: u64, all: usize, most: usize) -> Vec<(u32, u32)> {
     let rows = lowest(records, seed, most);
     let count = rows.len();
-    if count * count.saturating_sub(1) / 2 <= most {
+    if count * count.saturating_sub(1) / 2 <= all {
         return (0..count).flat_map(|b| (0..b).map(move |a| (a, b))).map(|(a, b)| (rows[a], rows[b])).collect();
     }
     let mut draw = Draw::new(seed);
@@ -96,19 +96,19 @@ mod tests {
         let back: Vec<usize> = (0..60).rev().collect();
         let (one, other) = (people(&forth), people(&back));
         for most in [40, 5000] {
-            let drawn = random_pairs(&one, 7, most);
+            let drawn = random_pairs(&one, 7, most, most);
             assert_eq!(drawn.len(), most.min(60 * 59 / 2));
             assert!(drawn.iter().all(|(a, b)| a != b));
-            assert_eq!(addresses(&one, &drawn), addresses(&other, &random_pairs(&other, 7, most)));
+            assert_eq!(addresses(&one, &drawn), addresses(&other, &random_pairs(&other, 7, most, most)));
         }
-        assert_ne!(random_pairs(&one, 7, 40), random_pairs(&one, 8, 40));
+        assert_ne!(random_pairs(&one, 7, 40, 40), random_pairs(&one, 8, 40, 40));
         assert_eq!(pair_rank(&one, 3, 5, 9), pair_rank(&one, 3, 9, 5));
         assert_eq!(lowest(&one, 1, 7), lowest(&one, 1, 100)[..7]);
     }
 
     #[test]
     fn nothing_can_be_drawn_from_one_record() {
-        assert_eq!(random_pairs(&people(&[1]), 7, 40), []);
-        assert_eq!(random_pairs(&people(&[]), 7, 40), []);
+        assert_eq!(random_pairs(&people(&[1]), 7, 40, 40), []);
+        assert_eq!(random_pairs(&people(&[]), 7, 40, 40), []);
     }
 }

@@ -1,0 +1,117 @@
+"""Goldthread on people it was not trained on: a set is parted by its persons, and either half is matched under a model trained on the other.
+
+Nobody's records lie in both halves, so nothing that a model was taught about a person helps it with that person. Training sees no truth; the truth parts
+the set and measures. What both halves give is measured together, each person once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+from goldthread.app.evaluate.systems import SystemReport
+from goldthread.app.peers import peak_mebibytes
+from goldthread.app.settings import Settings
+from goldthread.files import Table, read_table, write_table
+from goldthread.flows.batch import BatchRun, ModelWish, run_batch
+from goldthread.flows.match import batch_keys
+from goldthread.matching.batch import candidates_of
+from goldthread.matching.evaluation import PairColumns, Resampling, evaluate
+from goldthread.matching.model_file import restated
+from loadtest.quality.sets import LabelledSet
+
+__all__ = ["half_of", "halves_of", "report_halves"]
+
+SEED = 1
+"""Seed of the parting unless another is given."""
+
+
+def half_of(person: str | None, *, seed: int = SEED) -> int:
+    """The half, 0 or 1, of a person; rows of nobody known, who are measured nowhere, are in the first."""
+    return 0 if person is None else sha256(f"{seed}:{person}".encode()).digest()[0] & 1
+
+
+def halves_of(table: Table, *, seed: int = SEED) -> tuple[Table, Table]:
+    """The rows of either half, in their order; `table` has a column `truth`."""
+    halves = [half_of(person, seed=seed) for person in table["truth"]]
+
+    def part(half: int) -> Table:
+        kept = [row for row, own in enumerate(halves) if own == half]
+        return {name: [column[row] for row in kept] for name, column in table.items()}
+
+    return part(0), part(1)
+
+
+def report_halves(
+    labelled: LabelledSet, resampling: Resampling, *, path: Path | None = None, seed: int = SEED
+) -> SystemReport:
+    """Measures a set, or another table with its columns, with its mapping file and models trained on the other half.
+
+    A model has the priors of as many records as it is asked about. Raises `FileFormatError`.
+    """
+    halves = halves_of(read_table(path or labelled.path), seed=seed)
+    found = _Both()
+    start = perf_counter()
+    with TemporaryDirectory(prefix="goldthread-halves-") as folder:
+        files = [Path(folder) / f"{half}.csv" for half in range(2)]
+        for file, table in zip(files, halves, strict=True):
+            write_table(file, table)
+        for learned, asked in ((1, 0), (0, 1)):
+            text = _run(labelled, files[learned], given=None).model.text
+            given = restated(text, len(halves[asked]["truth"]))
+            found.add(_run(labelled, files[asked], given=given), halves[asked]["truth"])
+    return found.report("goldthread-halves", perf_counter() - start, resampling)
+
+
+def _run(labelled: LabelledSet, file: Path, *, given: str | None) -> BatchRun:
+    wish = ModelWish(given=given, shipped=Settings().model_text())
+    return run_batch(labelled.tables(file, mapped=True), keys=batch_keys(), region=labelled.region, wish=wish)
+
+
+class _Both:
+    """What was found in the halves, with the records of the second numbered after those of the first."""
+
+    def __init__(self) -> None:
+        self._truth: list[str | None] = []
+        self._clusters: list[tuple[int, int] | None] = []
+        self._records: list[int] = []
+        self._left: list[int] = []
+        self._right: list[int] = []
+        self._probabilities: list[float] = []
+        self._versions: list[str] = []
+        self._reviews = 0
+        self._known = 0
+
+    def add(self, run: BatchRun, truth: Sequence[str | None]) -> None:
+        result, first, half = run.result, self._known, len(self._versions)
+        pairs = candidates_of(run.gathered, model_text=run.model.text)
+        self._truth += truth
+        self._clusters += [None if cluster is None else (half, cluster) for cluster in result.clusters]
+        self._records += [record if record < 0 else record + first for record in result.row_records]
+        self._left += [record + first for record in pairs.left]
+        self._right += [record + first for record in pairs.right]
+        self._probabilities += pairs.probabilities
+        self._versions.append(result.model_version + ("" if result.calibrated else " (uncalibrated)"))
+        self._reviews += len(result.reviews)
+        self._known += len(run.gathered.records)
+
+    def report(self, name: str, seconds: float, resampling: Resampling) -> SystemReport:
+        pairs = PairColumns(left=self._left, right=self._right, probabilities=self._probabilities)
+        return SystemReport(
+            name=name,
+            version=" and ".join(self._versions),
+            evaluation=evaluate(
+                self._truth,
+                self._clusters,
+                row_records=self._records,
+                scored=pairs,
+                candidates=pairs,
+                resampling=resampling,
+            ),
+            reviews_per_thousand=1000 * self._reviews / len(self._truth),
+            seconds=seconds,
+            peak_mebibytes=peak_mebibytes(),
+        )

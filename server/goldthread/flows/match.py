@@ -78,6 +78,8 @@ class MatchSummary:
     rows: int
     unusable: int
     records: int
+    candidates: int
+    """Pairs of records that were compared."""
     profiles: int
     merged_records: int
     """Records that share their profile with another record."""
@@ -170,6 +172,7 @@ def summarize(result: BatchResult) -> MatchSummary:
         rows=len(result.row_records),
         unusable=list(result.row_records).count(-1),
         records=len(result.record_addresses),
+        candidates=result.counts["candidates"],
         profiles=len(sizes),
         merged_records=sum(size for size in sizes.values() if size > 1),
         reviews=len(result.reviews),

@@ -94,6 +94,8 @@ def test_what_match_writes_is_what_evaluate_reads(tmp_path: Path) -> None:
     blocking, calibration = matched["blocking"], matched["calibration"]
     assert blocking["records"] == 5  # type: ignore[index]  (two rows are one claim)
     assert blocking["direct"] == blocking["through_cluster"] == 1.0  # type: ignore[index]
+    assert blocking["kept_pairs"] == blocking["alike_pairs"] == 1  # type: ignore[index]
+    assert matched["measures"]["blocking_kept_direct"]["value"] == 1.0  # type: ignore[index]
     assert calibration["pairs"] >= 1  # type: ignore[index]
     assert str(matched["version"]).startswith("retail-persons-")
 

@@ -73,6 +73,7 @@ def test_summary_counts_and_names_no_values(people: Path, tmp_path: Path) -> Non
     for line in (
         "rows        5 (1 without a usable claim)",
         "records     4 distinct claims",
+        "candidates  2 pairs (1.0 for each record)",
         "profiles    2 (largest: 2 records)",
         "invalid     birth_date 1",
         "placeholder phone 1",

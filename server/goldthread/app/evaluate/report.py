@@ -22,6 +22,10 @@ MEASURES = {
     "band_precision": "observed for p in [.90, .98]",
     "blocking_direct": "blocking recall, direct",
     "blocking_through_cluster": "blocking recall, through the cluster",
+    "blocking_kept_direct": "of pairs that would be kept, direct",
+    "blocking_kept_through_cluster": "of pairs that would be kept, through the cluster",
+    "blocking_alike_direct": "of pairs alike in any field, direct",
+    "blocking_alike_through_cluster": "of pairs alike in any field, through the cluster",
 }
 """Measures with an interval, in the order in which they are shown."""
 
@@ -39,6 +43,12 @@ _COUNTS = {
     "under_merged": "persons in several clusters",
     "splits": "splits to the truth",
     "merges": "merges to the truth",
+}
+
+_FINDABLE_COUNTS = {
+    "true_record_pairs": "true pairs of different records",
+    "kept_pairs": "of them would be kept as candidates",
+    "alike_pairs": "of them alike in any field",
 }
 
 
@@ -82,6 +92,10 @@ def lines(systems: Sequence[SystemReport]) -> Iterator[tuple[str, list[str]]]:
     for title, values in rates:
         if any(value is not None for value in values):
             yield title, ["" if value is None else f"{value:,.1f}" for value in values]
+    for name, title in _FINDABLE_COUNTS.items():
+        counts = [None if (found := one.evaluation.blocking) is None else getattr(found, name) for one in systems]
+        if any(count is not None for count in counts):
+            yield title, ["" if count is None else f"{count:,}" for count in counts]
     for name, title in _COUNTS.items():
         yield title, [f"{getattr(system.evaluation.counts, name):,}" for system in systems]
     if any(system.evaluation.unlabelled for system in systems):

@@ -12,6 +12,7 @@ from goldthread.flows.batch import ClaimSource, ModelWish, run_batch
 from goldthread.flows.match import MatchProgress, batch_keys
 from goldthread.matching.batch import candidates_of
 from goldthread.matching.evaluation import Evaluation, PairColumns, Resampling, evaluate
+from goldthread.matching.findable import FindablePairs
 
 __all__ = ["SystemReport", "evaluate_clusters", "evaluate_ours", "evaluate_peer"]
 
@@ -85,6 +86,7 @@ def evaluate_ours(
             row_records=result.row_records,
             scored=columns,
             candidates=columns,
+            judge=FindablePairs(run.gathered, model_text=run.model.text),
             resampling=resampling,
         ),
         reviews_per_thousand=1000 * len(result.reviews) / len(truth),

@@ -17,7 +17,7 @@ Everything is contingency counts and scored pairs: nothing here goes through all
 
 from __future__ import annotations
 
-from goldthread.matching.evaluation.blocking import Blocking
+from goldthread.matching.evaluation.blocking import Blocking, Findable, Judge
 from goldthread.matching.evaluation.calibration import Bin, Calibration, CurvePoint
 from goldthread.matching.evaluation.clusters import ClusterCounts, Quality, compare_partitions
 from goldthread.matching.evaluation.evaluate import Evaluation, Measure, PairColumns, difference, evaluate
@@ -30,6 +30,8 @@ __all__ = [
     "ClusterCounts",
     "CurvePoint",
     "Evaluation",
+    "Findable",
+    "Judge",
     "Measure",
     "PairColumns",
     "Quality",

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from goldthread.matching.evaluation.blocking import Blocking, RecordPersons, tally_blocking
+from goldthread.matching.evaluation.blocking import (
+    FINDABLE,
+    Blocking,
+    Judge,
+    RecordPersons,
+    tally_blocking,
+    tally_findable,
+)
 from goldthread.matching.evaluation.calibration import (
     Calibration,
     CurvePoint,
@@ -46,7 +53,8 @@ class Evaluation:
     """How good one system is. `calibration` and `curve` need scored pairs, `blocking` candidates; without them they are None and empty.
 
     `measures` has, by name: precision, recall, f1, bcubed_precision, bcubed_recall, bcubed_f1, exact; with scored pairs expected_calibration_error and
-    band_precision (0.90 to 0.98, where any pair lies there); with candidates blocking_direct and blocking_through_cluster.
+    band_precision (0.90 to 0.98, where any pair lies there); with candidates blocking_direct and blocking_through_cluster; with a judge of pairs the
+    same two of the pairs that are alike and of those that would be kept (blocking_alike_direct …), where there are any.
     """
 
     counts: ClusterCounts
@@ -67,13 +75,14 @@ def evaluate(
     row_records: Sequence[int | None] | None = None,
     scored: PairColumns | None = None,
     candidates: PairColumns | None = None,
+    judge: Judge | None = None,
     resampling: Resampling | None = None,
 ) -> Evaluation:
     """Measures the clusters of rows, and the pairs behind them where they are given.
 
     A row without a truth is left out; one without a cluster is a cluster of its own. `row_records` names the record that a row is (a number; None
     for a row that is no record, -1 likewise), pairs are pairs of records; without it every row is a record, numbered from 0. `candidates` may be the same
-    object as `scored`. Cost grows with rows, pairs and draws. Raises `ValueError` if lengths differ.
+    object as `scored`; `judge` says which true pairs they could have found. Cost grows with rows, pairs and draws. Raises `ValueError` if lengths differ.
     """
     plan = resampling or Resampling()
     records: Sequence[int | None] = range(len(truth)) if row_records is None else row_records
@@ -106,13 +115,18 @@ def evaluate(
     blocking = None
     if candidates is not None:
         found = tally_blocking(persons, candidates.left, candidates.right)
-        columns |= found
+        findable = {} if judge is None else tally_findable(persons, candidates.left, candidates.right, judge)
+        columns |= found | findable
+        sizes = {name: int(sum(column)) for name, column in findable.items()}
         blocking = Blocking(
             records=len({record for record in records if record is not None and record != -1}),
             candidates=len(candidates.left),
             true_pairs=counts.true_pairs,
             direct=ratio(sum(found["direct"]), counts.true_pairs),
             through_cluster=ratio(sum(found["through_cluster"]), counts.true_pairs),
+            true_record_pairs=sizes.get("record_pairs"),
+            alike_pairs=sizes.get("alike"),
+            kept_pairs=sizes.get("kept"),
         )
     values = _measures({name: sum(column) for name, column in columns.items()}, bins=binned)
     draws: dict[str, list[float]] = {name: [] for name in values}
@@ -190,6 +204,9 @@ def _measures(sums: Mapping[str, float], *, bins: int, names: Mapping[str, float
     for name in ("direct", "through_cluster"):
         if name in sums:
             values[f"blocking_{name}"] = ratio(sums[name], sums["true"])
+        for kind in FINDABLE:
+            if sums.get(kind):
+                values[f"blocking_{kind}_{name}"] = sums[f"{kind}.{name}"] / sums[kind]
     return values if names is None else {name: value for name, value in values.items() if name in names}
 
 

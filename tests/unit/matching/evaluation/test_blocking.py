@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goldthread.matching.evaluation.blocking import Blocking, RecordPersons, tally_blocking
+from goldthread.matching.evaluation.blocking import (
+    Blocking,
+    Findable,
+    RecordPersons,
+    tally_blocking,
+    tally_findable,
+)
 
 
 def test_a_chain_of_candidates_of_one_person_joins_what_no_candidate_does() -> None:
@@ -37,6 +44,35 @@ def test_a_candidate_counts_for_both_of_its_records() -> None:
     found = Blocking(records=4, candidates=6, true_pairs=1, direct=1.0, through_cluster=1.0)
     assert found.per_record == pytest.approx(3.0)
     assert Blocking(records=0, candidates=0, true_pairs=0, direct=1.0, through_cluster=1.0).per_record == 0.0
+
+
+def judged(left: Sequence[int], right: Sequence[int]) -> Findable:
+    """Neighbours are alike, and kept from record 1 on."""
+    near = [b - a == 1 for a, b in zip(left, right, strict=True)]
+    return Findable(alike=bytes(near), kept=bytes(one and a > 0 for a, one in zip(left, near, strict=True)))
+
+
+def test_of_pairs_that_could_be_found_each_counts_once_for_its_person() -> None:
+    # Person a has records 0 to 3, record 0 with two rows; b has record 1, too, and 4. Found: 0 and 2, 1 and 2.
+    persons = RecordPersons([0, 0, 1, 2, 3, 1, 4], ["a", "a", "a", "a", "a", "b", "b"])
+    assert tally_findable(persons, [2, 1], [0, 2], judged) == {
+        "record_pairs": [6.0, 1.0],
+        "alike": [3.0, 0.0],
+        "alike.direct": [1.0, 0.0],
+        "alike.through_cluster": [2.0, 0.0],
+        "kept": [2.0, 0.0],
+        "kept.direct": [1.0, 0.0],
+        "kept.through_cluster": [1.0, 0.0],
+    }
+
+
+def test_a_crowd_is_not_gone_through() -> None:
+    crowd = RecordPersons(range(6_326), ["a"] * 6_326)
+
+    def never(left: Sequence[int], right: Sequence[int]) -> Findable:
+        raise AssertionError(len(left) + len(right))
+
+    assert tally_findable(crowd, [0], [1], never) == {}
 
 
 @settings(deadline=None)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from goldthread.matching.evaluation import PairColumns, Resampling, difference, evaluate
+from goldthread.matching.evaluation import Findable, PairColumns, Resampling, difference, evaluate
 
 TRUTH = ["a", "a", "a", "b", "b", "c", None]
 CLUSTERS = ["x", "x", "y", "y", "y", None, "y"]
@@ -63,6 +65,26 @@ def test_pairs_and_candidates_are_measured_by_records() -> None:
         (0.5, 3 / 5, 3 / 4),
         (0.02, 3 / 6, 3 / 4),
     ]
+
+
+def test_the_share_of_the_pairs_that_could_be_found_stands_beside_that_of_all() -> None:
+    # Records 0 and 1 are found; of the other pairs of the person 1 and 2 would be kept, and 0 and 2 have nothing in common.
+    pairs = PairColumns(left=[0], right=[1])
+
+    def judge(left: Sequence[int], right: Sequence[int]) -> Findable:
+        kept = [pair != (0, 2) for pair in zip(left, right, strict=True)]
+        return Findable(alike=bytes(kept), kept=bytes(kept))
+
+    found = evaluate(["a"] * 3 + ["b"], [0, 0, 1, 2], candidates=pairs, judge=judge, resampling=FEW)
+    assert found.blocking is not None
+    assert (found.blocking.true_record_pairs, found.blocking.alike_pairs, found.blocking.kept_pairs) == (3, 2, 2)
+    assert found.measures["blocking_direct"].value == pytest.approx(1 / 3)
+    for name in ("kept_direct", "kept_through_cluster", "alike_direct", "alike_through_cluster"):
+        assert found.measures[f"blocking_{name}"].value == 0.5, name
+    without = evaluate(["a"] * 3 + ["b"], [0, 0, 1, 2], candidates=pairs, resampling=FEW)
+    assert without.blocking is not None
+    assert without.blocking.kept_pairs is None
+    assert "blocking_kept_direct" not in without.measures
 
 
 def test_a_record_of_two_persons_is_right_in_part() -> None:

@@ -1,6 +1,7 @@
 """Goldthread on people it was not trained on: a set is parted by its persons, and either half is matched under a model trained on the other.
 
-Nobody's records lie in both halves, so nothing that a model was taught about a person helps it with that person. Training sees no truth; the truth parts
+Nobody's records lie in both halves, so nothing that a model was taught about a person helps it with that person. Who ever wrote the same address goes into
+the same half: else half of the households would lose those whom they are taken for, and matching would be easier than it is. Training sees no truth; the truth parts
 the set and measures. What both halves give is measured together, each person once.
 """
 
@@ -23,20 +24,43 @@ from goldthread.matching.evaluation import PairColumns, Resampling, evaluate
 from goldthread.matching.model_file import restated
 from loadtest.quality.sets import LabelledSet
 
-__all__ = ["half_of", "halves_of", "report_halves"]
+__all__ = ["half_of", "halves_of", "households_of", "report_halves"]
 
 SEED = 1
 """Seed of the parting unless another is given."""
 
 
 def half_of(person: str | None, *, seed: int = SEED) -> int:
-    """The half, 0 or 1, of a person; rows of nobody known, who are measured nowhere, are in the first."""
+    """The half, 0 or 1, of a person or household; rows of nobody known, who are measured nowhere, are in the first."""
     return 0 if person is None else sha256(f"{seed}:{person}".encode()).digest()[0] & 1
 
 
-def halves_of(table: Table, *, seed: int = SEED) -> tuple[Table, Table]:
-    """The rows of either half, in their order; `table` has a column `truth`."""
-    halves = [half_of(person, seed=seed) for person in table["truth"]]
+def households_of(table: Table, home: Sequence[str]) -> dict[str, str]:
+    """A name for the household of each person: those who wrote an address of these columns alike, directly or through others, have one. O(rows).
+
+    Whoever wrote none, or if `home` is empty everybody, is a household alone.
+    """
+    above: dict[str, str] = {}
+
+    def top(name: str) -> str:
+        while name in above:
+            name = above[name]
+        return name
+
+    first: dict[tuple[str, ...], str] = {}
+    for person, *address in zip(table["truth"], *(table[name] for name in home), strict=True):
+        if person is not None and address and None not in address:
+            written = tuple(str(value).casefold() for value in address)
+            low, high = sorted((top(person), top(first.setdefault(written, person))))
+            if low != high:
+                above[high] = low
+    return {person: top(person) for person in table["truth"] if person is not None}
+
+
+def halves_of(table: Table, *, home: Sequence[str] = (), seed: int = SEED) -> tuple[Table, Table]:
+    """The rows of either half, in their order; `table` has a column `truth`, and those of `home`, which say where somebody lives."""
+    households = households_of(table, home)
+    halves = [half_of(None if person is None else households[person], seed=seed) for person in table["truth"]]
 
     def part(half: int) -> Table:
         kept = [row for row, own in enumerate(halves) if own == half]
@@ -52,7 +76,7 @@ def report_halves(
 
     A model has the priors of as many records as it is asked about. Raises `FileFormatError`.
     """
-    halves = halves_of(read_table(path or labelled.path), seed=seed)
+    halves = halves_of(read_table(path or labelled.path), home=labelled.home, seed=seed)
     found = _Both()
     start = perf_counter()
     with TemporaryDirectory(prefix="goldthread-halves-") as folder:

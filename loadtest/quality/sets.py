@@ -38,6 +38,8 @@ class LabelledSet:
     fields: str = "full"
     without: tuple[str, ...] = ()
     """Columns of the file that are left out."""
+    home: tuple[str, ...] = ()
+    """Columns that together say where somebody lives, in a set that has households."""
 
     @property
     def path(self) -> Path:
@@ -84,6 +86,7 @@ def split_truth(table: Table, labelled: LabelledSet) -> LabelledRows:
 
 
 _PEOPLE = GenerateOptions(people=15_000, events=20_000, seed=20_261)
+_HOME = ("address", "zip")
 _FEBRL_SSN = ("soc_sec_id",)
 _FEBRL_RETAIL = (*_FEBRL_SSN, "date_of_birth")
 
@@ -99,8 +102,10 @@ SETS = (
     LabelledSet(name="fake1000", region="GB", mapping="fake1000"),
     LabelledSet(name="fake1000", region="GB", mapping="fake1000", fields="retail", without=("dob",)),
     LabelledSet(name="historical_dev", region="GB", mapping="historical"),
-    LabelledSet(name="retail_us_dev", region="US", mapping="retail_us"),
-    LabelledSet(name="retail_us_dev", region="US", mapping="retail_us", fields="retail", without=("dob",)),
+    LabelledSet(name="retail_us_dev", region="US", mapping="retail_us", home=_HOME),
+    LabelledSet(
+        name="retail_us_dev", region="US", mapping="retail_us", fields="retail", without=("dob",), home=_HOME
+    ),
     LabelledSet(name="senzing_truthset", region="US", mapping="senzing"),
-    LabelledSet(name=GENERATED, region="US", mapping="flat"),
+    LabelledSet(name=GENERATED, region="US", mapping="flat", home=("street", "postcode")),
 )

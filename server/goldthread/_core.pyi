@@ -384,6 +384,9 @@ class Estimates:
     def judged(self) -> tuple[int, int]:
         """Pairs that third records voted on, and pairs that labels judged."""
     @property
+    def believed(self) -> bool:
+        """Whether the calibration was held against labels, or against votes that say the same wherever one looks."""
+    @property
     def rules(self) -> list[int]:
         """Positions of the blueprint's blocking rules that are needed."""
     @property

@@ -38,7 +38,7 @@ FLOORS = {
     "febrl_dsgen_c-full": Floors(0.98, 0.65, 0.91),
     "febrl_dsgen_c-retail": Floors(0.98, 0.4, 0.85),
     "fake1000-full": Floors(0.98, 0.395, 0.7),
-    "rldata500-full": Floors(0.98, 0.86, 0.97),
+    "rldata500-full": Floors(0.98, 0.82, 0.97),
     "historical_dev-full": Floors(0.975, 0.45, 0.67),
     "retail_us_dev-full": Floors(0.97, 0.845, 0.93),
 }
@@ -134,12 +134,13 @@ def test_sets_beside_the_checkout_without_any_configuration(label: str) -> None:
     assert error <= 0.03 or label in UNEVEN, error
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("label", ["retail_us_dev-full", "retail_us_dev-retail", "generated-full"])
-def test_probabilities_hold_for_people_whom_the_model_never_saw(label: str) -> None:
+def test_probabilities_hold_for_people_whom_the_model_never_saw(label: str, seed: int) -> None:
     labelled = SET_OF[label]
     if not prepare(labelled):
         pytest.skip("the labelled sets are not in ../shared/data")
-    found = report_halves(labelled, Resampling(resamples=0)).evaluation.calibration
+    found = report_halves(labelled, Resampling(resamples=0), seed=seed).evaluation.calibration
     assert found is not None
     assert found.band.pairs > 900
     assert abs(found.band.mean - found.band.observed) <= 0.03, found.band

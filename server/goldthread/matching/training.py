@@ -28,8 +28,6 @@ __all__ = [
 
 _LASTING = ("given_name", "family_name", "birth_date")
 _MOST_DIFFERENT = 0.5
-_AS_CLAIMED = (1000, 0)
-"""Slope and intercept of a calibration that changes nothing: nothing was heard, or nothing of it believed."""
 
 DEFAULT_SEED = 1
 """Seed of every draw unless another is given."""
@@ -225,7 +223,7 @@ def train(
         households=found.households,
         slope=slope / 1000,
         intercept=intercept / 1000,
-        calibrated=_calibrated(found),
+        calibrated=found.believed,
         votes=votes,
         labels=judged,
         comparisons=tuple(_comparisons(plan, found)),
@@ -277,12 +275,6 @@ def _comparisons(plan: Blueprint, found: _core.Estimates) -> list[TrainedCompari
     return rows
 
 
-def _calibrated(found: _core.Estimates) -> bool:
-    """Whether something was held against what the scores claim: labels, or votes that were believed."""
-    votes, judged = found.judged
-    return judged > 0 or (votes > 0 and found.calibration != _AS_CLAIMED)
-
-
 def _model(
     plan: Blueprint, found: _core.Estimates, *, seed: int, name: str, version: str | None, provenance: str
 ) -> tuple[str, str]:
@@ -297,10 +289,9 @@ def _model(
     )
     votes, judged = found.judged
     rounds, settled = found.rounds
-    calibrated = _calibrated(found)
     head: dict[str, str | bool] = {
         "version": version or name,
-        "calibrated": calibrated,
+        "calibrated": found.believed,
         "description": f"Trained on {found.records:,} records, {'with' if judged else 'without'} labels.",
     }
     training: dict[str, str | int | float | list[str]] = {
@@ -327,7 +318,7 @@ def _model(
             head=head,
             priors=(stranger, household, found.population),
             weights=plan.decided(found.weights, priors=found.priors, calibration=found.calibration),
-            calibration=found.calibration if calibrated else None,
+            calibration=found.calibration if found.believed else None,
             frequencies=found.frequencies,
             training={**beside, **training},
             shares={name: shares for name, shares in compared if shares is not None},

@@ -27,6 +27,8 @@ const UNSEEN: f64 = 0.5;
 /// How firmly the slope is held at one and the intercept at nothing: some hundred votes move little, since a slip in one record makes both its score
 /// and its votes doubtful.
 const RIDGES: Ridges = Ridges { slope: 60.0, intercept: 12.0 };
+/// Fewer votes say nothing of a file.
+const LEAST_VOTES: usize = 100;
 const MOST_ROUNDS: usize = 1500;
 const SETTLED: f64 = 1e-5;
 
@@ -38,6 +40,8 @@ type Counts = [[u32; BINS]; CELLS];
 pub(super) struct Heard {
     /// What scores become.
     pub(super) line: Line,
+    /// Whether somebody was heard, and says the same wherever one looks.
+    pub(super) believed: bool,
     /// Upper bounds of the first two thirds, in millibits.
     bounds: [i32; THIRDS - 1],
     /// How much likelier a vote is of one person than of two, by third and vote.
@@ -134,20 +138,24 @@ fn mixed(counts: &Counts, start: Line, ridges: Ridges) -> (Line, [f64; CELLS]) {
 
 /// How the scores must be stretched and moved. Votes and scores of a pair are not wholly independent. That steepens the curve: the slope goes half
 /// the way from one to where the nearest window draws it. And it draws the intercept up or down with the pairs that are looked at: where the
-/// windows do not agree on its sign nothing is believed, and where they do the least is taken. O(pairs · log pairs).
+/// windows do not agree on its sign nothing is believed, and where they do the least is taken.
+///
+/// Third records only ever take certainty away. Father and son agree with each other for the reason for which they agree with each other's records,
+/// so votes for one person are no independent ones, and what comparisons have in common makes sums of them claim too much, never too little. So
+/// the slope is at most one, and the intercept nothing at most. O(pairs · log pairs).
 pub(super) fn heard(pairs: &[Voted]) -> Heard {
     let bounds = bounds(pairs);
-    if pairs.iter().all(|pair| pair.vote == Vote::Silent) {
-        return Heard { line: Line::PLAIN, bounds, ratios: [1.0; CELLS] };
+    if pairs.iter().filter(|pair| pair.vote != Vote::Silent).count() < LEAST_VOTES {
+        return Heard { line: Line::PLAIN, believed: false, bounds, ratios: [1.0; CELLS] };
     }
     let counts = WINDOWS.map(|window| counted(pairs, bounds, window));
     let drawn = mixed(&counts[0], Line::PLAIN, RIDGES).0.slope;
-    let start = Line { slope: f64::midpoint(1.0, believed(drawn)), ..Line::PLAIN };
+    let start = Line { slope: f64::midpoint(1.0, believed(drawn)).min(1.0), ..Line::PLAIN };
     let found = counts.map(|counts| mixed(&counts, start, RIDGES.with_fixed_slope()));
-    let agreed = found.iter().all(|(line, _)| line.intercept > 0.0) || found.iter().all(|(line, _)| line.intercept < 0.0);
+    let believed = found.iter().all(|(line, _)| line.intercept > 0.0) || found.iter().all(|(line, _)| line.intercept < 0.0);
     let least = found.iter().map(|(line, _)| line.intercept).min_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0);
-    let line = if agreed { Line { intercept: least, ..start } } else { Line::PLAIN };
-    Heard { line, bounds, ratios: found[1].1 }
+    let line = if believed { Line { intercept: least.min(0.0), ..start } } else { Line::PLAIN };
+    Heard { line, believed, bounds, ratios: found[1].1 }
 }
 
 #[cfg(test)]
@@ -178,9 +186,18 @@ mod tests {
 
     #[test]
     fn the_intercept_behind_the_votes_is_found_whoever_is_heard() {
-        for (intercept, told) in [(-1.5, (0.5, 0.5)), (1.0, (0.2, 0.8)), (-1.0, (0.7, 0.1)), (0.8, (0.9, 0.3))] {
-            let Line { slope, intercept: found } = heard(&voted(40_000, intercept, told)).line;
+        for (intercept, told) in [(-1.5, (0.5, 0.5)), (-0.8, (0.2, 0.8)), (-1.0, (0.7, 0.1)), (-0.5, (0.9, 0.3))] {
+            let Heard { line: Line { slope, intercept: found }, believed, .. } = heard(&voted(40_000, intercept, told));
+            assert!(believed && slope <= 1.0);
             assert!((slope - 1.0).abs() < 0.05 && (found - intercept).abs() < 0.2, "{found} for {intercept}, {told:?}");
+        }
+    }
+
+    #[test]
+    fn votes_that_would_make_surer_are_heard_and_move_nothing_up() {
+        for (intercept, told) in [(1.0, (0.2, 0.8)), (0.8, (0.9, 0.3))] {
+            let Heard { line, believed, .. } = heard(&voted(40_000, intercept, told));
+            assert!(believed && line.intercept.abs() < 1e-9 && line.slope <= 1.0 && line.slope > 0.95, "{line:?}");
         }
     }
 
@@ -194,11 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn few_votes_move_little_and_none_nothing() {
+    fn few_votes_move_nothing() {
         assert_eq!(heard(&[]).line, Line::PLAIN);
         assert_eq!(heard(&voted(3000, 1.5, (0.0, 0.0))).line, Line::PLAIN);
-        let few = heard(&voted(30, 1.5, (0.3, 0.3))).line;
-        assert!((few.slope - 1.0).abs() < 0.1 && few.intercept.abs() < 0.5, "{few:?}");
+        let few = heard(&voted(150, -1.5, (0.3, 0.3)));
+        assert!(few.line == Line::PLAIN && !few.believed, "{few:?}");
+        assert!(heard(&voted(3000, -1.5, (0.3, 0.3))).believed);
     }
 
     #[test]

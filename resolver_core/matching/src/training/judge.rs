@@ -26,6 +26,8 @@ pub(super) struct Judgement {
     /// In millibits.
     pub(super) intercept: i32,
     pub(super) votes: usize,
+    /// Whether votes or labels were held against the scores.
+    pub(super) believed: bool,
     pub(super) labels: usize,
     /// Candidates that reach the link; where records were sampled, the left one is of the sample.
     pub(super) linked: Vec<ScoredPair>,
@@ -120,6 +122,7 @@ pub(super) fn judge(
         slope,
         intercept,
         votes: told.len(),
+        believed: heard.believed || !labelled.is_empty(),
         labels: labelled.len(),
         linked: pairs.iter().copied().filter(links).collect(),
         histogram: histogram(&counted, line, probes.worth),

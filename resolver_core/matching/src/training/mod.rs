@@ -105,6 +105,8 @@ pub struct Training {
     pub calibration: (i32, i32),
     /// Pairs that third records voted on, and pairs that labels judged.
     pub judged: (usize, usize),
+    /// Whether the calibration was held against labels, or against votes that say the same wherever one looks.
+    pub believed: bool,
     /// Positions of the blueprint's rules that the model keeps.
     pub rules: Vec<usize>,
     /// What each pass found.
@@ -217,6 +219,7 @@ fn train_with(
         limits: own,
         calibration: (judgement.slope, judgement.intercept),
         judged: (judgement.votes, judgement.labels),
+        believed: judgement.believed,
         passes: passes::reports(&found.finds, blueprint, distrusted, &needed, probes.worth),
         rules: needed,
         weights: judgement.histogram,

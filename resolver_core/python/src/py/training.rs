@@ -117,6 +117,12 @@ impl Estimates {
         self.found.calibration
     }
 
+    /// Whether the calibration was held against labels, or against votes that say the same wherever one looks.
+    #[getter]
+    fn believed(&self) -> bool {
+        self.found.believed
+    }
+
     /// Pairs that third records voted on, and pairs that labels judged.
     #[getter]
     fn judged(&self) -> (usize, usize) {

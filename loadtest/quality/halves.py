@@ -1,8 +1,8 @@
 """Goldthread on people it was not trained on: a set is parted by its persons, and either half is matched under a model trained on the other.
 
 Nobody's records lie in both halves, so nothing that a model was taught about a person helps it with that person. Who ever wrote the same address goes into
-the same half: else half of the households would lose those whom they are taken for, and matching would be easier than it is. Training sees no truth; the truth parts
-the set and measures. What both halves give is measured together, each person once.
+the same half: else half of the households would lose those whom they are taken for, and matching would be easier than it is. Training sees no
+truth; the truth parts the set and measures. What both halves give is measured together, each person once.
 """
 
 from __future__ import annotations

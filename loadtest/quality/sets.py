@@ -103,9 +103,7 @@ SETS = (
     LabelledSet(name="fake1000", region="GB", mapping="fake1000", fields="retail", without=("dob",)),
     LabelledSet(name="historical_dev", region="GB", mapping="historical"),
     LabelledSet(name="retail_us_dev", region="US", mapping="retail_us", home=_HOME),
-    LabelledSet(
-        name="retail_us_dev", region="US", mapping="retail_us", fields="retail", without=("dob",), home=_HOME
-    ),
+    LabelledSet(name="retail_us_dev", region="US", mapping="retail_us", fields="retail", without=("dob",), home=_HOME),
     LabelledSet(name="senzing_truthset", region="US", mapping="senzing"),
     LabelledSet(name=GENERATED, region="US", mapping="flat", home=("street", "postcode")),
 )

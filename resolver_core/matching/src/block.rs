@@ -2,7 +2,7 @@
 
 use crate::error::CoreResult;
 use crate::model::{BlockingRule, Model, Part};
-use crate::record::{MISSING, Records, Row, code_text};
+use crate::record::{MISSING, NameForm, Records, Row, code_text};
 use crate::token::KeyedHash;
 
 /// One blocking key of one record.
@@ -25,14 +25,19 @@ fn start(joined: &str) -> &str {
     joined.get(..3).unwrap_or(joined)
 }
 
+/// The last three characters of a folded text, or all of a shorter one.
+fn end(joined: &str) -> &str {
+    joined.get(joined.len().saturating_sub(3)..).unwrap_or(joined)
+}
+
 /// Makes keys under one secret.
-struct KeyMaker<'a> {
+pub(crate) struct KeyMaker<'a> {
     hash: KeyedHash,
     records: &'a Records,
 }
 
 impl<'a> KeyMaker<'a> {
-    fn new(key: &[u8], records: &'a Records) -> CoreResult<Self> {
+    pub(crate) fn new(key: &[u8], records: &'a Records) -> CoreResult<Self> {
         Ok(Self { hash: KeyedHash::new(key)?, records })
     }
 
@@ -50,6 +55,8 @@ impl<'a> KeyMaker<'a> {
             Part::GivenInitial => put(given().and_then(|name| name.canonical.get(..1))),
             Part::Given3 => put(given().map(|name| start(&name.joined))),
             Part::Family3 => put(family().map(|name| start(&name.joined))),
+            Part::Family => put(family().map(|name| name.joined.as_str())),
+            Part::FamilyEnd => put(family().map(|name| end(&name.joined))),
             Part::NamesSorted => {
                 let codes = given().zip(family()).map(|(a, b)| (code_text(&a.code), code_text(&b.code)));
                 if let Some((a, b)) = codes.filter(|(a, b)| !a.is_empty() && !b.is_empty()) {
@@ -75,7 +82,7 @@ impl<'a> KeyMaker<'a> {
     }
 
     /// Key of a record under a rule at a depth; `None` if it lacks a part. O(length of the parts).
-    fn key(&self, rule: &BlockingRule, depth: usize, record: usize) -> Option<i64> {
+    pub(crate) fn key(&self, rule: &BlockingRule, depth: usize, record: usize) -> Option<i64> {
         let row = self.records.row(record);
         let mut text = Vec::with_capacity(48);
         for part in rule.parts.iter().chain(&rule.refinements[..depth]) {
@@ -92,31 +99,110 @@ impl<'a> KeyMaker<'a> {
     }
 }
 
-/// A number that is equal where the texts of a part are, the bytes of a short text or the number of a long one; `None` if the record lacks it.
-fn part_number(records: &Records, row: &Row, part: Part) -> Option<u64> {
-    let bytes = |text: &[u8]| text.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
-    let coded = |code: &[u8]| (code[0] != 0).then(|| bytes(code));
-    let numbered = |number: u32| (number != MISSING).then_some(u64::from(number));
-    let day = row.birth_date;
-    match part {
-        Part::FamilyMetaphone => coded(&records.family(row)?.code),
-        Part::GivenMetaphone => coded(&records.given(row)?.code),
-        Part::GivenCanonical => numbered(records.given(row)?.canonical_id),
-        Part::GivenInitial => records.given(row)?.canonical.bytes().next().map(u64::from),
-        Part::Given3 => Some(bytes(start(&records.given(row)?.joined).as_bytes())),
-        Part::Family3 => Some(bytes(start(&records.family(row)?.joined).as_bytes())),
-        Part::NamesSorted => {
-            let (given, family) = (coded(&records.given(row)?.code)?, coded(&records.family(row)?.code)?);
-            Some(given.min(family) << 32 | given.max(family))
+/// The parts of a name: what a key is made of stands in a few bytes, and not in as many lines of memory.
+#[derive(Debug, Clone, Copy)]
+struct NameParts {
+    joined: u32,
+    start: u64,
+    end: u64,
+    code: [u8; 4],
+    canonical: u32,
+    initial: Option<u8>,
+}
+
+fn bytes(text: &[u8]) -> u64 {
+    text.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+fn coded(code: &[u8]) -> Option<u64> {
+    (code[0] != 0).then(|| bytes(code))
+}
+
+fn numbered(number: u32) -> Option<u64> {
+    (number != MISSING).then_some(u64::from(number))
+}
+
+impl NameParts {
+    fn of(name: &NameForm) -> Self {
+        Self {
+            joined: name.id,
+            start: bytes(start(&name.joined).as_bytes()),
+            end: bytes(end(&name.joined).as_bytes()),
+            code: name.code,
+            canonical: name.canonical_id,
+            initial: name.canonical.bytes().next(),
         }
-        Part::Postcode => numbered(row.postcode),
-        Part::PostcodeArea => records.text(row.postcode)?.get(..3).map(|area| bytes(area.as_bytes())),
-        Part::City => numbered(records.city(row)?.id),
-        Part::CityMetaphone => coded(&records.city(row)?.code),
-        Part::StreetKey => numbered(records.street(row)?.ids.key),
-        Part::StreetName => coded(&records.street(row)?.code),
-        Part::BirthDate => (!day.is_missing()).then(|| u64::from(day.number())),
-        Part::BirthYear => (!day.is_missing()).then(|| u64::from(day.year())),
+    }
+}
+
+/// Makes keys that are equal where the texts of the parts are, without a secret and cheaper than a keyed hash: for blocks that never leave memory.
+pub(crate) struct PlainKeys<'a> {
+    records: &'a Records,
+    given: Vec<NameParts>,
+    family: Vec<NameParts>,
+    /// Areas of the postcodes by number, from the lowest on.
+    areas: Vec<Option<u64>>,
+    first_postcode: u32,
+}
+
+impl<'a> PlainKeys<'a> {
+    /// Packs the parts of all values. O(records).
+    pub(crate) fn new(records: &'a Records) -> Self {
+        let (given, family) = records.names();
+        let postcodes = || (0..records.len()).map(|row| records.row(row).postcode).filter(|number| *number != MISSING);
+        let first = postcodes().min().unwrap_or(0);
+        let area = |number: u32| records.text(number)?.get(..3).map(|area| bytes(area.as_bytes()));
+        Self {
+            records,
+            given: given.iter().map(NameParts::of).collect(),
+            family: family.iter().map(NameParts::of).collect(),
+            areas: postcodes().max().map_or_else(Vec::new, |last| (first..=last).map(area).collect()),
+            first_postcode: first,
+        }
+    }
+
+    /// A number that is equal where the texts of a part are, the bytes of a short text or the number of a long one; `None` if the record lacks it.
+    fn number(&self, row: &Row, part: Part) -> Option<u64> {
+        let records = self.records;
+        let given = || self.given.get(row.given as usize);
+        let family = || self.family.get(row.family as usize);
+        let day = row.birth_date;
+        match part {
+            Part::FamilyMetaphone => coded(&family()?.code),
+            Part::GivenMetaphone => coded(&given()?.code),
+            Part::GivenCanonical => numbered(given()?.canonical),
+            Part::GivenInitial => given()?.initial.map(u64::from),
+            Part::Given3 => Some(given()?.start),
+            Part::Family3 => Some(family()?.start),
+            Part::Family => numbered(family()?.joined),
+            Part::FamilyEnd => Some(family()?.end),
+            Part::NamesSorted => {
+                let (given, family) = (coded(&given()?.code)?, coded(&family()?.code)?);
+                Some(given.min(family) << 32 | given.max(family))
+            }
+            Part::Postcode => numbered(row.postcode),
+            Part::PostcodeArea => {
+                let place = row.postcode.checked_sub(self.first_postcode)?;
+                self.areas.get(place as usize).copied().flatten()
+            }
+            Part::City => numbered(records.city(row)?.id),
+            Part::CityMetaphone => coded(&records.city(row)?.code),
+            Part::StreetKey => numbered(records.street(row)?.ids.key),
+            Part::StreetName => coded(&records.street(row)?.code),
+            Part::BirthDate => (!day.is_missing()).then(|| u64::from(day.number())),
+            Part::BirthYear => (!day.is_missing()).then(|| u64::from(day.year())),
+        }
+    }
+
+    /// Key of a record; `None` if it lacks a part. O(parts).
+    pub(crate) fn key(&self, parts: &[Part], record: u32) -> Option<u64> {
+        let row = self.records.row(record as usize);
+        parts.iter().try_fold(0, |key, part| Some(mix(key, self.number(row, *part)?)))
+    }
+
+    /// The same of one depth more.
+    pub(crate) fn refined(&self, key: u64, part: Part, record: u32) -> Option<u64> {
+        Some(mix(key, self.number(self.records.row(record as usize), part)?))
     }
 }
 
@@ -126,18 +212,6 @@ fn mix(key: u64, number: u64) -> u64 {
     mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ mixed >> 31
-}
-
-/// A key that is equal where the texts of the parts are, without a secret and cheaper than a keyed hash: for blocks that never leave memory.
-/// `None` if the record lacks a part. O(parts).
-pub(crate) fn plain_key(records: &Records, parts: &[Part], record: usize) -> Option<u64> {
-    let row = records.row(record);
-    parts.iter().try_fold(0, |key, part| Some(mix(key, part_number(records, row, *part)?)))
-}
-
-/// [`plain_key`] of one depth more.
-pub(crate) fn plain_refined(records: &Records, key: u64, part: Part, record: usize) -> Option<u64> {
-    Some(mix(key, part_number(records, records.row(record), part)?))
 }
 
 /// All blocking keys, ordered by record, rule and depth. O(records × keys).
@@ -207,7 +281,7 @@ mod tests {
         ];
         let names: Vec<String> = (0..samples.len()).map(|row| row.to_string()).collect();
         let records = batch(&names.iter().map(String::as_str).collect::<Vec<_>>(), &samples);
-        let maker = KeyMaker::new(KEY, &records).expect("long enough");
+        let (maker, keys) = (KeyMaker::new(KEY, &records).expect("long enough"), PlainKeys::new(&records));
         let parts = [
             Part::FamilyMetaphone,
             Part::GivenMetaphone,
@@ -215,6 +289,8 @@ mod tests {
             Part::GivenInitial,
             Part::Given3,
             Part::Family3,
+            Part::Family,
+            Part::FamilyEnd,
             Part::NamesSorted,
             Part::Postcode,
             Part::PostcodeArea,
@@ -230,9 +306,10 @@ mod tests {
             let rule = BlockingRule { name: "one".into(), parts: vec![part], refinements: vec![Part::GivenInitial] };
             for a in 0..records.len() {
                 for b in 0..records.len() {
-                    let plain = |record| {
-                        let key = plain_key(&records, &rule.parts, record);
-                        (key, key.and_then(|key| plain_refined(&records, key, Part::GivenInitial, record)))
+                    let plain = |record: usize| {
+                        let record = u32::try_from(record).expect("few");
+                        let key = keys.key(&rule.parts, record);
+                        (key, key.and_then(|key| keys.refined(key, Part::GivenInitial, record)))
                     };
                     let keyed = |record| (maker.key(&rule, 0, record), maker.key(&rule, 1, record));
                     let ((p, refined_p), (q, refined_q)) = (plain(a), plain(b));

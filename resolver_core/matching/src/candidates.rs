@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
-use crate::block::{plain_key, plain_refined};
+use crate::block::PlainKeys;
 use crate::model::Model;
 use crate::record::{Records, Slots, row_number};
 use crate::words::IDENTIFIER_TYPES;
@@ -58,9 +58,6 @@ pub(crate) struct Found {
     pub(crate) passes: Passes,
 }
 
-/// A candidate of a probe, and whether they have a token in common.
-pub(crate) type Partner = (u32, bool);
-
 /// What a group is made by: an identifier type, or a blocking rule at one depth.
 #[derive(Clone, Copy)]
 struct Pass {
@@ -83,6 +80,69 @@ pub(crate) struct Candidates {
     own_cuts: Vec<usize>,
     own: Vec<u32>,
     crowded_keys: usize,
+}
+
+/// What the groups of rules are made of.
+struct Sources<'a> {
+    keys: PlainKeys<'a>,
+    records: usize,
+    model: &'a Model,
+    probes: &'a Probes,
+    /// By record, whether it is a probe; empty where all are.
+    is_probe: &'a [bool],
+}
+
+/// The groups of one rule, a depth after the other.
+#[derive(Default)]
+struct Blocks {
+    passes: Vec<Pass>,
+    ends: Vec<usize>,
+    members: Vec<u32>,
+    /// Position in `passes`.
+    made_by: Vec<u16>,
+    crowded_keys: usize,
+}
+
+impl Blocks {
+    /// A group for every uncrowded key whose ancestors are crowded and which a probe has. O(keys · log keys).
+    fn of(sources: &Sources<'_>, position: usize) -> Self {
+        let Sources { keys, records, model, probes, is_probe } = sources;
+        let rule = &model.rules()[position];
+        let key = |row: u32| keys.key(&rule.parts, row);
+        let wanted: Option<FxHashSet<u64>> = (!probes.all).then(|| probes.rows.iter().filter_map(|row| key(*row)).collect());
+        let mut built_on = rule.parts.iter().fold(0, |bits, part| bits | part.built_on());
+        let mut keyed: Vec<(u64, u32)> = (0..row_number(*records))
+            .into_par_iter()
+            .with_min_len(1024)
+            .filter_map(|row| key(row).map(|key| (key, row)))
+            .filter(|(key, _)| wanted.as_ref().is_none_or(|wanted| wanted.contains(key)))
+            .collect();
+        let mut refinements = rule.refinements.iter();
+        let mut made = Self::default();
+        for pass in 0.. {
+            made.passes.push(Pass { number: FIRST_RULE + position, built_on });
+            keyed.par_sort_unstable();
+            let mut crowd: Vec<(u64, u32)> = Vec::new();
+            for run in keyed.chunk_by(|a, b| a.0 == b.0).filter(|run| run.len() > 1) {
+                if run.len() > model.max_block() {
+                    made.crowded_keys += 1;
+                    crowd.extend(run);
+                } else if probes.all || run.iter().any(|(_, row)| is_probe[*row as usize]) {
+                    made.members.extend(run.iter().map(|(_, row)| *row));
+                    made.ends.push(made.members.len());
+                    made.made_by.push(pass);
+                }
+            }
+            let Some(part) = refinements.next().filter(|_| !crowd.is_empty()) else { break };
+            built_on |= part.built_on();
+            keyed = crowd
+                .into_par_iter()
+                .with_min_len(1024)
+                .filter_map(|(key, row)| keys.refined(key, *part, row).map(|key| (key, row)))
+                .collect();
+        }
+        made
+    }
 }
 
 /// Number of records that carry each token; one that holds it in several slots counts once. O(slots).
@@ -118,17 +178,13 @@ impl Candidates {
         for row in probes.rows.iter().filter(|_| !probes.all) {
             is_probe[*row as usize] = true;
         }
-        for &rule in rules {
-            found.add_blocks(records, model, rule, probes, &is_probe);
+        let sources = Sources { keys: PlainKeys::new(records), records: records.len(), model, probes, is_probe: &is_probe };
+        let blocks: Vec<Blocks> = rules.par_iter().with_max_len(1).map(|rule| Blocks::of(&sources, *rule)).collect();
+        for made in blocks {
+            found.add(made);
         }
         found.number(records.len());
         found
-    }
-
-    fn push(&mut self, pass: u16, members: impl Iterator<Item = u32>) {
-        self.members.extend(members);
-        self.cuts.push(self.members.len());
-        self.made_by.push(pass);
     }
 
     /// Adds a group for every token that two or more records carry, one of them a probe. Goes first. O(slots).
@@ -169,41 +225,16 @@ impl Candidates {
         self.token_groups = self.made_by.len();
     }
 
-    /// Adds a group for every uncrowded key whose ancestors are crowded and which a probe has. O(keys · log keys).
-    fn add_blocks(&mut self, records: &Records, model: &Model, position: usize, probes: &Probes, is_probe: &[bool]) {
-        let rule = &model.rules()[position];
-        let key = |row: u32| plain_key(records, &rule.parts, row as usize);
-        let wanted: Option<FxHashSet<u64>> = (!self.once).then(|| probes.rows.iter().filter_map(|row| key(*row)).collect());
-        let mut built_on = rule.parts.iter().fold(0, |bits, part| bits | part.built_on());
-        let mut keyed: Vec<(u64, u32)> = (0..row_number(records.len()))
-            .into_par_iter()
-            .with_min_len(1024)
-            .filter_map(|row| key(row).map(|key| (key, row)))
-            .filter(|(key, _)| wanted.as_ref().is_none_or(|wanted| wanted.contains(key)))
-            .collect();
-        let mut refinements = rule.refinements.iter();
-        loop {
-            // 8 types, and 64 rules of 9 depths at most.
-            let pass = u16::try_from(self.passes.len()).unwrap_or(u16::MAX);
-            self.passes.push(Pass { number: FIRST_RULE + position, built_on });
-            keyed.par_sort_unstable();
-            let mut crowd: Vec<(u64, u32)> = Vec::new();
-            for run in keyed.chunk_by(|a, b| a.0 == b.0).filter(|run| run.len() > 1) {
-                if run.len() > model.max_block() {
-                    self.crowded_keys += 1;
-                    crowd.extend(run);
-                } else if self.once || run.iter().any(|(_, row)| is_probe[*row as usize]) {
-                    self.push(pass, run.iter().map(|(_, row)| *row));
-                }
-            }
-            let Some(part) = refinements.next().filter(|_| !crowd.is_empty()) else { break };
-            built_on |= part.built_on();
-            keyed = crowd
-                .into_par_iter()
-                .with_min_len(1024)
-                .filter_map(|(key, row)| plain_refined(records, key, *part, row as usize).map(|key| (key, row)))
-                .collect();
-        }
+    /// Adds the groups of a rule after those that are there. O(members).
+    fn add(&mut self, made: Blocks) {
+        let (first, start) = (self.passes.len(), self.members.len());
+        // 8 types, and 64 rules of 9 depths at most.
+        let number = |pass: u16| u16::try_from(first + usize::from(pass)).unwrap_or(u16::MAX);
+        self.passes.extend(made.passes);
+        self.members.extend(made.members);
+        self.cuts.extend(made.ends.into_iter().map(|end| start + end));
+        self.made_by.extend(made.made_by.into_iter().map(number));
+        self.crowded_keys += made.crowded_keys;
     }
 
     /// Lists the groups of each record.
@@ -264,18 +295,34 @@ impl Candidates {
         });
     }
 
-    /// The same candidates for whoever does not ask what found them, but for whether a token did.
-    pub(crate) fn scored_partners(&self, probe: u32, found: &mut Vec<Partner>) {
-        found.clear();
-        for (group, members) in self.groups_of(probe) {
-            let apart = group >= self.token_groups;
-            found.extend(members.iter().filter(|row| **row != probe).map(|partner| (*partner, apart)));
-        }
-        // Of one partner, the entry of a token comes first and stays.
-        found.sort_unstable();
-        found.dedup_by_key(|(partner, _)| *partner);
-        for (_, apart) in found {
-            *apart = !*apart;
-        }
+    /// The groups, those of tokens first.
+    pub(crate) fn groups(&self) -> Groups<'_> {
+        Groups { candidates: self }
+    }
+}
+
+/// Groups by number, for whoever goes through the candidates of a whole batch: the members of one stand together, so that each is read once for
+/// all its candidates there.
+#[derive(Clone, Copy)]
+pub(crate) struct Groups<'a> {
+    candidates: &'a Candidates,
+}
+
+impl<'a> Groups<'a> {
+    /// Number of groups.
+    pub(crate) fn count(self) -> usize {
+        self.candidates.made_by.len()
+    }
+
+    /// Members of a group, ascending, and whether a token made it.
+    pub(crate) fn get(self, group: usize) -> (&'a [u32], bool) {
+        let Candidates { cuts, members, token_groups, .. } = self.candidates;
+        (&members[cuts[group]..cuts[group + 1]], group < *token_groups)
+    }
+
+    /// Of which groups a record is a member, ascending.
+    pub(crate) fn of(self, record: u32) -> &'a [u32] {
+        let Candidates { own, own_cuts, .. } = self.candidates;
+        &own[own_cuts[record as usize]..own_cuts[record as usize + 1]]
     }
 }

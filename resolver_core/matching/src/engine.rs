@@ -1,13 +1,16 @@
 //! The batch engine: generic tokens, blocks, scores and partition of all records in memory.
 
+mod pairs;
+
 use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
-use crate::candidates::{Candidates, Partner, Probes, carriers};
+pub(crate) use self::pairs::score_candidates;
+use crate::candidates::{Candidates, Probes, carriers};
 use crate::error::{CoreError, CoreResult};
 use crate::model::Model;
 use crate::normalize::Digest32;
-use crate::partition::{AssertedPairs, Edge, KeptPairs, Partition, partition_edges};
+use crate::partition::{AssertedPairs, KeptPairs, Partition, partition_edges};
 use crate::progress::{Progress, Stage};
 use crate::record::{Records, Slot, Slots};
 use crate::score::Scorer;
@@ -71,56 +74,9 @@ pub(crate) fn generic_tokens(records: &Records, model: &Model, closed: &[&[u8]])
     Ok(generic)
 }
 
-/// Kept pairs that a thread brings together.
-const BROUGHT: usize = 4096;
-
-/// Scores every candidate pair once and adds those at or above the floor, and kin, to `kept`; gives the numbers of candidates and of kept
-/// pairs. Memory beside `kept`: a few thousand pairs to a thread.
-fn score_candidates(
-    scorer: &Scorer<'_>,
-    candidates: &Candidates,
-    probes: &Probes,
-    floor: i32,
-    kept: &KeptPairs,
-    progress: &Progress,
-) -> (usize, usize) {
-    type Work = (Vec<Edge>, Vec<Partner>, (usize, usize));
-    let one = |(mut edges, mut partners, mut counted): Work, &left: &u32| {
-        let record = left as usize;
-        candidates.scored_partners(left, &mut partners);
-        scorer.touch(partners.iter().map(|(partner, _)| *partner as usize));
-        let before = edges.len();
-        edges.extend(partners.iter().filter_map(|&(right, sharing)| {
-            let pair = if sharing {
-                scorer.score_at_least(record, right as usize, floor)
-            } else {
-                scorer.score_apart_at_least(record, right as usize, floor)
-            }?;
-            Some(Edge { left, right, score: pair.score() })
-        }));
-        counted = (counted.0 + partners.len(), counted.1 + edges.len() - before);
-        if edges.len() >= BROUGHT {
-            kept.add(&mut edges);
-        }
-        progress.passed(record);
-        (edges, partners, counted)
-    };
-    probes
-        .rows
-        .par_iter()
-        .with_min_len(64)
-        .fold(Default::default, one)
-        .map(|(mut edges, _, counted)| {
-            kept.add(&mut edges);
-            counted
-        })
-        .reduce(Default::default, |all, some| (all.0 + some.0, all.1 + some.1))
-}
-
 /// A prepared batch without its generic tokens.
 struct Prepared {
     slots: Slots,
-    probes: Probes,
     generic_tokens: usize,
     candidates: Candidates,
 }
@@ -129,9 +85,8 @@ fn prepare(records: &Records, model: &Model, closed: &[&[u8]]) -> CoreResult<Pre
     let generic = generic_tokens(records, model, closed)?;
     let slots = records.slots().without(&generic);
     let rules: Vec<usize> = (0..model.rules().len()).collect();
-    let probes = Probes::all(records);
-    let candidates = Candidates::new(records, &slots, model, &rules, &probes);
-    Ok(Prepared { slots, probes, generic_tokens: generic.iter().filter(|generic| **generic).count(), candidates })
+    let candidates = Candidates::new(records, &slots, model, &rules, &Probes::all(records));
+    Ok(Prepared { slots, generic_tokens: generic.iter().filter(|generic| **generic).count(), candidates })
 }
 
 /// A candidate pair of rows, the lower first, and its score.
@@ -147,18 +102,18 @@ pub fn candidate_pairs(records: &Records, model: &Model, closed: &[&[u8]], floor
     let scorer = Scorer::new(records, &prepared.slots, model);
     let floor = i32::try_from(floor.clamp(i64::from(i32::MIN), i64::from(i32::MAX))).unwrap_or(i32::MIN);
     let kept = KeptPairs::all(records.len());
-    score_candidates(&scorer, &prepared.candidates, &prepared.probes, floor, &kept, &Progress::default());
+    score_candidates(&scorer, &prepared.candidates, floor, &kept, &Progress::default());
     let mut pairs: Vec<ScoredRows> = kept.into_pairs().into_iter().map(|pair| (pair.left, pair.right, pair.score)).collect();
     pairs.par_sort_unstable();
     Ok(pairs)
 }
 
 /// Blocks, scores and partitions all records; generic tokens are found here, except those that only events tell: `closed` holds them, and
-/// any that no record carries is passed over. `progress` is told how far the work is. Memory: the blocks and a few dozen bytes to a record, however
+/// any that no record carries is passed over. `progress` is told how far the work is, and may stop it. Memory: the blocks and a few dozen bytes to a record, however
 /// many pairs are kept. O(records · log records + candidates).
 ///
 /// # Errors
-/// `Input` for closed tokens that are not 32 bytes.
+/// `Input` for closed tokens that are not 32 bytes, and for a run that was stopped.
 pub fn match_records(
     records: &Records,
     model: &Model,
@@ -166,13 +121,15 @@ pub fn match_records(
     progress: &Progress,
 ) -> CoreResult<(Partition, Counts)> {
     progress.begin(Stage::Block, model.rules().len());
-    let Prepared { slots, probes, generic_tokens, candidates } = prepare(records, model, closed)?;
+    let Prepared { slots, generic_tokens, candidates } = prepare(records, model, closed)?;
+    progress.go_on()?;
     let scorer = Scorer::new(records, &slots, model);
     let crowded_keys = candidates.crowded_keys();
-    progress.begin(Stage::Score, records.len());
+    progress.begin(Stage::Score, candidates.groups().count());
     let kept = KeptPairs::of_components(records.len());
-    let (counted, pairs) = score_candidates(&scorer, &candidates, &probes, model.edge_floor(), &kept, progress);
+    let (counted, pairs) = score_candidates(&scorer, &candidates, model.edge_floor(), &kept, progress);
     drop(candidates);
+    progress.go_on()?;
     progress.begin(Stage::Partition, 0);
     let (partition, sizes) = partition_edges(&scorer, kept.into_pairs(), &AssertedPairs::default());
     let counts = Counts {

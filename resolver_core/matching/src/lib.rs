@@ -9,6 +9,7 @@ mod distance;
 mod engine;
 mod error;
 mod gather;
+mod holdings;
 mod model;
 mod normalize;
 mod partition;
@@ -18,6 +19,7 @@ mod score;
 mod seal;
 mod tables;
 mod token;
+mod token_maker;
 mod training;
 pub mod words;
 
@@ -26,6 +28,10 @@ pub use distance::{double_metaphone, jaro_winkler, jaro_winkler_units, levenshte
 pub use engine::{Counts, ScoredRows, candidate_pairs, match_records};
 pub use error::{CoreError, CoreResult};
 pub use gather::{Claims, GatherKeys, Gathered, IdTexts, ProfileIds, RawColumns, gather};
+pub use holdings::{
+    EventChunk, EventKind, Evidence, HeldBlocks, HeldPair, HeldToken, NEVER, NamedCarrier, Profile, Profiles, RecordSums,
+    Said, TiedProfiles, held_blocks,
+};
 pub use model::{BlockingRule, Extra, ExtraKind, Model, NameCounts, Part, Shares, Weight, levels_at};
 pub use normalize::{
     Canonical, CleanRow, CleanRows, Column, Digest32, NORMALIZER_VERSION, canonical_identifiers, fold, normalize_attributes,
@@ -37,6 +43,7 @@ pub use record::{ExtraColumn, Records, TokenColumns};
 pub use score::{Levels, PairScore, WeighedPair, score_pairs};
 pub use seal::{seal, unseal};
 pub use token::{AttributeColumns, Identifiers, address_records, tokenize};
+pub use token_maker::{IdentifierValue, LookupTokens, TokenMaker};
 pub use training::{
     Labels, Learnt, PassReport, Pattern, ReliabilityBin, Training, TrainingOptions, WeightBin, count_candidates,
     count_pairs, train,

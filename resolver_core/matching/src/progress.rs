@@ -1,6 +1,8 @@
 //! How far a batch run or a training is.
 
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+
+use crate::error::{CoreError, CoreResult};
 
 /// What a run is busy with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,27 +42,42 @@ impl Stage {
     }
 }
 
-/// Records between two reports of one thread.
+/// Groups between two reports of one thread.
 const STRIDE: usize = 1024;
 
-/// Where a run is, for whoever looks from another thread. It tells and never asks: results do not depend on it.
+/// Where a run is, for whoever looks from another thread, and who may stop it. Results do not depend on it: there is the same one, or none.
 #[derive(Debug, Default)]
 pub struct Progress {
     stage: AtomicU8,
     done: AtomicUsize,
     total: AtomicUsize,
+    stopped: AtomicBool,
 }
 
 impl Progress {
+    /// Lets a batch run end soon: with the scores it is at, or with its stage.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Ends a run that was stopped.
+    pub(crate) fn go_on(&self) -> CoreResult<()> {
+        if self.stopped() { Err(CoreError::input("progress", "was stopped")) } else { Ok(()) }
+    }
+
     pub(crate) fn begin(&self, stage: Stage, total: usize) {
         self.done.store(0, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);
         self.stage.store(stage as u8, Ordering::Relaxed);
     }
 
-    /// Every record of a batch is passed once.
-    pub(crate) fn passed(&self, record: usize) {
-        if record % STRIDE == STRIDE - 1 {
+    /// Every group of a batch is passed once.
+    pub(crate) fn passed(&self, group: usize) {
+        if group % STRIDE == STRIDE - 1 {
             self.done.fetch_add(STRIDE, Ordering::Relaxed);
         }
     }
@@ -91,6 +108,9 @@ mod tests {
         assert_eq!(progress.read(), (Stage::Score, 2048, 3000));
         progress.begin(Stage::Partition, 0);
         assert_eq!(progress.read(), (Stage::Partition, 0, 0));
+        assert_eq!(progress.go_on(), Ok(()));
+        progress.stop();
+        assert_eq!(progress.go_on(), Err(CoreError::input("progress", "was stopped")));
         progress.begin(Stage::Count, 2);
         progress.one_more();
         assert_eq!(progress.read(), (Stage::Count, 1, 2));

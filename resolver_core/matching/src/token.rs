@@ -1,7 +1,5 @@
 //! Keyed digests: tokens and record addresses.
 
-use std::fmt::Write as _;
-
 use hmac::{Hmac, KeyInit, Mac};
 use rayon::prelude::*;
 use sha2::Sha256;
@@ -169,9 +167,18 @@ pub fn address_records(
 #[derive(Default)]
 pub(crate) struct ClaimText(String);
 
-impl ClaimText {
-    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+/// Hexadecimal digits of a digest.
+fn hexadecimal(digest: &Digest32) -> [u8; 64] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 64];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(digest) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    text
+}
 
+impl ClaimText {
     /// Begins the claim of another record.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
@@ -181,13 +188,16 @@ impl ClaimText {
         if !self.0.is_empty() {
             self.0.push('\n');
         }
-        self.0.extend(parts.iter().copied());
+        for part in parts {
+            self.0.push_str(part);
+        }
     }
 
     pub(crate) fn identifier(&mut self, kind: u8, namespace: &str, form: u8, digest: &Digest32) {
-        self.line(&[]);
-        let _ = write!(self.0, "{kind}:{namespace}:{form}:");
-        self.0.extend(digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| Self::HEX[usize::from(digit)]));
+        // Both numbers have one digit.
+        let [kind, form] = [kind, form].map(|number| [b'0' + number]);
+        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+        self.line(&[text(&kind), ":", namespace, ":", text(&form), ":", text(&hexadecimal(digest))]);
     }
 
     pub(crate) fn attribute(&mut self, name: &str, value: &str) {

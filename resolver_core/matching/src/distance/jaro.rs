@@ -101,6 +101,13 @@ pub(crate) fn jaro_winkler_bound(left: &[u8], right: &[u8], shared: usize) -> u3
     units(left.len(), right.len(), shared.min(left.len()).min(right.len()), 0, prefix)
 }
 
+/// The fewest letters that texts of these lengths and this common beginning must share to be as similar, in units of 1/10000; more than either has
+/// where that is impossible. O(length).
+pub(crate) fn jaro_winkler_least(left: usize, right: usize, prefix: usize, similarity: u32) -> usize {
+    let shorter = left.min(right);
+    (1..=shorter).find(|shared| units(left, right, *shared, 0, prefix) >= similarity).unwrap_or(shorter + 1)
+}
+
 fn window(left: usize, right: usize) -> usize {
     (left.max(right) / 2).saturating_sub(1)
 }

@@ -5,7 +5,7 @@ mod phonetic;
 
 use rapidfuzz::distance::{levenshtein as rapid_levenshtein, osa as rapid_osa};
 
-pub(crate) use self::jaro::{Letters, jaro_winkler_bound};
+pub(crate) use self::jaro::{Letters, jaro_winkler_bound, jaro_winkler_least};
 pub use self::jaro::{jaro_winkler, jaro_winkler_units};
 pub(crate) use self::phonetic::{Code, metaphone, metaphone_of};
 pub use self::phonetic::{double_metaphone, soundex};

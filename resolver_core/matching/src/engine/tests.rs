@@ -160,6 +160,11 @@ proptest! {
             let addressed: Vec<&str> = order.iter().map(|&row| names[row].as_str()).collect();
             let records = batch(&addressed, &samples);
             let (partition, counts) = match_records(&records, &model, &[], &Progress::default()).expect("valid");
+            let seen = count_candidates(&records, &model, &[]).expect("valid");
+            assert_eq!(seen.iter().map(|one| one.pairs).sum::<u64>(), counts.candidates as u64);
+            let pairs = candidate_pairs(&records, &model, &[], i64::MIN).expect("valid");
+            let distinct: FxHashSet<(u32, u32)> = pairs.iter().map(|pair| (pair.0, pair.1)).collect();
+            assert_eq!((pairs.len(), distinct.len()), (counts.candidates, counts.candidates));
             let mut named: Vec<(usize, usize)> =
                 partition.clusters.iter().enumerate().map(|(row, cluster)| (order[row], order[*cluster])).collect();
             named.sort_unstable();

@@ -12,14 +12,14 @@ use crate::words::{ATTRIBUTES, BIRTH_DATE, CITY, FAMILY_NAME, GIVEN_NAME, MIDDLE
 
 /// A column of clean texts: the number of each row, [`MISSING`] where there is none, and the texts.
 #[derive(Debug, Default)]
-pub(super) struct CleanColumn {
+pub(crate) struct CleanColumn {
     pub(super) numbers: Vec<u32>,
     pub(super) texts: TextList,
 }
 
 impl CleanColumn {
     /// Text of a row.
-    pub(super) fn text(&self, row: usize) -> Option<&str> {
+    pub(crate) fn text(&self, row: usize) -> Option<&str> {
         self.texts.get(self.numbers[row])
     }
 

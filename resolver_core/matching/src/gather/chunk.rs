@@ -144,6 +144,11 @@ impl Claims {
         self.addresses.len()
     }
 
+    /// Address of a row's record; `None` where the row has no usable claim.
+    pub(crate) fn address(&self, row: usize) -> Option<&Digest32> {
+        self.addresses.get(*self.records.get(row)? as usize)
+    }
+
     /// Rows by column whose value is present but invalid.
     #[must_use]
     pub fn invalid(&self) -> &[(&'static str, usize)] {

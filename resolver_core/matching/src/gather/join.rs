@@ -4,10 +4,10 @@ use rayon::prelude::*;
 
 use super::attributes::CleanColumn;
 use super::chunk::Claims;
-use crate::error::CoreResult;
+use crate::error::{CoreResult, same_length};
 use crate::normalize::Digest32;
 use crate::record::{
-    DigestNumbers, Encoded, EncodedColumns, HashIndex, Identity, Interner, MISSING, Records, Slot, Slots, Tokens,
+    DigestNumbers, Encoded, EncodedColumns, HashIndex, Identity, Interner, MISSING, Records, Slot, Slots, TextList, Tokens,
     by_extra_name, small, text_hash,
 };
 use crate::words::ATTRIBUTES;
@@ -29,21 +29,38 @@ struct Distinct {
     rows: Vec<u32>,
 }
 
-fn distinct(chunks: &[&Claims]) -> CoreResult<Distinct> {
+/// Numbers the records of all rows, or of those that are kept if somebody says so.
+fn distinct(chunks: &[&Claims], keep: Option<&[bool]>) -> CoreResult<Distinct> {
     let mut seen = DigestNumbers::default();
     let mut firsts = Vec::with_capacity(chunks.len());
-    let mut rows = Vec::with_capacity(chunks.iter().map(|chunk| chunk.records.len()).sum());
+    let total = chunks.iter().map(|chunk| chunk.records.len()).sum();
+    if let Some(keep) = keep {
+        same_length("keep", keep.len(), total)?;
+    }
+    let mut rows = Vec::with_capacity(total);
     for chunk in chunks {
+        let kept = |row: usize| keep.is_none_or(|keep| keep[row]);
+        let start = rows.len();
+        let wanted = |place: usize, record: &u32| if kept(start + place) { *record } else { MISSING };
+        let told: Vec<u32> = chunk.records.iter().enumerate().map(|(place, record)| wanted(place, record)).collect();
+        let mut used = vec![keep.is_none(); chunk.addresses.len()];
+        for record in told.iter().filter(|record| **record != MISSING) {
+            used[*record as usize] = true;
+        }
         let mut own = Vec::with_capacity(chunk.addresses.len());
         let mut new_ones = Vec::new();
         for (record, address) in (0_u32..).zip(&chunk.addresses) {
+            if !used[record as usize] {
+                own.push(MISSING);
+                continue;
+            }
             let (number, new) = seen.number(address)?;
             own.push(number);
             if new {
                 new_ones.push(record);
             }
         }
-        rows.extend(chunk.records.iter().map(|record| own.get(*record as usize).copied().unwrap_or(MISSING)));
+        rows.extend(told.iter().map(|record| own.get(*record as usize).copied().unwrap_or(MISSING)));
         firsts.push(new_ones);
     }
     Ok(Distinct { addresses: seen.into_list(), firsts, rows })
@@ -125,7 +142,34 @@ fn slots(chunks: &[&Claims], firsts: &[Vec<u32>]) -> CoreResult<(Slots, Tokens)>
 /// # Errors
 /// `Input` for more records or extras than a batch can have.
 pub fn gather(chunks: &[&Claims]) -> CoreResult<Gathered> {
-    let Distinct { addresses, firsts, rows } = distinct(chunks)?;
+    let distinct = distinct(chunks, None)?;
+    joined_records(chunks, distinct, false).map(|(gathered, _)| gathered)
+}
+
+/// The same of those rows alone that are kept; the others have no record. Gives the clean texts of the records as well.
+///
+/// # Errors
+/// `Input` for a mask of another length, and for more records than a batch can have.
+pub(crate) fn gather_kept(chunks: &[&Claims], keep: &[bool]) -> CoreResult<(Gathered, [CleanColumn; ATTRIBUTES.len()])> {
+    let distinct = distinct(chunks, Some(keep))?;
+    joined_records(chunks, distinct, true)
+}
+
+/// A column with texts of its own.
+fn owned(column: &Encoded<'_>, name: &'static str) -> CoreResult<CleanColumn> {
+    let mut texts = TextList::of(name);
+    for text in &column.values {
+        texts.push(text)?;
+    }
+    Ok(CleanColumn { numbers: column.numbers.clone(), texts })
+}
+
+fn joined_records(
+    chunks: &[&Claims],
+    distinct: Distinct,
+    told: bool,
+) -> CoreResult<(Gathered, [CleanColumn; ATTRIBUTES.len()])> {
+    let Distinct { addresses, firsts, rows } = distinct;
     let mut names: Vec<&str> = chunks.iter().flat_map(|chunk| chunk.extras.iter().map(|(name, _)| name.as_ref())).collect();
     names.sort_unstable();
     names.dedup();
@@ -140,10 +184,15 @@ pub fn gather(chunks: &[&Claims]) -> CoreResult<Gathered> {
         || sources.par_iter().map(|columns| joined(columns, &firsts)).collect::<CoreResult<Vec<_>>>(),
         || slots(chunks, &firsts),
     );
-    let mut columns = columns?.into_iter();
+    let columns = columns?;
+    let mut clean: [CleanColumn; ATTRIBUTES.len()] = std::array::from_fn(|_| CleanColumn::default());
+    for ((clean, column), name) in clean.iter_mut().zip(&columns).zip(ATTRIBUTES).filter(|_| told) {
+        *clean = owned(column, name)?;
+    }
+    let mut columns = columns.into_iter();
     let attributes = std::array::from_fn(|_| columns.next().unwrap_or_default());
     let extras = by_extra_name(names.into_iter().zip(columns).collect())?;
     let (slots, tokens) = slots?;
     let records = Records::prepared(addresses, EncodedColumns { attributes, extras }, slots, tokens)?;
-    Ok(Gathered { records, rows })
+    Ok((Gathered { records, rows }, clean))
 }

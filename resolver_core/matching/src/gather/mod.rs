@@ -10,7 +10,9 @@ mod identifiers;
 mod join;
 mod profile;
 
+pub(crate) use self::attributes::CleanColumn;
 pub use self::chunk::{Claims, GatherKeys, RawColumns};
+pub(crate) use self::join::gather_kept;
 pub use self::join::{Gathered, gather};
 pub use self::profile::{IdTexts, ProfileIds};
 

@@ -11,14 +11,16 @@ fn birth_id(address: &[u8; 32]) -> u128 {
 
 /// Appends `GP-` and the UUID in its usual writing.
 fn write_id(id: u128, text: &mut String) {
-    text.push_str("GP-");
-    for digit in 0..32 {
-        if matches!(digit, 8 | 12 | 16 | 20) {
-            text.push('-');
-        }
-        let value = u32::try_from(id >> (124 - 4 * digit) & 0xf).unwrap_or(0);
-        text.push(char::from_digit(value, 16).unwrap_or('0'));
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut written = *b"GP-00000000-0000-0000-0000-000000000000";
+    let mut place = 3;
+    for byte in id.to_be_bytes() {
+        place += usize::from(written[place] == b'-');
+        written[place] = DIGITS[usize::from(byte >> 4)];
+        written[place + 1] = DIGITS[usize::from(byte & 15)];
+        place += 2;
     }
+    text.push_str(std::str::from_utf8(&written).unwrap_or_default());
 }
 
 /// The public ids of the profiles of a batch: that of a profile is the smallest birth id of its records.

@@ -35,6 +35,10 @@ pub enum Part {
     Given3,
     /// First three characters of the joined family name.
     Family3,
+    /// Joined family name.
+    Family,
+    /// Last three characters of the joined family name.
+    FamilyEnd,
     /// Both Metaphones, sorted.
     NamesSorted,
     /// Postcode.
@@ -60,7 +64,7 @@ impl Part {
     pub(crate) fn built_on(self) -> u32 {
         match self {
             Self::GivenMetaphone | Self::GivenCanonical | Self::GivenInitial | Self::Given3 => 1 << GIVEN::INDEX,
-            Self::FamilyMetaphone | Self::Family3 => 1 << FAMILY::INDEX,
+            Self::FamilyMetaphone | Self::Family3 | Self::Family | Self::FamilyEnd => 1 << FAMILY::INDEX,
             Self::NamesSorted => 1 << GIVEN::INDEX | 1 << FAMILY::INDEX,
             Self::Postcode | Self::PostcodeArea | Self::City | Self::CityMetaphone => 1 << PLACE::INDEX,
             Self::StreetKey | Self::StreetName => 1 << STREET::INDEX,

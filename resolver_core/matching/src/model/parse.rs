@@ -24,6 +24,8 @@ fn part(name: &str) -> Option<Part> {
         "given_initial" => Part::GivenInitial,
         "given3" => Part::Given3,
         "family3" => Part::Family3,
+        "family" => Part::Family,
+        "family_end" => Part::FamilyEnd,
         "names_sorted" => Part::NamesSorted,
         "postcode" => Part::Postcode,
         "postcode_area" => Part::PostcodeArea,

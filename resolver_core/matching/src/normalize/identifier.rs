@@ -147,6 +147,11 @@ pub fn sha256(value: impl AsRef<[u8]>) -> Digest32 {
     Sha256::digest(value.as_ref()).into()
 }
 
+/// SHA-256 of parts one after the other.
+pub(crate) fn sha256_of(parts: &[&[u8]]) -> Digest32 {
+    parts.iter().fold(Sha256::new(), Digest::chain_update).finalize().into()
+}
+
 /// Digests that other people make of blank and placeholder values.
 fn known_digests(table: &Placeholders) -> FxHashSet<Digest32> {
     let mut digests: FxHashSet<Digest32> = FxHashSet::default();

@@ -9,9 +9,8 @@ pub(crate) mod text;
 use rayon::prelude::*;
 
 use self::date::Reading;
-use self::identifier::is_placeholder_digest;
 pub use self::identifier::{Canonical, Digest32, sha256};
-pub(crate) use self::identifier::{canonical, read_region};
+pub(crate) use self::identifier::{canonical, is_placeholder_digest, read_region, sha256_of};
 pub(crate) use self::name::{clean_middle, clean_name, clean_suffix, split_full_name};
 pub(crate) use self::place::{clean_city, clean_postcode, clean_street};
 pub use self::text::fold;

@@ -69,7 +69,9 @@ pub(crate) fn lowered(value: &str) -> String {
 /// Letters, marks and numbers of the lowered value: the form placeholder tables are written in. O(n).
 pub(crate) fn squash(value: &str) -> String {
     if value.is_ascii() {
-        return value.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
+        let mut squashed = String::with_capacity(value.len());
+        squashed.extend(value.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()));
+        return squashed;
     }
     lowered(value).chars().filter(|&character| is_letter_or_mark(character) || is_number(character)).collect()
 }

@@ -53,6 +53,15 @@ impl Forest {
     }
 }
 
+/// A record of its component for every record, the same for all in it. O(pairs + records).
+pub(crate) fn connected(pairs: &[Edge], records: usize) -> Vec<u32> {
+    let mut forest = Forest::new(records);
+    for pair in pairs {
+        forest.join(pair.left, pair.right);
+    }
+    forest.into_roots()
+}
+
 /// Leaves the pairs of a spanning forest of largest scores, in no order that means anything. O(pairs · log pairs + records).
 pub(super) fn reduce(pairs: &mut Vec<Edge>, records: usize) {
     // Sorted by one thread: this is done with the lock held, and a thread that waits for others would take up their work and ask for the lock again.

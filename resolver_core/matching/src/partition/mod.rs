@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use self::agglomerate::{Assertions, Outcome, agglomerate};
 use self::components::components;
 use self::held::merge_held;
-pub(crate) use self::kept::{Edge, KeptPairs};
+pub(crate) use self::kept::{Edge, KeptPairs, connected};
 use crate::error::CoreResult;
 use crate::error::same_length;
 use crate::model::Model;

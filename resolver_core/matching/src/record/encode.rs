@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
-use super::forms::{CityForm, MISSING, NameForm, StreetForm, StreetIds, StreetParts, TextId};
+use super::forms::{CityForm, MISSING, NameForm, StreetCodes, StreetForm, StreetIds, StreetParts, TextId};
 use super::intern::{Interner, TextList, small};
 use crate::error::{CoreError, CoreResult, same_length};
 use crate::normalize::{Column, PARALLEL_ROWS};
@@ -11,6 +11,8 @@ use crate::words::{ATTRIBUTES, CITY, MOST_EXTRAS, STREET, is_extra_name};
 
 /// Distinct streets that are prepared at a time: what they are made of is larger than what is kept.
 const STREETS_AT_A_TIME: usize = 1 << 16;
+/// Distinct streets that share what is known of their names, at least.
+const STREETS_OF_ONE: usize = 1 << 12;
 
 /// A column as numbers of its distinct values; [`MISSING`] where there is none.
 #[derive(Debug, Default)]
@@ -173,7 +175,13 @@ pub(super) fn streets(column: Encoded<'_>) -> CoreResult<Streets> {
         parts.iter().map(found).collect::<CoreResult<Vec<TextId>>>()
     };
     for values in column.values.chunks(STREETS_AT_A_TIME) {
-        let parts = each(values, StreetParts::of);
+        let parts: Vec<StreetParts> = if much {
+            let streets = values.par_iter().with_min_len(STREETS_OF_ONE);
+            streets.map_init(StreetCodes::default, |codes, value| StreetParts::of(value, codes)).collect()
+        } else {
+            let mut codes = StreetCodes::default();
+            values.iter().map(|value| StreetParts::of(value, &mut codes)).collect()
+        };
         let [numbers, names, keys] = &mut interners;
         let (numbers, (names, keys)) = both(
             much,

@@ -1,5 +1,7 @@
 //! Compared forms of attribute values, made once per distinct value.
 
+use rustc_hash::FxHashMap;
+
 use crate::distance::{Code, Letters, metaphone, metaphone_of};
 use crate::normalize::fold;
 use crate::tables::{NICKNAMES, PARTICLES};
@@ -124,19 +126,37 @@ fn is_ordinal(word: &str) -> bool {
     ending.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// Codes of the words and names of streets met before: many lines are houses of one street.
+#[derive(Default)]
+pub(crate) struct StreetCodes {
+    words: FxHashMap<String, [u8; 4]>,
+    names: FxHashMap<String, [u8; 8]>,
+}
+
+impl StreetCodes {
+    fn code<const N: usize>(known: &mut FxHashMap<String, [u8; N]>, text: &str) -> [u8; N] {
+        if let Some(code) = known.get(text) {
+            return *code;
+        }
+        let code = metaphone_of(text);
+        known.insert(text.to_owned(), code);
+        code
+    }
+}
+
 impl StreetParts {
     /// Parts of a clean street.
-    pub(crate) fn of(clean: &str) -> Self {
+    pub(crate) fn of(clean: &str, codes: &mut StreetCodes) -> Self {
         let mut words: Vec<&str> = clean.split_whitespace().collect();
         let digits = words.iter().find(|word| word.bytes().all(|byte| byte.is_ascii_digit())).copied().unwrap_or_default();
         let named = words.iter().find(|word| word.len() >= 2 && word.bytes().all(|byte| byte.is_ascii_alphabetic()));
-        let code = named.map(|word| metaphone(word)).unwrap_or_default();
+        let code = named.map(|word| StreetCodes::code(&mut codes.words, word)).unwrap_or_default();
         let letters = code_text(&code);
         let key = if digits.is_empty() || letters.is_empty() { String::new() } else { format!("{digits}{letters}") };
         let position = words.iter().position(|word| word.as_bytes()[0].is_ascii_digit() && !is_ordinal(word));
         let number = position.map(|index| words.remove(index)).unwrap_or_default().to_owned();
         let name = words.concat();
-        let code = metaphone_of(&name);
+        let code = StreetCodes::code(&mut codes.names, &name);
         let letters = Letters::of(name.as_bytes());
         Self { number, name, key, letters, code }
     }
@@ -255,7 +275,7 @@ mod tests {
     #[test]
     fn street_forms() {
         let parts = |clean: &str| {
-            let form = StreetParts::of(clean);
+            let form = StreetParts::of(clean, &mut StreetCodes::default());
             (form.number, form.name, form.key)
         };
         let expected = |number: &str, name: &str, key: &str| (number.to_owned(), name.to_owned(), key.to_owned());
@@ -265,7 +285,7 @@ mod tests {
         assert_eq!(parts("5th ave"), expected("", "5thave", ""));
         assert_eq!(parts("77"), expected("77", "", ""));
         assert_eq!(parts("rose cottage"), expected("", "rosecottage", ""));
-        assert_eq!(code_text(&StreetParts::of("4 martin luther king blvd").code), "MRTNL0RK");
+        assert_eq!(code_text(&StreetParts::of("4 martin luther king blvd", &mut StreetCodes::default()).code), "MRTNL0RK");
     }
 
     #[test]

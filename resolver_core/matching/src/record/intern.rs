@@ -81,7 +81,7 @@ pub(crate) struct TextList {
 
 impl TextList {
     /// None yet, of these columns.
-    fn of(columns: &'static str) -> Self {
+    pub(crate) fn of(columns: &'static str) -> Self {
         Self { columns, ..Self::default() }
     }
 
@@ -108,7 +108,8 @@ impl TextList {
         end.map_err(|_| CoreError::input(columns, "more than 4 GiB of distinct text"))
     }
 
-    fn push(&mut self, text: &str) -> CoreResult<()> {
+    /// Adds a text, which gets the next number.
+    pub(crate) fn push(&mut self, text: &str) -> CoreResult<()> {
         let end = self.grown(self.columns, 1, text.len())?;
         self.buffer.push_str(text);
         self.ends.push(end);

@@ -32,6 +32,18 @@ pub(crate) enum Tokens {
 }
 
 impl Tokens {
+    /// One of them by its number, with its form and its namespace; of tokens that came ready-made nobody knows these.
+    pub(crate) fn made(&self, number: u32) -> (Digest32, u8, &str) {
+        match self {
+            Self::Made(tokens) => (tokens[number as usize], 0, ""),
+            Self::Unmade { hash, namespaces, identities } => {
+                let one = &identities[number as usize];
+                let namespace: &str = &namespaces[one.namespace as usize];
+                (token_of(hash, one.kind, namespace, one.form, &one.digest), one.form, namespace)
+            }
+        }
+    }
+
     /// Which of them are in a set. O(tokens).
     pub(crate) fn among(&self, set: &FxHashSet<Digest32>) -> Vec<bool> {
         let count = match self {

@@ -4,9 +4,9 @@ use crate::distance::{jaro_winkler_bound, jaro_winkler_units, osa_digits, within
 use crate::model::{BIRTH_DATE, EXTRA, FAMILY, GIVEN, MIDDLE, SUFFIX};
 use crate::record::{Day, NameForm, Records, Row, TextId};
 
-const NEAR: u32 = 9200;
-const CLOSE: u32 = 8200;
-const LOOSE: u32 = 7000;
+pub(super) const NEAR: u32 = 9200;
+pub(super) const CLOSE: u32 = 8200;
+pub(super) const LOOSE: u32 = 7000;
 const NEAR_CITY: u32 = 9000;
 const NEAR_EXTRA: u32 = 8800;
 

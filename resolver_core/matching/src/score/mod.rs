@@ -1,12 +1,12 @@
 //! Fellegi-Sunter scores of pairs over ordered comparison levels, against two rivals: strangers, and members of one household.
 
+mod ceiling;
 mod compare;
 mod identifiers;
 
-use std::hint::black_box;
-
 use rayon::prelude::*;
 
+pub(crate) use self::ceiling::{Ceiling, Marks};
 use crate::error::{CoreError, CoreResult, same_length};
 use crate::model::{
     BIRTH_DATE, EXTRA, FAMILY, Frequencies, GIVEN, MIDDLE, Model, PLACE, STREET, SUFFIX, Weight, differ_level,
@@ -186,12 +186,6 @@ impl<'a> Scorer<'a> {
         self.kept(self.compared(left, right, pair, Rest::default(), cutoff)?, cutoff)
     }
 
-    /// Reads the rows of records that are about to be scored, one after the other: memory brings them all at once then, and not each when its turn
-    /// has come. O(records).
-    pub(crate) fn touch(&self, records: impl Iterator<Item = usize>) {
-        black_box(records.fold(0, |bits, record| bits ^ self.records.row(record).street));
-    }
-
     /// The same for a pair that has no token in common: its identifiers can do little more than differ, so they are looked at last.
     pub(crate) fn score_apart_at_least(&self, left: usize, right: usize, cutoff: i32) -> Option<PairScore> {
         let mut pair = self.compared(left, right, self.empty(), self.apart, cutoff)?;
@@ -244,6 +238,24 @@ impl<'a> Scorer<'a> {
         Some(pair)
     }
 
+    /// Score of a pair with these levels but for the corrections of its names. O(comparisons).
+    pub(crate) fn uncorrected(&self, levels: &Levels) -> PairScore {
+        let mut pair = self.empty();
+        for (comparison, level) in levels.iter().enumerate().take(self.model.width()) {
+            self.set(&mut pair, comparison, *level);
+        }
+        if self.model.household_prior().is_none() {
+            pair.household = NO_RIVAL;
+        }
+        pair
+    }
+
+    /// The same pair with the corrections of its names; `record` is one of the two. O(1).
+    pub(crate) fn corrected(&self, record: usize, mut pair: PairScore) -> PairScore {
+        pair.stranger += self.corrections(record, &pair).iter().sum::<i32>();
+        pair
+    }
+
     /// Term-frequency corrections of the given and the family name of a pair, of which `record` is one.
     fn corrections(&self, record: usize, pair: &PairScore) -> [i32; 2] {
         let row = self.records.row(record);
@@ -271,7 +283,8 @@ impl<'a> Scorer<'a> {
         into[FAMILY::INDEX].stranger += family;
     }
 
-    fn weighed(&self, record: usize, pair: PairScore) -> WeighedPair {
+    /// A scored pair, of which `record` is one, with its weights.
+    pub(crate) fn weighed(&self, record: usize, pair: PairScore) -> WeighedPair {
         let mut sums = [Weight::default(); MOST_COMPARISONS];
         self.sums(record, &pair, &mut sums);
         let household = pair.against_household();

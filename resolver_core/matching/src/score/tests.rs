@@ -278,3 +278,82 @@ proptest! {
         }
     }
 }
+
+/// The model of the tests with other weights, which are taken in turn.
+fn weighing(drawn: &[(i32, i32)]) -> Model {
+    let mut turn = drawn.iter().cycle();
+    let start = PLAIN.find("[comparisons.email]").expect("comparisons");
+    let line = |line: &str| match (line.split_once(" = ["), turn.next()) {
+        (Some((name, _)), Some((stranger, household))) => format!("{name} = [{stranger}, {household}]\n"),
+        _ => format!("{line}\n"),
+    };
+    let weights: String = PLAIN[start..].lines().map(line).collect();
+    Model::parse(&(PLAIN[..start].to_owned() + &weights)).expect("valid")
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_is_kept_is_refused_by_its_marks(
+        drawn in prop::collection::vec(
+            ("[ab]{1,3}|[abcdé]{0,9}|bill|william|will|annabel|annabell|ann abel|belann|z|van dyke|mary ann|maryann",
+             "[ab]{1,3}|[abcdé]{0,9}|bill|william|annabel|smith|smyth|smith annabel|de z|zz",
+             "|[ab]{1,2}", "|[12] [ab]{2,4} st|1[12] main st|main st", "|[ab]{4,6}|new york|newyork", "|[12]{3,5}", 0_usize..8, 0_usize..4),
+            2..7,
+        ),
+        weights in prop::collection::vec((-9000_i32..9000, -9000_i32..9000), 100),
+        cutoff in -40_000_i32..20_000,
+    ) {
+        const DAYS: [Option<&str>; 8] = [
+            None, Some("1980-05-12"), Some("1980-05-13"), Some("1980-12-05"), Some("1962-05-12"), Some("1980-01-01"), Some("1981-01-01"), Some("1933-11-30"),
+        ];
+        const SUFFIXES: [Option<&str>; 4] = [None, None, Some("jr"), Some("sr")];
+        const OWN: [(i64, i64, &str); 7] =
+            [(1, 1, "0"), (1, 1, "1"), (1, 1, "2"), (1, 1, "3"), (1, 1, "4"), (1, 1, "5"), (1, 1, "6")];
+        let some = |text: &'static str| (!text.is_empty()).then_some(text);
+        let kept = |text: &str| -> &'static str { crate::normalize::fold(text).leak() };
+        let samples: Vec<Sample<'_>> = drawn
+            .iter()
+            .enumerate()
+            .map(|(row, (given, family, middle, street, city, code, day, suffix))| {
+                let [given, family, middle, street, city, code] =
+                    [given, family, middle, street, city, code].map(|text| some(kept(text)));
+                let owned = if row % 2 == 0 { &OWN[row..=row] } else { &[] };
+                ([given, middle, family, SUFFIXES[*suffix], DAYS[*day], street, city, code], owned)
+            })
+            .collect();
+        let labels: Vec<String> = (0..samples.len()).map(|row| row.to_string()).collect();
+        let records = batch(&labels.iter().map(String::as_str).collect::<Vec<_>>(), &samples);
+        for model in [plain(), weighing(&weights)] {
+            let scorer = Scorer::new(&records, records.slots(), &model);
+            let ceiling = Ceiling::new(&scorer);
+            for left in 0..samples.len() {
+                for right in 0..samples.len() {
+                    if left == right {
+                        continue;
+                    }
+                    let [a, b] = [left, right].map(|row| ceiling.marks(u32::try_from(row).expect("few")));
+                    let exact = scorer.score(left, right);
+                    for cutoff in [cutoff, exact.score()] {
+                        let is_kept = scorer.score_apart_at_least(left, right, cutoff).is_some();
+                        prop_assert!(!is_kept || ceiling.may_be_kept(&a, &b, cutoff), "{:?} {:?}", samples[left], samples[right]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn marks_refuse_pairs_of_one_block() {
+    let names = ["otto", "marta", "ilse", "bruno", "greta", "paul", "frida", "hugo"];
+    let home = |given| ([Some(given), None, Some("zimmer"), None, None, None, None, Some("02134")], &[] as &[_]);
+    let samples: Vec<Sample<'_>> = names.into_iter().map(home).collect();
+    let records = batch(&names, &samples);
+    let model = plain();
+    let scorer = Scorer::new(&records, records.slots(), &model);
+    let ceiling = Ceiling::new(&scorer);
+    let may = |a: u32, b: u32| ceiling.may_be_kept(&ceiling.marks(a), &ceiling.marks(b), model.edge_floor());
+    let left = (0..8).flat_map(|a| (a + 1..8).map(move |b| (a, b))).filter(|(a, b)| may(*a, *b)).count();
+    assert!(left < 14, "{left} of 28");
+    assert!(ceiling.may_be_kept(&ceiling.marks(0), &ceiling.marks(0), 0));
+}

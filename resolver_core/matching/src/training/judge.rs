@@ -4,7 +4,8 @@ use rayon::prelude::*;
 
 use super::TrainingOptions;
 use super::calibrate::{Judged, Line, fit};
-use super::candidates::{Candidates, Found, Probes};
+use super::candidates::{Candidates, FIRST_RULE, Found, Passes, Probes};
+use super::compared::Compared;
 use super::curves::{ReliabilityBin, Scores, WeightBin, histogram, reliability};
 use super::hearing::{LEAST_HEARD, MOST_HEARD, UNDECIDED, heard};
 use super::labels::Known;
@@ -13,7 +14,7 @@ use super::sample::pair_rank;
 use super::votes::{STRONG, ScoredPair, Voices, Vote, votes};
 use crate::progress::Progress;
 use crate::record::Records;
-use crate::score::Scorer;
+use crate::score::{Ceiling, PairScore, Scorer};
 
 /// Undecided pairs that are voted on, and pairs below them, and above: what votes look like where the answer is known.
 const UNDECIDED_PAIRS: usize = 50_000;
@@ -35,18 +36,19 @@ pub(super) struct Judgement {
     pub(super) reliability: Vec<ReliabilityBin>,
 }
 
-/// Scores of the candidates of the probes: all counted, those from `least` as pairs.
+/// Scores of the candidates of the probes: all counted, those from `least` as pairs. O(candidates).
 fn scored(
     scorer: &Scorer<'_>,
-    candidates: &Candidates,
+    (candidates, compared): (&Candidates, &Compared),
     probes: &Probes,
     least: i32,
     progress: &Progress,
 ) -> (Vec<ScoredPair>, Scores) {
-    let one = |(mut pairs, mut scores, mut found): (Vec<ScoredPair>, Scores, Vec<Found>), probe: &u32| {
+    let uncorrected: Vec<PairScore> = compared.patterns().par_iter().map(|levels| scorer.uncorrected(levels)).collect();
+    let one = |(mut pairs, mut scores, mut found): (Vec<ScoredPair>, Scores, Vec<Found>), (place, probe): (usize, &u32)| {
         candidates.partners(*probe, 0, &mut found);
-        for one in &found {
-            let pair = scorer.score(*probe as usize, one.partner as usize);
+        for (number, one) in compared.of_probe(place).iter().zip(&found) {
+            let pair = scorer.corrected(*probe as usize, uncorrected[*number as usize]);
             scores.add(pair.score(), pair.against_household());
             if pair.score() >= least {
                 pairs.push(ScoredPair { left: *probe, right: one.partner, score: pair.score() });
@@ -55,10 +57,38 @@ fn scored(
         progress.one_more();
         (pairs, scores, found)
     };
-    let folded = probes.rows.par_iter().with_min_len(64).fold(Default::default, one);
+    let folded = probes.rows.par_iter().enumerate().with_min_len(64).fold(Default::default, one);
     folded.map(|(pairs, scores, _)| (pairs, scores)).reduce(Default::default, |mut all, (pairs, scores)| {
         all.0.extend(pairs);
         (all.0, all.1.join(&scores))
+    })
+}
+
+/// Candidates of the probes with a score of at least `least`. O(candidates).
+fn strong(scorer: &Scorer<'_>, candidates: &Candidates, probes: &Probes, least: i32) -> Vec<ScoredPair> {
+    let tokens: Passes = (1 << FIRST_RULE) - 1;
+    let ceiling = Ceiling::new(scorer);
+    let one = |(mut pairs, mut found): (Vec<ScoredPair>, Vec<Found>), probe: &u32| {
+        candidates.partners(*probe, 0, &mut found);
+        let (left, marks) = (*probe as usize, ceiling.marks(*probe));
+        for one in &found {
+            let right = one.partner as usize;
+            let pair = if one.passes & tokens != 0 {
+                scorer.score_at_least(left, right, least)
+            } else if ceiling.may_be_kept(&marks, &ceiling.marks(one.partner), least) {
+                scorer.score_apart_at_least(left, right, least)
+            } else {
+                None
+            };
+            let score = pair.map(|pair| pair.score()).filter(|score| *score >= least);
+            pairs.extend(score.map(|score| ScoredPair { left: *probe, right: one.partner, score }));
+        }
+        (pairs, found)
+    };
+    let folded = probes.rows.par_iter().with_min_len(64).fold(Default::default, one).map(|(pairs, _)| pairs);
+    folded.reduce(Vec::new, |mut all, pairs| {
+        all.extend(pairs);
+        all
     })
 }
 
@@ -84,14 +114,13 @@ fn voices(scorer: &Scorer<'_>, pairs: &[ScoredPair], sample: &[ScoredPair], prob
     }
     let probes = Probes::of(scorer.records, sample.iter().flat_map(|pair| [pair.left, pair.right]).collect());
     let candidates = Candidates::new(scorer.records, scorer.slots, scorer.model, rules, &probes);
-    let (pairs, _) = scored(scorer, &candidates, &probes, STRONG, &Progress::default());
-    Voices::new(scorer, &pairs)
+    Voices::new(scorer, &strong(scorer, &candidates, &probes, STRONG))
 }
 
 /// The calibration: what the votes say, and from there what the labels say. O(candidates of the probes + pairs voted on · voices).
 pub(super) fn judge(
     scorer: &Scorer<'_>,
-    candidates: &Candidates,
+    found: (&Candidates, &Compared),
     probes: &Probes,
     expected: &[f64],
     rules: &[usize],
@@ -100,7 +129,7 @@ pub(super) fn judge(
 ) -> Judgement {
     let nobody = Progress::default();
     let progress = options.progress.unwrap_or(&nobody);
-    let (pairs, counted) = scored(scorer, candidates, probes, LEAST_HEARD, progress);
+    let (pairs, counted) = scored(scorer, found, probes, LEAST_HEARD, progress);
     let sample = |range, count| drawn(scorer.records, &pairs, options.seed, range, count);
     let undecided = sample(UNDECIDED, UNDECIDED_PAIRS);
     let mut asked = undecided.clone();

@@ -6,6 +6,7 @@
 
 mod calibrate;
 mod candidates;
+mod compared;
 mod curves;
 mod estimate;
 mod hearing;
@@ -21,6 +22,7 @@ mod tally;
 mod votes;
 
 use self::candidates::{Candidates, FIRST_RULE, Passes, Probes};
+use self::compared::Compared;
 pub use self::curves::{ReliabilityBin, WeightBin};
 use self::estimate::{Estimate, Evidence, Ratios, estimate, real, support};
 use self::judge::judge;
@@ -162,19 +164,15 @@ fn train_with(
     let starts = start::starts(blueprint);
     let random = tally::pairs(&plain, &random_pairs(records, options.seed, MOST_PAIRS, RANDOM_PAIRS));
     let pairs = real(records.len() as u64) * (real(records.len() as u64) - 1.0) / 2.0;
+    progress.begin(Stage::Count, probes.rows.len());
+    let compared = Compared::of(&plain, &candidates, &probes, progress);
+    let (holders, dates) = (holder_pairs(&slots, records.len()), date_pairs(records));
     let estimated = |distrusted| {
-        progress.begin(Stage::Count, probes.rows.len());
-        let seen = tally::candidates(&plain, &candidates, &probes, distrusted, progress);
+        let seen = tally::compared(&compared, blueprint, &candidates, &probes, distrusted);
         progress.begin(Stage::Estimate, 0);
         let patterns = tally::patterns(&seen);
-        let evidence = Evidence {
-            candidates: &patterns,
-            worth: probes.worth,
-            random: &random,
-            pairs,
-            holder_pairs: holder_pairs(&slots, records.len()),
-            dates: date_pairs(records),
-        };
+        let evidence =
+            Evidence { candidates: &patterns, worth: probes.worth, random: &random, pairs, holder_pairs: holders, dates };
         let estimate = estimate(&evidence, &starts);
         Estimated {
             finds: tally::finds(&seen, &Ratios::of(&estimate)),
@@ -190,13 +188,13 @@ fn train_with(
     let found = if distrusted == 0 { first } else { estimated(distrusted) };
 
     let needed = passes::needed(&found.finds, blueprint.rules().len());
-    let relatives = names::relatives(&plain, &candidates, &probes, &Ratios::of(&found.estimate));
+    let relatives = names::relatives(records, &compared, &probes, &Ratios::of(&found.estimate));
     let mut learned = learn(records, &starts, &found, &relatives, &probes);
     let (stranger_prior, household_prior) = priors(&found.estimate);
     let model = blueprint.relearned(&learned.with((stranger_prior, household_prior)));
     let scorer = Scorer::new(records, &slots, &model);
     progress.begin(Stage::Calibrate, probes.rows.len());
-    let judgement = judge(&scorer, &candidates, &probes, &learned.expected, &needed, &labels, options);
+    let judgement = judge(&scorer, (&candidates, &compared), &probes, &learned.expected, &needed, &labels, options);
     let population = options.population.unwrap_or(records.len() as u64);
     let shift = population_shift(records.len(), population, judgement.slope);
     restate_identifiers(&mut learned.comparisons, shift);

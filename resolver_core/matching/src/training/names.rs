@@ -7,11 +7,12 @@
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::candidates::{Candidates, Found, Probes};
+use super::candidates::Probes;
+use super::compared::Compared;
 use super::estimate::{Ratios, real};
 use crate::model::{FAMILY, GIVEN, NameCounts, Shares};
 use crate::record::{NameForm, Records, TextId};
-use crate::score::Scorer;
+use crate::score::Levels;
 
 /// Strangers that must share a name before a model may list it, by the estimate and by the other names or the birth dates that stand beside it;
 /// and the names a model lists at most.
@@ -47,37 +48,53 @@ fn joined(mut one: Related, mut other: Related) -> Related {
     one
 }
 
+/// What a candidate of a level pattern adds to the sums of a name that both have.
+#[derive(Clone, Copy)]
+struct Share {
+    given: bool,
+    family: bool,
+    parts: u64,
+}
+
+impl Share {
+    fn of(levels: &Levels, ratios: &Ratios) -> Self {
+        let posterior = ratios.posterior(levels);
+        // Between 0 and PARTS.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let parts = ((posterior.same + posterior.household).clamp(0.0, 1.0) * PARTS + 0.5) as u64;
+        Self { given: levels[GIVEN::INDEX] == GIVEN::EXACT, family: levels[FAMILY::INDEX] == FAMILY::EXACT, parts }
+    }
+}
+
 /// Sums the candidates of the probes that agree exactly in a name. O(candidates).
-pub(super) fn relatives(scorer: &Scorer<'_>, candidates: &Candidates, probes: &Probes, ratios: &Ratios) -> Relatives {
-    let records = scorer.records;
-    let one = |(mut sums, mut found): (Relatives, Vec<Found>), probe: &u32| {
-        candidates.partners(*probe, 0, &mut found);
+pub(super) fn relatives(records: &Records, compared: &Compared, probes: &Probes, ratios: &Ratios) -> Relatives {
+    let shares: Vec<Share> = compared.patterns().par_iter().map(|levels| Share::of(levels, ratios)).collect();
+    let one = |mut sums: Relatives, (place, probe): (usize, &u32)| {
         let row = records.row(*probe as usize);
-        for one in &found {
-            let levels = scorer.score(*probe as usize, one.partner as usize).levels;
-            let (given, family) = (levels[GIVEN::INDEX] == GIVEN::EXACT, levels[FAMILY::INDEX] == FAMILY::EXACT);
-            if !given && !family {
-                continue;
+        let (mut given, mut family) = (None, None);
+        for number in compared.of_probe(place) {
+            let share = shares[*number as usize];
+            if share.given {
+                *given.get_or_insert(0) += share.parts;
             }
-            let posterior = ratios.posterior(&levels);
-            // Between 0 and PARTS.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            let parts = ((posterior.same + posterior.household).clamp(0.0, 1.0) * PARTS + 0.5) as u64;
-            if let Some(name) = records.given(row).filter(|_| given) {
-                *sums.given.entry(name.id).or_default() += parts;
-            }
-            if let Some(name) = records.family(row).filter(|_| family) {
-                *sums.family.entry(name.id).or_default() += parts;
+            if share.family {
+                *family.get_or_insert(0) += share.parts;
             }
         }
-        (sums, found)
+        for (sums, name, parts) in
+            [(&mut sums.given, records.given(row), given), (&mut sums.family, records.family(row), family)]
+        {
+            if let Some((name, parts)) = name.zip(parts) {
+                *sums.entry(name.id).or_default() += parts;
+            }
+        }
+        sums
     };
     let join = |one: Relatives, other: Relatives| Relatives {
         given: joined(one.given, other.given),
         family: joined(one.family, other.family),
     };
-    let folded = probes.rows.par_iter().with_min_len(64).fold(Default::default, one);
-    folded.map(|(sums, _)| sums).reduce(Relatives::default, join)
+    probes.rows.par_iter().enumerate().with_min_len(64).fold(Relatives::default, one).reduce(Relatives::default, join)
 }
 
 fn rounded(number: f64, places: f64) -> f64 {

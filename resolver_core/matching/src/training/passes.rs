@@ -8,7 +8,7 @@ use crate::words::IDENTIFIER_TYPES;
 /// Expected pairs of one person or household that a pass must find before its make-up is judged.
 const ENOUGH_FINDS: f64 = 50.0;
 /// Share of the expected matches that may be given up for fewer rules, and the matches there must be for any to be.
-const EXPENDABLE: f64 = 0.001;
+const EXPENDABLE: f64 = 0.0005;
 const ENOUGH_MATCHES: f64 = 1000.0;
 
 /// What one pass found, in pairs of the file.
@@ -46,7 +46,7 @@ pub(super) fn distrusted(finds: &[(Passes, Finds)], passes: usize) -> Passes {
 }
 
 /// Positions of the rules that are needed: all where few matches are expected, since a small file cannot tell. Else the least useful goes
-/// first (ties: the one that finds more pairs) until a thousandth of the expected matches would be lost. O(rules² · finds).
+/// first (ties: the one that finds more pairs) until one in two thousand of the expected matches would be lost. O(rules² · finds).
 pub(super) fn needed(finds: &[(Passes, Finds)], rules: usize) -> Vec<usize> {
     let total = Finds::sum(finds.iter().map(|(_, found)| *found)).matches;
     if total < ENOUGH_MATCHES {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_go_until_a_thousandth_of_the_matches_would_be_lost() {
+    fn rules_go_until_one_match_in_two_thousand_would_be_lost() {
         let finds = [
             (rules(&[0, 1]), found(5000.0, 0.0)),
             (rules(&[1, 2]), found(4.0, 0.0)),

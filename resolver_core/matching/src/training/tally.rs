@@ -1,9 +1,12 @@
 //! Counts of what is seen of pairs: levels, free comparisons and the passes that found them.
 
+use std::hash::Hash;
+
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::candidates::{Candidates, Found, Passes, Probes};
+use super::compared::Compared;
 use super::estimate::{Ratios, real};
 use crate::engine::generic_tokens;
 use crate::error::{CoreResult, same_length};
@@ -39,7 +42,7 @@ pub struct Pattern {
     pub pairs: u64,
 }
 
-fn joined(mut one: Counts, mut other: Counts) -> Counts {
+fn joined<K: Eq + Hash>(mut one: FxHashMap<K, u64>, mut other: FxHashMap<K, u64>) -> FxHashMap<K, u64> {
     if one.len() < other.len() {
         std::mem::swap(&mut one, &mut other);
     }
@@ -83,6 +86,37 @@ pub(super) fn candidates(
     };
     let counted = probes.rows.par_iter().with_min_len(64).fold(Default::default, one).map(|(counts, _)| counts);
     sorted(counted.reduce(Counts::default, joined))
+}
+
+/// The same of candidates that have been compared.
+pub(super) fn compared(
+    compared: &Compared,
+    model: &Model,
+    candidates: &Candidates,
+    probes: &Probes,
+    distrusted: Passes,
+) -> Vec<Seen> {
+    type Numbers = FxHashMap<(u32, u32, u32, Passes), u64>;
+    let known = every(model);
+    let one = |(mut counts, mut found): (Numbers, Vec<Found>), (place, probe): (usize, &u32)| {
+        candidates.partners(*probe, distrusted, &mut found);
+        for (number, one) in compared.of_probe(place).iter().zip(&found) {
+            *counts.entry((*number, one.free & known, one.trusted & known, one.passes)).or_default() += 1;
+        }
+        (counts, found)
+    };
+    let folded = probes.rows.par_iter().enumerate().with_min_len(64).fold(Default::default, one);
+    let counted = folded.map(|(counts, _)| counts).reduce(Numbers::default, joined);
+    let seen = |((number, free, trusted, passes), pairs): ((u32, u32, u32, Passes), u64)| Seen {
+        levels: compared.patterns()[number as usize],
+        free,
+        trusted,
+        passes,
+        pairs,
+    };
+    let mut seen: Vec<Seen> = counted.into_iter().map(seen).collect();
+    seen.par_sort_unstable();
+    seen
 }
 
 /// Patterns of given pairs, ascending. No pass found them, so that all comparisons are free. O(pairs).

@@ -18,6 +18,13 @@ pub(crate) struct Claims {
     chunk: core::Claims,
 }
 
+impl Claims {
+    /// The chunk itself.
+    pub(crate) fn chunk(&self) -> &core::Claims {
+        &self.chunk
+    }
+}
+
 /// Raw columns by what they are.
 fn raw_columns<'a>(
     sources: &'a [Option<&'a str>],

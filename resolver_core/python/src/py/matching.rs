@@ -220,6 +220,13 @@ pub(crate) struct Progress {
     pub(super) state: core::Progress,
 }
 
+impl Progress {
+    /// The state that the core is told of.
+    pub(crate) fn state(&self) -> &core::Progress {
+        &self.state
+    }
+}
+
 #[pymethods]
 impl Progress {
     #[new]
@@ -231,6 +238,11 @@ impl Progress {
     fn read(&self) -> (&'static str, usize, usize) {
         let (stage, done, total) = self.state.read();
         (stage.name(), done, total)
+    }
+
+    /// Lets a batch run end soon, with an error.
+    fn stop(&self) {
+        self.state.stop();
     }
 }
 

@@ -5,8 +5,10 @@ mod detach;
 mod digests;
 mod errors;
 mod gather;
+mod holdings;
 mod matching;
 mod model;
+mod register;
 mod strings;
 mod training;
 
@@ -38,6 +40,10 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<matching::Progress>()?;
     module.add_class::<gather::Claims>()?;
     module.add_class::<gather::ProfileIds>()?;
+    module.add_class::<holdings::EventChunk>()?;
+    module.add_class::<holdings::Evidence>()?;
+    module.add_class::<holdings::HeldProfiles>()?;
+    module.add_class::<register::Register>()?;
     module.add_function(wrap_pyfunction!(gather::gather, module)?)?;
     module.add_function(wrap_pyfunction!(digests::normalize_attributes, module)?)?;
     module.add_function(wrap_pyfunction!(digests::normalize_extras, module)?)?;

@@ -78,6 +78,12 @@ impl Model {
         self.rules.edge_floor()
     }
 
+    /// Number of blocking rules.
+    #[getter]
+    fn blocking_rules(&self) -> usize {
+        self.rules.rules().len()
+    }
+
     #[getter]
     fn max_block(&self) -> usize {
         self.rules.max_block()

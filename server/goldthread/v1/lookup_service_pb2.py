@@ -22,29 +22,36 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from goldthread.v1 import failure_pb2 as goldthread_dot_v1_dot_failure__pb2
 from goldthread.v1 import identity_pb2 as goldthread_dot_v1_dot_identity__pb2
 from goldthread.v1 import profile_pb2 as goldthread_dot_v1_dot_profile__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"goldthread/v1/lookup_service.proto\x12\rgoldthread.v1\x1a\x1cgoldthread/v1/identity.proto\x1a\x1bgoldthread/v1/profile.proto\"S\n\rLookupRequest\x12-\n\nidentifier\x18\x01 \x01(\x0b\x32\x19.goldthread.v1.Identifier\x12\x13\n\x0bmin_version\x18\x02 \x01(\x03\"H\n\x08Question\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.goldthread.v1.QuestionKind\x12\x11\n\treview_id\x18\x02 \x01(\t\"\xd2\x01\n\x0eLookupResponse\x12-\n\x07outcome\x18\x01 \x01(\x0e\x32\x1c.goldthread.v1.LookupOutcome\x12!\n\x04\x63\x61rd\x18\x02 \x01(\x0b\x32\x13.goldthread.v1.Card\x12)\n\x08question\x18\x03 \x01(\x0b\x32\x17.goldthread.v1.Question\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x32\n\ranswer_source\x18\x05 \x01(\x0e\x32\x1b.goldthread.v1.AnswerSource*\xac\x01\n\rLookupOutcome\x12\x1e\n\x1aLOOKUP_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14LOOKUP_OUTCOME_FOUND\x10\x01\x12\x1c\n\x18LOOKUP_OUTCOME_NOT_FOUND\x10\x02\x12%\n!LOOKUP_OUTCOME_NEEDS_CONFIRMATION\x10\x03\x12\x1c\n\x18LOOKUP_OUTCOME_AMBIGUOUS\x10\x04*\x9b\x01\n\x0cQuestionKind\x12\x1d\n\x19QUESTION_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1aQUESTION_KIND_LOYALTY_CARD\x10\x01\x12\x17\n\x13QUESTION_KIND_EMAIL\x10\x02\x12\x17\n\x13QUESTION_KIND_PHONE\x10\x03\x12\x1a\n\x16QUESTION_KIND_POSTCODE\x10\x04*`\n\x0c\x41nswerSource\x12\x1d\n\x19\x41NSWER_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41NSWER_SOURCE_CACHE\x10\x01\x12\x18\n\x14\x41NSWER_SOURCE_LEDGER\x10\x02\x32V\n\rLookupService\x12\x45\n\x06Lookup\x12\x1c.goldthread.v1.LookupRequest\x1a\x1d.goldthread.v1.LookupResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"goldthread/v1/lookup_service.proto\x12\rgoldthread.v1\x1a\x1bgoldthread/v1/failure.proto\x1a\x1cgoldthread/v1/identity.proto\x1a\x1bgoldthread/v1/profile.proto\"S\n\rLookupRequest\x12-\n\nidentifier\x18\x01 \x01(\x0b\x32\x19.goldthread.v1.Identifier\x12\x13\n\x0bmin_version\x18\x02 \x01(\x03\"H\n\x08Question\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.goldthread.v1.QuestionKind\x12\x11\n\treview_id\x18\x02 \x01(\t\"\xd2\x01\n\x0eLookupResponse\x12-\n\x07outcome\x18\x01 \x01(\x0e\x32\x1c.goldthread.v1.LookupOutcome\x12!\n\x04\x63\x61rd\x18\x02 \x01(\x0b\x32\x13.goldthread.v1.Card\x12)\n\x08question\x18\x03 \x01(\x0b\x32\x17.goldthread.v1.Question\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x32\n\ranswer_source\x18\x05 \x01(\x0e\x32\x1b.goldthread.v1.AnswerSource\"D\n\x12\x42\x61tchLookupRequest\x12.\n\x08requests\x18\x01 \x03(\x0b\x32\x1c.goldthread.v1.LookupRequest\"{\n\x11\x42\x61tchLookupResult\x12\x31\n\x08response\x18\x01 \x01(\x0b\x32\x1d.goldthread.v1.LookupResponseH\x00\x12)\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x16.goldthread.v1.FailureH\x00\x42\x08\n\x06result\"H\n\x13\x42\x61tchLookupResponse\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .goldthread.v1.BatchLookupResult*\xac\x01\n\rLookupOutcome\x12\x1e\n\x1aLOOKUP_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14LOOKUP_OUTCOME_FOUND\x10\x01\x12\x1c\n\x18LOOKUP_OUTCOME_NOT_FOUND\x10\x02\x12%\n!LOOKUP_OUTCOME_NEEDS_CONFIRMATION\x10\x03\x12\x1c\n\x18LOOKUP_OUTCOME_AMBIGUOUS\x10\x04*\x9b\x01\n\x0cQuestionKind\x12\x1d\n\x19QUESTION_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1aQUESTION_KIND_LOYALTY_CARD\x10\x01\x12\x17\n\x13QUESTION_KIND_EMAIL\x10\x02\x12\x17\n\x13QUESTION_KIND_PHONE\x10\x03\x12\x1a\n\x16QUESTION_KIND_POSTCODE\x10\x04*`\n\x0c\x41nswerSource\x12\x1d\n\x19\x41NSWER_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41NSWER_SOURCE_CACHE\x10\x01\x12\x18\n\x14\x41NSWER_SOURCE_LEDGER\x10\x02\x32\xac\x01\n\rLookupService\x12\x45\n\x06Lookup\x12\x1c.goldthread.v1.LookupRequest\x1a\x1d.goldthread.v1.LookupResponse\x12T\n\x0b\x42\x61tchLookup\x12!.goldthread.v1.BatchLookupRequest\x1a\".goldthread.v1.BatchLookupResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'goldthread.v1.lookup_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LOOKUPOUTCOME']._serialized_start=485
-  _globals['_LOOKUPOUTCOME']._serialized_end=657
-  _globals['_QUESTIONKIND']._serialized_start=660
-  _globals['_QUESTIONKIND']._serialized_end=815
-  _globals['_ANSWERSOURCE']._serialized_start=817
-  _globals['_ANSWERSOURCE']._serialized_end=913
-  _globals['_LOOKUPREQUEST']._serialized_start=112
-  _globals['_LOOKUPREQUEST']._serialized_end=195
-  _globals['_QUESTION']._serialized_start=197
-  _globals['_QUESTION']._serialized_end=269
-  _globals['_LOOKUPRESPONSE']._serialized_start=272
-  _globals['_LOOKUPRESPONSE']._serialized_end=482
-  _globals['_LOOKUPSERVICE']._serialized_start=915
-  _globals['_LOOKUPSERVICE']._serialized_end=1001
+  _globals['_LOOKUPOUTCOME']._serialized_start=783
+  _globals['_LOOKUPOUTCOME']._serialized_end=955
+  _globals['_QUESTIONKIND']._serialized_start=958
+  _globals['_QUESTIONKIND']._serialized_end=1113
+  _globals['_ANSWERSOURCE']._serialized_start=1115
+  _globals['_ANSWERSOURCE']._serialized_end=1211
+  _globals['_LOOKUPREQUEST']._serialized_start=141
+  _globals['_LOOKUPREQUEST']._serialized_end=224
+  _globals['_QUESTION']._serialized_start=226
+  _globals['_QUESTION']._serialized_end=298
+  _globals['_LOOKUPRESPONSE']._serialized_start=301
+  _globals['_LOOKUPRESPONSE']._serialized_end=511
+  _globals['_BATCHLOOKUPREQUEST']._serialized_start=513
+  _globals['_BATCHLOOKUPREQUEST']._serialized_end=581
+  _globals['_BATCHLOOKUPRESULT']._serialized_start=583
+  _globals['_BATCHLOOKUPRESULT']._serialized_end=706
+  _globals['_BATCHLOOKUPRESPONSE']._serialized_start=708
+  _globals['_BATCHLOOKUPRESPONSE']._serialized_end=780
+  _globals['_LOOKUPSERVICE']._serialized_start=1214
+  _globals['_LOOKUPSERVICE']._serialized_end=1386
 # @@protoc_insertion_point(module_scope)

@@ -3,10 +3,13 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
+from goldthread.v1 import failure_pb2 as _failure_pb2
 from goldthread.v1 import identity_pb2 as _identity_pb2
 from goldthread.v1 import profile_pb2 as _profile_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -120,8 +123,8 @@ class LookupRequest(_message.Message):
     IDENTIFIER_FIELD_NUMBER: _builtins.int
     MIN_VERSION_FIELD_NUMBER: _builtins.int
     min_version: _builtins.int
-    """Answer from the ledger as it was at this version or later (from ResolveResponse.ledger_version, or a response's version); 0 takes what
-    is there. A version that no answer of this ledger can have yet is answered from the ledger as it is now.
+    """Answer from the ledger as it was at this version or later (from ResolveResponse.ledger_version, or a response's version), 0 or more; 0 takes
+    what is there. A version that no answer of this ledger can have yet is answered from the ledger as it is now.
     """
     @_builtins.property
     def identifier(self) -> _identity_pb2.Identifier:
@@ -210,3 +213,83 @@ class LookupResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LookupResponse: _TypeAlias = LookupResponse  # noqa: Y015
+
+@_typing.final
+class BatchLookupRequest(_message.Message):
+    """Identifiers to look up at once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___LookupRequest]:
+        """1 to 100. Repeats are answered as often as they are asked."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___LookupRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchLookupRequest: _TypeAlias = BatchLookupRequest  # noqa: Y015
+
+@_typing.final
+class BatchLookupResult(_message.Message):
+    """What became of one request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def response(self) -> Global___LookupResponse:
+        """The answer."""
+
+    @_builtins.property
+    def failure(self) -> _failure_pb2.Failure:
+        """Why there is none. Paths of broken fields are those of LookupRequest."""
+
+    def __init__(
+        self,
+        *,
+        response: Global___LookupResponse | None = ...,
+        failure: _failure_pb2.Failure | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "response", b"response", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "response", b"response", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["response", "failure"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___BatchLookupResult: _TypeAlias = BatchLookupResult  # noqa: Y015
+
+@_typing.final
+class BatchLookupResponse(_message.Message):
+    """The answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchLookupResult]:
+        """As many as there were requests, in their order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___BatchLookupResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchLookupResponse: _TypeAlias = BatchLookupResponse  # noqa: Y015

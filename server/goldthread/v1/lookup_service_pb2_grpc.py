@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class LookupServiceStub:
     """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
-    than the server admits), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
+    than the server admits, or the credential has no budget left for now), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
     reached a server in the moment in which that stopped.
     """
 
@@ -42,11 +42,16 @@ class LookupServiceStub:
                 request_serializer=goldthread_dot_v1_dot_lookup__service__pb2.LookupRequest.SerializeToString,
                 response_deserializer=goldthread_dot_v1_dot_lookup__service__pb2.LookupResponse.FromString,
                 _registered_method=True)
+        self.BatchLookup = channel.unary_unary(
+                '/goldthread.v1.LookupService/BatchLookup',
+                request_serializer=goldthread_dot_v1_dot_lookup__service__pb2.BatchLookupRequest.SerializeToString,
+                response_deserializer=goldthread_dot_v1_dot_lookup__service__pb2.BatchLookupResponse.FromString,
+                _registered_method=True)
 
 
 class LookupServiceServicer:
     """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
-    than the server admits), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
+    than the server admits, or the credential has no budget left for now), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
     reached a server in the moment in which that stopped.
     """
 
@@ -54,6 +59,16 @@ class LookupServiceServicer:
         """Finds who an identifier belongs to and what the register may show.
         Expected outcomes are values of LookupOutcome. INVALID_ARGUMENT lists every broken field. UNAVAILABLE means that neither cache nor ledger
         answered: it never means that the customer is unknown.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchLookup(self, request, context):
+        """Finds who several identifiers belong to, each as a Lookup of its own would: one result for each request, in their order. One that fails
+        fails alone, and so does one for which the time or the credential's budget is over; what is answered costs what it would have cost alone.
+        The call itself fails only as a whole: INVALID_ARGUMENT for no request or more than 100, RESOURCE_EXHAUSTED for more lookups at once than
+        the server admits (each request counts).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -67,6 +82,11 @@ def add_LookupServiceServicer_to_server(servicer, server):
                     request_deserializer=goldthread_dot_v1_dot_lookup__service__pb2.LookupRequest.FromString,
                     response_serializer=goldthread_dot_v1_dot_lookup__service__pb2.LookupResponse.SerializeToString,
             ),
+            'BatchLookup': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchLookup,
+                    request_deserializer=goldthread_dot_v1_dot_lookup__service__pb2.BatchLookupRequest.FromString,
+                    response_serializer=goldthread_dot_v1_dot_lookup__service__pb2.BatchLookupResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'goldthread.v1.LookupService', rpc_method_handlers)
@@ -77,7 +97,7 @@ def add_LookupServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class LookupService:
     """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
-    than the server admits), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
+    than the server admits, or the credential has no budget left for now), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
     reached a server in the moment in which that stopped.
     """
 
@@ -98,6 +118,33 @@ class LookupService:
             '/goldthread.v1.LookupService/Lookup',
             goldthread_dot_v1_dot_lookup__service__pb2.LookupRequest.SerializeToString,
             goldthread_dot_v1_dot_lookup__service__pb2.LookupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchLookup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/goldthread.v1.LookupService/BatchLookup',
+            goldthread_dot_v1_dot_lookup__service__pb2.BatchLookupRequest.SerializeToString,
+            goldthread_dot_v1_dot_lookup__service__pb2.BatchLookupResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,7 +28,7 @@ GRPC_VERSION: str
 
 class LookupServiceStub:
     """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
-    than the server admits), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
+    than the server admits, or the credential has no budget left for now), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
     reached a server in the moment in which that stopped.
     """
 
@@ -41,11 +41,17 @@ class LookupServiceStub:
     Expected outcomes are values of LookupOutcome. INVALID_ARGUMENT lists every broken field. UNAVAILABLE means that neither cache nor ledger
     answered: it never means that the customer is unknown.
     """
+    BatchLookup: _grpc.UnaryUnaryMultiCallable[_lookup_service_pb2.BatchLookupRequest, _lookup_service_pb2.BatchLookupResponse]
+    """Finds who several identifiers belong to, each as a Lookup of its own would: one result for each request, in their order. One that fails
+    fails alone, and so does one for which the time or the credential's budget is over; what is answered costs what it would have cost alone.
+    The call itself fails only as a whole: INVALID_ARGUMENT for no request or more than 100, RESOURCE_EXHAUSTED for more lookups at once than
+    the server admits (each request counts).
+    """
 
 @_typing.type_check_only
 class LookupServiceAsyncStub(LookupServiceStub):
     """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
-    than the server admits), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
+    than the server admits, or the credential has no budget left for now), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
     reached a server in the moment in which that stopped.
     """
 
@@ -55,10 +61,16 @@ class LookupServiceAsyncStub(LookupServiceStub):
     Expected outcomes are values of LookupOutcome. INVALID_ARGUMENT lists every broken field. UNAVAILABLE means that neither cache nor ledger
     answered: it never means that the customer is unknown.
     """
+    BatchLookup: _aio.UnaryUnaryMultiCallable[_lookup_service_pb2.BatchLookupRequest, _lookup_service_pb2.BatchLookupResponse]  # type: ignore[assignment]
+    """Finds who several identifiers belong to, each as a Lookup of its own would: one result for each request, in their order. One that fails
+    fails alone, and so does one for which the time or the credential's budget is over; what is answered costs what it would have cost alone.
+    The call itself fails only as a whole: INVALID_ARGUMENT for no request or more than 100, RESOURCE_EXHAUSTED for more lookups at once than
+    the server admits (each request counts).
+    """
 
 class LookupServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers registers. Reads only; safe to retry on UNAVAILABLE, DEADLINE_EXCEEDED, and RESOURCE_EXHAUSTED with RetryInfo (more calls at once
-    than the server admits), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
+    than the server admits, or the credential has no budget left for now), after the time RetryInfo names and longer each time; and on CANCELLED where the caller cancelled nothing: the call
     reached a server in the moment in which that stopped.
     """
 
@@ -71,6 +83,18 @@ class LookupServiceServicer(metaclass=_abc_1.ABCMeta):
         """Finds who an identifier belongs to and what the register may show.
         Expected outcomes are values of LookupOutcome. INVALID_ARGUMENT lists every broken field. UNAVAILABLE means that neither cache nor ledger
         answered: it never means that the customer is unknown.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchLookup(
+        self,
+        request: _lookup_service_pb2.BatchLookupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lookup_service_pb2.BatchLookupResponse, _abc.Awaitable[_lookup_service_pb2.BatchLookupResponse]]:
+        """Finds who several identifiers belong to, each as a Lookup of its own would: one result for each request, in their order. One that fails
+        fails alone, and so does one for which the time or the credential's budget is over; what is answered costs what it would have cost alone.
+        The call itself fails only as a whole: INVALID_ARGUMENT for no request or more than 100, RESOURCE_EXHAUSTED for more lookups at once than
+        the server admits (each request counts).
         """
 
 def add_LookupServiceServicer_to_server(servicer: LookupServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

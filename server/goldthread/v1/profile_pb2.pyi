@@ -116,7 +116,7 @@ class Card(_message.Message):
     LAST_PURCHASE_STORE_FIELD_NUMBER: _builtins.int
     OFFERS_FIELD_NUMBER: _builtins.int
     profile_id: _builtins.str
-    """Public id, "GP-" and a UUID."""
+    """Public id: "GP-" and a UUID in lower case."""
     masked_name: _builtins.str
     """Given name and first letter of the family name, such as "Jennifer M."; empty if no name is known."""
     tier: Global___Tier.ValueType
@@ -127,7 +127,7 @@ class Card(_message.Message):
     """Store of the last purchase; empty for the web shop."""
     @_builtins.property
     def last_purchase_at(self) -> _timestamp_pb2.Timestamp:
-        """Time of the last purchase; absent if there is none."""
+        """Time of the last purchase, at its source; absent if there is none."""
 
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Offer]:
@@ -166,7 +166,7 @@ class Contribution(_message.Message):
     level: _builtins.str
     """Level reached, such as "agree"."""
     bits: _builtins.float
-    """Match weight in bits."""
+    """Match weight in bits: above 0 it speaks for one person, below against it."""
     def __init__(
         self,
         *,
@@ -195,13 +195,13 @@ class Evidence(_message.Message):
     CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
     NEAREST_RIVAL_FIELD_NUMBER: _builtins.int
     record_id: _builtins.str
-    """Birth id of one record."""
+    """Birth id of one record: a UUID in lower case."""
     other_record_id: _builtins.str
     """Birth id of the other."""
     bits: _builtins.float
-    """Total in bits, prior included."""
+    """Total in bits, prior included; 0 is even odds."""
     probability: _builtins.float
-    """Posterior probability of "same person" under the model."""
+    """Posterior probability of "same person" under the model, from 0 to 1."""
     nearest_rival: Global___Rival.ValueType
     """The most probable thing that the two are if not one person: bits and probability are against it."""
     @_builtins.property
@@ -284,7 +284,7 @@ class ProfileChange(_message.Message):
     purchase_count: _builtins.int
     """Number of purchases credited."""
     purchase_total_minor: _builtins.int
-    """Sum of purchases in minor units of the deployment's currency."""
+    """Sum of purchases in minor units of the deployment's currency, such as cents."""
     model_version: _builtins.str
     """Version of the match model that decided."""
     @_builtins.property

@@ -23,22 +23,41 @@ _sym_db = _symbol_database.Default()
 
 
 from goldthread.v1 import event_pb2 as goldthread_dot_v1_dot_event__pb2
+from goldthread.v1 import failure_pb2 as goldthread_dot_v1_dot_failure__pb2
 from goldthread.v1 import profile_pb2 as goldthread_dot_v1_dot_profile__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$goldthread/v1/resolver_service.proto\x12\rgoldthread.v1\x1a\x19goldthread/v1/event.proto\x1a\x1bgoldthread/v1/profile.proto\"N\n\x0eResolveRequest\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1c.goldthread.v1.CustomerEvent\x12\x0f\n\x07preview\x18\x02 \x01(\x08\"\x8e\x02\n\x0fResolveResponse\x12\x12\n\nprofile_id\x18\x01 \x01(\t\x12)\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x17.goldthread.v1.Decision\x12\x13\n\x0bprobability\x18\x03 \x01(\x01\x12)\n\x08\x65vidence\x18\x04 \x03(\x0b\x32\x17.goldthread.v1.Evidence\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12\x13\n\x0bprovisional\x18\x06 \x01(\x08\x12\x11\n\tduplicate\x18\x07 \x01(\x08\x12\x15\n\rmodel_version\x18\x08 \x01(\t\x12\x14\n\x0cuncalibrated\x18\t \x01(\x08\x12\x16\n\x0eledger_version\x18\n \x01(\x03*{\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x11\n\rDECISION_LINK\x10\x01\x12\x13\n\x0f\x44\x45\x43ISION_REVIEW\x10\x02\x12\x15\n\x11\x44\x45\x43ISION_SEPARATE\x10\x03\x12\x16\n\x12\x44\x45\x43ISION_AMBIGUOUS\x10\x04\x32[\n\x0fResolverService\x12H\n\x07Resolve\x12\x1d.goldthread.v1.ResolveRequest\x1a\x1e.goldthread.v1.ResolveResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$goldthread/v1/resolver_service.proto\x12\rgoldthread.v1\x1a\x19goldthread/v1/event.proto\x1a\x1bgoldthread/v1/failure.proto\x1a\x1bgoldthread/v1/profile.proto\"\x95\x01\n\x0eResolveRequest\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1c.goldthread.v1.CustomerEvent\x12\x0f\n\x07preview\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x31\n\x0c\x63onfirmation\x18\x04 \x01(\x0b\x32\x1b.goldthread.v1.Confirmation\"c\n\x0c\x43onfirmation\x12\x11\n\treview_id\x18\x01 \x01(\t\x12\x31\n\x06\x61nswer\x18\x02 \x01(\x0e\x32!.goldthread.v1.ConfirmationAnswer\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\"\xd0\x02\n\x0fResolveResponse\x12\x12\n\nprofile_id\x18\x01 \x01(\t\x12)\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x17.goldthread.v1.Decision\x12\x13\n\x0bprobability\x18\x03 \x01(\x01\x12)\n\x08\x65vidence\x18\x04 \x03(\x0b\x32\x17.goldthread.v1.Evidence\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12\x13\n\x0bprovisional\x18\x06 \x01(\x08\x12\x11\n\tduplicate\x18\x07 \x01(\x08\x12\x15\n\rmodel_version\x18\x08 \x01(\t\x12\x14\n\x0cuncalibrated\x18\t \x01(\x08\x12\x16\n\x0eledger_version\x18\n \x01(\x03\x12@\n\x14\x63onfirmation_outcome\x18\x0b \x01(\x0e\x32\".goldthread.v1.ConfirmationOutcome\"F\n\x14ResolveStreamRequest\x12.\n\x07resolve\x18\x01 \x01(\x0b\x32\x1d.goldthread.v1.ResolveRequest\"\x94\x01\n\x15ResolveStreamResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x32\n\x08response\x18\x02 \x01(\x0b\x32\x1e.goldthread.v1.ResolveResponseH\x00\x12)\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x16.goldthread.v1.FailureH\x00\x42\x08\n\x06result\"O\n\rIngestRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12,\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1c.goldthread.v1.CustomerEvent\"t\n\x0cIngestResult\x12/\n\x07outcome\x18\x01 \x01(\x0e\x32\x1c.goldthread.v1.IngestOutcomeH\x00\x12)\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x16.goldthread.v1.FailureH\x00\x42\x08\n\x06result\"P\n\x0eIngestResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12,\n\x07results\x18\x02 \x03(\x0b\x32\x1b.goldthread.v1.IngestResult*z\n\x12\x43onfirmationAnswer\x12#\n\x1f\x43ONFIRMATION_ANSWER_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43ONFIRMATION_ANSWER_SAME\x10\x01\x12!\n\x1d\x43ONFIRMATION_ANSWER_DIFFERENT\x10\x02*\x80\x01\n\x13\x43onfirmationOutcome\x12$\n CONFIRMATION_OUTCOME_UNSPECIFIED\x10\x00\x12!\n\x1d\x43ONFIRMATION_OUTCOME_RECORDED\x10\x01\x12 \n\x1c\x43ONFIRMATION_OUTCOME_SETTLED\x10\x02*{\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x11\n\rDECISION_LINK\x10\x01\x12\x13\n\x0f\x44\x45\x43ISION_REVIEW\x10\x02\x12\x15\n\x11\x44\x45\x43ISION_SEPARATE\x10\x03\x12\x16\n\x12\x44\x45\x43ISION_AMBIGUOUS\x10\x04*g\n\rIngestOutcome\x12\x1e\n\x1aINGEST_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14INGEST_OUTCOME_TAKEN\x10\x01\x12\x1c\n\x18INGEST_OUTCOME_DUPLICATE\x10\x02\x32\x86\x02\n\x0fResolverService\x12H\n\x07Resolve\x12\x1d.goldthread.v1.ResolveRequest\x1a\x1e.goldthread.v1.ResolveResponse\x12^\n\rResolveStream\x12#.goldthread.v1.ResolveStreamRequest\x1a$.goldthread.v1.ResolveStreamResponse(\x01\x30\x01\x12I\n\x06Ingest\x12\x1c.goldthread.v1.IngestRequest\x1a\x1d.goldthread.v1.IngestResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'goldthread.v1.resolver_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DECISION']._serialized_start=464
-  _globals['_DECISION']._serialized_end=587
-  _globals['_RESOLVEREQUEST']._serialized_start=111
-  _globals['_RESOLVEREQUEST']._serialized_end=189
-  _globals['_RESOLVERESPONSE']._serialized_start=192
-  _globals['_RESOLVERESPONSE']._serialized_end=462
-  _globals['_RESOLVERSERVICE']._serialized_start=589
-  _globals['_RESOLVERSERVICE']._serialized_end=680
+  _globals['_CONFIRMATIONANSWER']._serialized_start=1236
+  _globals['_CONFIRMATIONANSWER']._serialized_end=1358
+  _globals['_CONFIRMATIONOUTCOME']._serialized_start=1361
+  _globals['_CONFIRMATIONOUTCOME']._serialized_end=1489
+  _globals['_DECISION']._serialized_start=1491
+  _globals['_DECISION']._serialized_end=1614
+  _globals['_INGESTOUTCOME']._serialized_start=1616
+  _globals['_INGESTOUTCOME']._serialized_end=1719
+  _globals['_RESOLVEREQUEST']._serialized_start=141
+  _globals['_RESOLVEREQUEST']._serialized_end=290
+  _globals['_CONFIRMATION']._serialized_start=292
+  _globals['_CONFIRMATION']._serialized_end=391
+  _globals['_RESOLVERESPONSE']._serialized_start=394
+  _globals['_RESOLVERESPONSE']._serialized_end=730
+  _globals['_RESOLVESTREAMREQUEST']._serialized_start=732
+  _globals['_RESOLVESTREAMREQUEST']._serialized_end=802
+  _globals['_RESOLVESTREAMRESPONSE']._serialized_start=805
+  _globals['_RESOLVESTREAMRESPONSE']._serialized_end=953
+  _globals['_INGESTREQUEST']._serialized_start=955
+  _globals['_INGESTREQUEST']._serialized_end=1034
+  _globals['_INGESTRESULT']._serialized_start=1036
+  _globals['_INGESTRESULT']._serialized_end=1152
+  _globals['_INGESTRESPONSE']._serialized_start=1154
+  _globals['_INGESTRESPONSE']._serialized_end=1234
+  _globals['_RESOLVERSERVICE']._serialized_start=1722
+  _globals['_RESOLVERSERVICE']._serialized_end=1984
 # @@protoc_insertion_point(module_scope)

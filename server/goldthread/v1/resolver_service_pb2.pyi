@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from goldthread.v1 import event_pb2 as _event_pb2
+from goldthread.v1 import failure_pb2 as _failure_pb2
 from goldthread.v1 import profile_pb2 as _profile_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -20,6 +21,58 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ConfirmationAnswer:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ConfirmationAnswerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConfirmationAnswer.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONFIRMATION_ANSWER_UNSPECIFIED: _ConfirmationAnswer.ValueType  # 0
+    """Not set; refused."""
+    CONFIRMATION_ANSWER_SAME: _ConfirmationAnswer.ValueType  # 1
+    """The answer fits: they are one person."""
+    CONFIRMATION_ANSWER_DIFFERENT: _ConfirmationAnswer.ValueType  # 2
+    """It does not: they are different people."""
+
+class ConfirmationAnswer(_ConfirmationAnswer, metaclass=_ConfirmationAnswerEnumTypeWrapper):
+    """What a customer's answer says of the two records that a review asks about."""
+
+CONFIRMATION_ANSWER_UNSPECIFIED: ConfirmationAnswer.ValueType  # 0
+"""Not set; refused."""
+CONFIRMATION_ANSWER_SAME: ConfirmationAnswer.ValueType  # 1
+"""The answer fits: they are one person."""
+CONFIRMATION_ANSWER_DIFFERENT: ConfirmationAnswer.ValueType  # 2
+"""It does not: they are different people."""
+Global___ConfirmationAnswer: _TypeAlias = ConfirmationAnswer  # noqa: Y015
+
+class _ConfirmationOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ConfirmationOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConfirmationOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONFIRMATION_OUTCOME_UNSPECIFIED: _ConfirmationOutcome.ValueType  # 0
+    """None was given."""
+    CONFIRMATION_OUTCOME_RECORDED: _ConfirmationOutcome.ValueType  # 1
+    """It is durable evidence."""
+    CONFIRMATION_OUTCOME_SETTLED: _ConfirmationOutcome.ValueType  # 2
+    """The review is unknown or no longer open, or somebody's word about its records has not been looked at yet: nothing was recorded. The event is taken all
+    the same.
+    """
+
+class ConfirmationOutcome(_ConfirmationOutcome, metaclass=_ConfirmationOutcomeEnumTypeWrapper):
+    """What became of a confirmation."""
+
+CONFIRMATION_OUTCOME_UNSPECIFIED: ConfirmationOutcome.ValueType  # 0
+"""None was given."""
+CONFIRMATION_OUTCOME_RECORDED: ConfirmationOutcome.ValueType  # 1
+"""It is durable evidence."""
+CONFIRMATION_OUTCOME_SETTLED: ConfirmationOutcome.ValueType  # 2
+"""The review is unknown or no longer open, or somebody's word about its records has not been looked at yet: nothing was recorded. The event is taken all
+the same.
+"""
+Global___ConfirmationOutcome: _TypeAlias = ConfirmationOutcome  # noqa: Y015
 
 class _Decision:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -53,6 +106,30 @@ DECISION_AMBIGUOUS: Decision.ValueType  # 4
 """Fits contradicting profiles equally well; credited to nobody until something decides."""
 Global___Decision: _TypeAlias = Decision  # noqa: Y015
 
+class _IngestOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _IngestOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IngestOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    INGEST_OUTCOME_UNSPECIFIED: _IngestOutcome.ValueType  # 0
+    """Not set."""
+    INGEST_OUTCOME_TAKEN: _IngestOutcome.ValueType  # 1
+    """It was taken."""
+    INGEST_OUTCOME_DUPLICATE: _IngestOutcome.ValueType  # 2
+    """It had been taken before, with the same content."""
+
+class IngestOutcome(_IngestOutcome, metaclass=_IngestOutcomeEnumTypeWrapper):
+    """What became of an event that is durable."""
+
+INGEST_OUTCOME_UNSPECIFIED: IngestOutcome.ValueType  # 0
+"""Not set."""
+INGEST_OUTCOME_TAKEN: IngestOutcome.ValueType  # 1
+"""It was taken."""
+INGEST_OUTCOME_DUPLICATE: IngestOutcome.ValueType  # 2
+"""It had been taken before, with the same content."""
+Global___IngestOutcome: _TypeAlias = IngestOutcome  # noqa: Y015
+
 @_typing.final
 class ResolveRequest(_message.Message):
     """One event."""
@@ -61,25 +138,74 @@ class ResolveRequest(_message.Message):
 
     EVENT_FIELD_NUMBER: _builtins.int
     PREVIEW_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CONFIRMATION_FIELD_NUMBER: _builtins.int
     preview: _builtins.bool
     """True computes the answer and writes nothing."""
+    request_id: _builtins.str
+    """Idempotency key chosen by the caller, at most 128 bytes without control characters and line breaks; may be empty, and is not used in a preview. A
+    repeat within a day, with the same event, gives the first answer that was not provisional, as it was then; with another event it is
+    ALREADY_EXISTS with reason REQUEST_ID_CONFLICT.
+    """
     @_builtins.property
     def event(self) -> _event_pb2.CustomerEvent:
-        """The event; raw identifiers are allowed here."""
+        """The event; required. Raw identifiers are allowed here."""
+
+    @_builtins.property
+    def confirmation(self) -> Global___Confirmation:
+        """What the customer answered to the question that Lookup asked with NEEDS_CONFIRMATION; left out of a preview. Under one request_id it is a part of the
+        request: the same event with another answer is ALREADY_EXISTS with reason REQUEST_ID_CONFLICT.
+        """
 
     def __init__(
         self,
         *,
         event: _event_pb2.CustomerEvent | None = ...,
         preview: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+        confirmation: Global___Confirmation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["confirmation", b"confirmation", "event", b"event"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "preview", b"preview"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmation", b"confirmation", "event", b"event", "preview", b"preview", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolveRequest: _TypeAlias = ResolveRequest  # noqa: Y015
+
+@_typing.final
+class Confirmation(_message.Message):
+    """A customer's answer at the register. It becomes evidence about the best pair of records of the review, as an assertion of rank 0: any steward's word
+    of a higher rank counts more, and taking it back needs no higher one. It is one operation with the event: a repeat of the event with the same
+    confirmation changes nothing, with another one it is ALREADY_EXISTS with reason REQUEST_ID_CONFLICT. It is recorded before the event is taken: not for
+    an event that is refused for what it says, but also for one that then loses against another content under its id.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVIEW_ID_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    review_id: _builtins.str
+    """Question.review_id as Lookup gave it; required."""
+    answer: Global___ConfirmationAnswer.ValueType
+    """The answer; required."""
+    actor: _builtins.str
+    """Register or cashier, 1 to 500 bytes without control characters and line breaks, not blank; required. Written to the journal."""
+    def __init__(
+        self,
+        *,
+        review_id: _builtins.str = ...,
+        answer: Global___ConfirmationAnswer.ValueType = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "answer", b"answer", "review_id", b"review_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Confirmation: _TypeAlias = Confirmation  # noqa: Y015
 
 @_typing.final
 class ResolveResponse(_message.Message):
@@ -97,12 +223,13 @@ class ResolveResponse(_message.Message):
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     UNCALIBRATED_FIELD_NUMBER: _builtins.int
     LEDGER_VERSION_FIELD_NUMBER: _builtins.int
+    CONFIRMATION_OUTCOME_FIELD_NUMBER: _builtins.int
     profile_id: _builtins.str
     """Public id of the profile; in a preview of a claim that would make a new one, empty."""
     decision: Global___Decision.ValueType
     """Decision."""
     probability: _builtins.float
-    """Probability of the best pair with another record of the profile (LINK) or of another profile (REVIEW); 0 if there is none."""
+    """Probability, from 0 to 1, of the best pair with another record of the profile (LINK) or of another profile (REVIEW); 0 if there is none."""
     version: _builtins.int
     """Version of the profile, as its journal and the changes topic carry it; 0 in a preview. Not a min_version: that is ledger_version."""
     provisional: _builtins.bool
@@ -117,6 +244,8 @@ class ResolveResponse(_message.Message):
     """Version of the whole ledger, read after this call's commit: pass it to Lookup as min_version to read this write. Grows with every commit,
     whoever's; greater than any version of an answer read before. 0 in a preview.
     """
+    confirmation_outcome: Global___ConfirmationOutcome.ValueType
+    """What became of the confirmation; the answer is as it is with it."""
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[_profile_pb2.Evidence]:
         """Pairs of the event's record with others at or above the model's floor, best first, at most 20."""
@@ -134,11 +263,158 @@ class ResolveResponse(_message.Message):
         model_version: _builtins.str = ...,
         uncalibrated: _builtins.bool = ...,
         ledger_version: _builtins.int = ...,
+        confirmation_outcome: Global___ConfirmationOutcome.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "duplicate", b"duplicate", "evidence", b"evidence", "ledger_version", b"ledger_version", "model_version", b"model_version", "probability", b"probability", "profile_id", b"profile_id", "provisional", b"provisional", "uncalibrated", b"uncalibrated", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmation_outcome", b"confirmation_outcome", "decision", b"decision", "duplicate", b"duplicate", "evidence", b"evidence", "ledger_version", b"ledger_version", "model_version", b"model_version", "probability", b"probability", "profile_id", b"profile_id", "provisional", b"provisional", "uncalibrated", b"uncalibrated", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolveResponse: _TypeAlias = ResolveResponse  # noqa: Y015
+
+@_typing.final
+class ResolveStreamRequest(_message.Message):
+    """One event of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOLVE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def resolve(self) -> Global___ResolveRequest:
+        """The request; its request_id is required, and should not be that of another one which is not answered yet."""
+
+    def __init__(
+        self,
+        *,
+        resolve: Global___ResolveRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resolve", b"resolve"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resolve", b"resolve"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveStreamRequest: _TypeAlias = ResolveStreamRequest  # noqa: Y015
+
+@_typing.final
+class ResolveStreamResponse(_message.Message):
+    """One answer of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The request_id of the request that this answers."""
+    @_builtins.property
+    def response(self) -> Global___ResolveResponse:
+        """The answer."""
+
+    @_builtins.property
+    def failure(self) -> _failure_pb2.Failure:
+        """Why there is none. Paths of broken fields are those of ResolveRequest."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        response: Global___ResolveResponse | None = ...,
+        failure: _failure_pb2.Failure | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "response", b"response", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "request_id", b"request_id", "response", b"response", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["response", "failure"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___ResolveStreamResponse: _TypeAlias = ResolveStreamResponse  # noqa: Y015
+
+@_typing.final
+class IngestRequest(_message.Message):
+    """Events to take."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """Chosen by the caller, given back with the acknowledgement; any number."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.CustomerEvent]:
+        """1 to 500, together at most 1 MiB."""
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        events: _abc.Iterable[_event_pb2.CustomerEvent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IngestRequest: _TypeAlias = IngestRequest  # noqa: Y015
+
+@_typing.final
+class IngestResult(_message.Message):
+    """What became of one event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    outcome: Global___IngestOutcome.ValueType
+    """It is durable."""
+    @_builtins.property
+    def failure(self) -> _failure_pb2.Failure:
+        """It is not, or nobody knows: the failure says whether and when it may be sent again. Paths of broken fields are those of CustomerEvent."""
+
+    def __init__(
+        self,
+        *,
+        outcome: Global___IngestOutcome.ValueType = ...,
+        failure: _failure_pb2.Failure | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "outcome", b"outcome", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "outcome", b"outcome", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["outcome", "failure"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___IngestResult: _TypeAlias = IngestResult  # noqa: Y015
+
+@_typing.final
+class IngestResponse(_message.Message):
+    """The acknowledgement of one message."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    RESULTS_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """IngestRequest.sequence of the message that this acknowledges."""
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___IngestResult]:
+        """As many as there were events, in their order."""
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        results: _abc.Iterable[Global___IngestResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IngestResponse: _TypeAlias = IngestResponse  # noqa: Y015

@@ -40,6 +40,16 @@ class ResolverServiceStub:
                 request_serializer=goldthread_dot_v1_dot_resolver__service__pb2.ResolveRequest.SerializeToString,
                 response_deserializer=goldthread_dot_v1_dot_resolver__service__pb2.ResolveResponse.FromString,
                 _registered_method=True)
+        self.ResolveStream = channel.stream_stream(
+                '/goldthread.v1.ResolverService/ResolveStream',
+                request_serializer=goldthread_dot_v1_dot_resolver__service__pb2.ResolveStreamRequest.SerializeToString,
+                response_deserializer=goldthread_dot_v1_dot_resolver__service__pb2.ResolveStreamResponse.FromString,
+                _registered_method=True)
+        self.Ingest = channel.stream_stream(
+                '/goldthread.v1.ResolverService/Ingest',
+                request_serializer=goldthread_dot_v1_dot_resolver__service__pb2.IngestRequest.SerializeToString,
+                response_deserializer=goldthread_dot_v1_dot_resolver__service__pb2.IngestResponse.FromString,
+                _registered_method=True)
 
 
 class ResolverServiceServicer:
@@ -59,6 +69,30 @@ class ResolverServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResolveStream(self, request_iterator, context):
+        """Resolves many events over one stream, each as a call of Resolve would be; answers come as they are ready, in any order, and name the request they
+        answer. One that fails fails alone; its failure says whether and when the same request may be sent again.
+        The server reads no further while 64 requests of the stream are unanswered, or while their answers are not read. Closing one's side asks for
+        nothing more: what was sent is answered, then the stream ends with OK. INVALID_ARGUMENT ends a stream whose bytes are not the message;
+        UNAVAILABLE one whose server stops, once everything that was read is answered: what has no answer may be sent to another server, and a
+        repeat is harmless.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Ingest(self, request_iterator, context):
+        """Takes events as the Kafka consumer would, for users without Kafka. Each message is acknowledged by one message, in the order in which they
+        came. An event whose result is an outcome is durable in the ledger; its profile follows within moments, as after Kafka. Events that are
+        refused are told here and nowhere else: they are no dead letters.
+        The pair (source, event_id) is the idempotency key, as in Resolve, so whatever was not acknowledged may be sent again.
+        The server reads no further while 4 messages of the stream are not acknowledged, or while acknowledgements are not read. The end of a
+        stream is as for ResolveStream; INVALID_ARGUMENT also ends one with a message of no events or more than 500.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ResolverServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -66,6 +100,16 @@ def add_ResolverServiceServicer_to_server(servicer, server):
                     servicer.Resolve,
                     request_deserializer=goldthread_dot_v1_dot_resolver__service__pb2.ResolveRequest.FromString,
                     response_serializer=goldthread_dot_v1_dot_resolver__service__pb2.ResolveResponse.SerializeToString,
+            ),
+            'ResolveStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.ResolveStream,
+                    request_deserializer=goldthread_dot_v1_dot_resolver__service__pb2.ResolveStreamRequest.FromString,
+                    response_serializer=goldthread_dot_v1_dot_resolver__service__pb2.ResolveStreamResponse.SerializeToString,
+            ),
+            'Ingest': grpc.stream_stream_rpc_method_handler(
+                    servicer.Ingest,
+                    request_deserializer=goldthread_dot_v1_dot_resolver__service__pb2.IngestRequest.FromString,
+                    response_serializer=goldthread_dot_v1_dot_resolver__service__pb2.IngestResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -96,6 +140,60 @@ class ResolverService:
             '/goldthread.v1.ResolverService/Resolve',
             goldthread_dot_v1_dot_resolver__service__pb2.ResolveRequest.SerializeToString,
             goldthread_dot_v1_dot_resolver__service__pb2.ResolveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/goldthread.v1.ResolverService/ResolveStream',
+            goldthread_dot_v1_dot_resolver__service__pb2.ResolveStreamRequest.SerializeToString,
+            goldthread_dot_v1_dot_resolver__service__pb2.ResolveStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Ingest(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/goldthread.v1.ResolverService/Ingest',
+            goldthread_dot_v1_dot_resolver__service__pb2.IngestRequest.SerializeToString,
+            goldthread_dot_v1_dot_resolver__service__pb2.IngestResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,22 @@ class ResolverServiceStub:
     message is too large); DEADLINE_EXCEEDED (the event may be durable all the same, a repeat is harmless); likewise CANCELLED where the caller
     cancelled nothing, because the call reached a server in the moment in which that stopped.
     """
+    ResolveStream: _grpc.StreamStreamMultiCallable[_resolver_service_pb2.ResolveStreamRequest, _resolver_service_pb2.ResolveStreamResponse]
+    """Resolves many events over one stream, each as a call of Resolve would be; answers come as they are ready, in any order, and name the request they
+    answer. One that fails fails alone; its failure says whether and when the same request may be sent again.
+    The server reads no further while 64 requests of the stream are unanswered, or while their answers are not read. Closing one's side asks for
+    nothing more: what was sent is answered, then the stream ends with OK. INVALID_ARGUMENT ends a stream whose bytes are not the message;
+    UNAVAILABLE one whose server stops, once everything that was read is answered: what has no answer may be sent to another server, and a
+    repeat is harmless.
+    """
+    Ingest: _grpc.StreamStreamMultiCallable[_resolver_service_pb2.IngestRequest, _resolver_service_pb2.IngestResponse]
+    """Takes events as the Kafka consumer would, for users without Kafka. Each message is acknowledged by one message, in the order in which they
+    came. An event whose result is an outcome is durable in the ledger; its profile follows within moments, as after Kafka. Events that are
+    refused are told here and nowhere else: they are no dead letters.
+    The pair (source, event_id) is the idempotency key, as in Resolve, so whatever was not acknowledged may be sent again.
+    The server reads no further while 4 messages of the stream are not acknowledged, or while acknowledgements are not read. The end of a
+    stream is as for ResolveStream; INVALID_ARGUMENT also ends one with a message of no events or more than 500.
+    """
 
 @_typing.type_check_only
 class ResolverServiceAsyncStub(ResolverServiceStub):
@@ -56,6 +72,22 @@ class ResolverServiceAsyncStub(ResolverServiceStub):
     UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (more calls at once than the server admits; nothing was done; without RetryInfo the
     message is too large); DEADLINE_EXCEEDED (the event may be durable all the same, a repeat is harmless); likewise CANCELLED where the caller
     cancelled nothing, because the call reached a server in the moment in which that stopped.
+    """
+    ResolveStream: _aio.StreamStreamMultiCallable[_resolver_service_pb2.ResolveStreamRequest, _resolver_service_pb2.ResolveStreamResponse]  # type: ignore[assignment]
+    """Resolves many events over one stream, each as a call of Resolve would be; answers come as they are ready, in any order, and name the request they
+    answer. One that fails fails alone; its failure says whether and when the same request may be sent again.
+    The server reads no further while 64 requests of the stream are unanswered, or while their answers are not read. Closing one's side asks for
+    nothing more: what was sent is answered, then the stream ends with OK. INVALID_ARGUMENT ends a stream whose bytes are not the message;
+    UNAVAILABLE one whose server stops, once everything that was read is answered: what has no answer may be sent to another server, and a
+    repeat is harmless.
+    """
+    Ingest: _aio.StreamStreamMultiCallable[_resolver_service_pb2.IngestRequest, _resolver_service_pb2.IngestResponse]  # type: ignore[assignment]
+    """Takes events as the Kafka consumer would, for users without Kafka. Each message is acknowledged by one message, in the order in which they
+    came. An event whose result is an outcome is durable in the ledger; its profile follows within moments, as after Kafka. Events that are
+    refused are told here and nowhere else: they are no dead letters.
+    The pair (source, event_id) is the idempotency key, as in Resolve, so whatever was not acknowledged may be sent again.
+    The server reads no further while 4 messages of the stream are not acknowledged, or while acknowledgements are not read. The end of a
+    stream is as for ResolveStream; INVALID_ARGUMENT also ends one with a message of no events or more than 500.
     """
 
 class ResolverServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -74,6 +106,34 @@ class ResolverServiceServicer(metaclass=_abc_1.ABCMeta):
         UNAVAILABLE; RESOURCE_EXHAUSTED with RetryInfo (more calls at once than the server admits; nothing was done; without RetryInfo the
         message is too large); DEADLINE_EXCEEDED (the event may be durable all the same, a repeat is harmless); likewise CANCELLED where the caller
         cancelled nothing, because the call reached a server in the moment in which that stopped.
+        """
+
+    @_abc_1.abstractmethod
+    def ResolveStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_resolver_service_pb2.ResolveStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_resolver_service_pb2.ResolveStreamResponse], _abc.AsyncIterator[_resolver_service_pb2.ResolveStreamResponse]]:
+        """Resolves many events over one stream, each as a call of Resolve would be; answers come as they are ready, in any order, and name the request they
+        answer. One that fails fails alone; its failure says whether and when the same request may be sent again.
+        The server reads no further while 64 requests of the stream are unanswered, or while their answers are not read. Closing one's side asks for
+        nothing more: what was sent is answered, then the stream ends with OK. INVALID_ARGUMENT ends a stream whose bytes are not the message;
+        UNAVAILABLE one whose server stops, once everything that was read is answered: what has no answer may be sent to another server, and a
+        repeat is harmless.
+        """
+
+    @_abc_1.abstractmethod
+    def Ingest(
+        self,
+        request_iterator: _MaybeAsyncIterator[_resolver_service_pb2.IngestRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_resolver_service_pb2.IngestResponse], _abc.AsyncIterator[_resolver_service_pb2.IngestResponse]]:
+        """Takes events as the Kafka consumer would, for users without Kafka. Each message is acknowledged by one message, in the order in which they
+        came. An event whose result is an outcome is durable in the ledger; its profile follows within moments, as after Kafka. Events that are
+        refused are told here and nowhere else: they are no dead letters.
+        The pair (source, event_id) is the idempotency key, as in Resolve, so whatever was not acknowledged may be sent again.
+        The server reads no further while 4 messages of the stream are not acknowledged, or while acknowledgements are not read. The end of a
+        stream is as for ResolveStream; INVALID_ARGUMENT also ends one with a message of no events or more than 500.
         """
 
 def add_ResolverServiceServicer_to_server(servicer: ResolverServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

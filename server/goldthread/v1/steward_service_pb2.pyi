@@ -21,6 +21,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _ReviewOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReviewOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReviewOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REVIEW_ORDER_UNSPECIFIED: _ReviewOrder.ValueType  # 0
+    """As by strength."""
+    REVIEW_ORDER_STRENGTH: _ReviewOrder.ValueType  # 1
+    """Strongest first, then oldest."""
+    REVIEW_ORDER_VALUE: _ReviewOrder.ValueType  # 2
+    """By Review.value_minor, most valuable first, then by strength, then oldest. Costs as much as there are open reviews."""
+
+class ReviewOrder(_ReviewOrder, metaclass=_ReviewOrderEnumTypeWrapper):
+    """In which order reviews are listed."""
+
+REVIEW_ORDER_UNSPECIFIED: ReviewOrder.ValueType  # 0
+"""As by strength."""
+REVIEW_ORDER_STRENGTH: ReviewOrder.ValueType  # 1
+"""Strongest first, then oldest."""
+REVIEW_ORDER_VALUE: ReviewOrder.ValueType  # 2
+"""By Review.value_minor, most valuable first, then by strength, then oldest. Costs as much as there are open reviews."""
+Global___ReviewOrder: _TypeAlias = ReviewOrder  # noqa: Y015
+
 class _ReviewVerdict:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -193,19 +217,27 @@ class ListReviewsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    CLAIMANT_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most 200; 0 means 50."""
     page_token: _builtins.str
     """From the page before; empty for the first. Reviews that open meanwhile may be missed, none is given twice unless its strength changed."""
+    order: Global___ReviewOrder.ValueType
+    """In which order; the same for all pages."""
+    claimant: _builtins.str
+    """Leaves out what others than this actor have claimed; empty: nothing is left out. At most 500 bytes."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        order: Global___ReviewOrder.ValueType = ...,
+        claimant: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claimant", b"claimant", "order", b"order", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -256,6 +288,9 @@ class Review(_message.Message):
     PROBABILITY_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
     OPENED_AT_FIELD_NUMBER: _builtins.int
+    VALUE_MINOR_FIELD_NUMBER: _builtins.int
+    CLAIMED_BY_FIELD_NUMBER: _builtins.int
+    CLAIMED_UNTIL_FIELD_NUMBER: _builtins.int
     review_id: _builtins.str
     """Id of the review, as in Question.review_id."""
     low_profile_id: _builtins.str
@@ -270,6 +305,10 @@ class Review(_message.Message):
     """Strength in bits, prior included."""
     probability: _builtins.float
     """Probability of "same person" at that strength under the model."""
+    value_minor: _builtins.int
+    """What hangs on the decision: the smaller of the two profiles' sums of purchases, in minor units of the deployment's currency."""
+    claimed_by: _builtins.str
+    """Who has claimed it; empty: nobody."""
     @_builtins.property
     def low_record_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Birth ids of its records, ascending, at most 100."""
@@ -286,6 +325,10 @@ class Review(_message.Message):
     def opened_at(self) -> _timestamp_pb2.Timestamp:
         """When the review opened."""
 
+    @_builtins.property
+    def claimed_until(self) -> _timestamp_pb2.Timestamp:
+        """Until when; absent if nobody has."""
+
     def __init__(
         self,
         *,
@@ -300,14 +343,114 @@ class Review(_message.Message):
         probability: _builtins.float = ...,
         evidence: _profile_pb2.Evidence | None = ...,
         opened_at: _timestamp_pb2.Timestamp | None = ...,
+        value_minor: _builtins.int = ...,
+        claimed_by: _builtins.str = ...,
+        claimed_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "opened_at", b"opened_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claimed_until", b"claimed_until", "evidence", b"evidence", "opened_at", b"opened_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits", b"bits", "evidence", b"evidence", "high_profile_id", b"high_profile_id", "high_record_ids", b"high_record_ids", "high_version", b"high_version", "low_profile_id", b"low_profile_id", "low_record_ids", b"low_record_ids", "low_version", b"low_version", "opened_at", b"opened_at", "probability", b"probability", "review_id", b"review_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits", b"bits", "claimed_by", b"claimed_by", "claimed_until", b"claimed_until", "evidence", b"evidence", "high_profile_id", b"high_profile_id", "high_record_ids", b"high_record_ids", "high_version", b"high_version", "low_profile_id", b"low_profile_id", "low_record_ids", b"low_record_ids", "low_version", b"low_version", "opened_at", b"opened_at", "probability", b"probability", "review_id", b"review_id", "value_minor", b"value_minor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Review: _TypeAlias = Review  # noqa: Y015
+
+@_typing.final
+class ClaimReviewRequest(_message.Message):
+    """Who takes which review."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVIEW_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    review_id: _builtins.str
+    """Review.review_id; required."""
+    actor: _builtins.str
+    """Who, as StewardAction.actor; required."""
+    seconds: _builtins.int
+    """For how long, from 1 to 3,600 seconds; 0 means 900."""
+    def __init__(
+        self,
+        *,
+        review_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "review_id", b"review_id", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClaimReviewRequest: _TypeAlias = ClaimReviewRequest  # noqa: Y015
+
+@_typing.final
+class ClaimReviewResponse(_message.Message):
+    """The claim."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLAIMED_UNTIL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def claimed_until(self) -> _timestamp_pb2.Timestamp:
+        """Until when it holds, by the ledger's clock."""
+
+    def __init__(
+        self,
+        *,
+        claimed_until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claimed_until", b"claimed_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claimed_until", b"claimed_until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClaimReviewResponse: _TypeAlias = ClaimReviewResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseReviewRequest(_message.Message):
+    """Who gives which review back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVIEW_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    review_id: _builtins.str
+    """Review.review_id; required."""
+    actor: _builtins.str
+    """Who claimed it; required."""
+    def __init__(
+        self,
+        *,
+        review_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "review_id", b"review_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseReviewRequest: _TypeAlias = ReleaseReviewRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseReviewResponse(_message.Message):
+    """The answer to ReleaseReview."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseReviewResponse: _TypeAlias = ReleaseReviewResponse  # noqa: Y015
 
 @_typing.final
 class DecideReviewRequest(_message.Message):

@@ -54,6 +54,16 @@ class StewardServiceStub:
                 request_serializer=goldthread_dot_v1_dot_steward__service__pb2.ListReviewsRequest.SerializeToString,
                 response_deserializer=goldthread_dot_v1_dot_steward__service__pb2.ListReviewsResponse.FromString,
                 _registered_method=True)
+        self.ClaimReview = channel.unary_unary(
+                '/goldthread.v1.StewardService/ClaimReview',
+                request_serializer=goldthread_dot_v1_dot_steward__service__pb2.ClaimReviewRequest.SerializeToString,
+                response_deserializer=goldthread_dot_v1_dot_steward__service__pb2.ClaimReviewResponse.FromString,
+                _registered_method=True)
+        self.ReleaseReview = channel.unary_unary(
+                '/goldthread.v1.StewardService/ReleaseReview',
+                request_serializer=goldthread_dot_v1_dot_steward__service__pb2.ReleaseReviewRequest.SerializeToString,
+                response_deserializer=goldthread_dot_v1_dot_steward__service__pb2.ReleaseReviewResponse.FromString,
+                _registered_method=True)
         self.DecideReview = channel.unary_unary(
                 '/goldthread.v1.StewardService/DecideReview',
                 request_serializer=goldthread_dot_v1_dot_steward__service__pb2.DecideReviewRequest.SerializeToString,
@@ -115,7 +125,23 @@ class StewardServiceServicer:
     """
 
     def ListReviews(self, request, context):
-        """Open reviews, strongest first, then oldest. Reads only.
+        """Open reviews, strongest or most valuable first. Reads only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClaimReview(self, request, context):
+        """Takes an open review for a while, so that nobody else decides it meanwhile; by the one who has it already it is held longer. What is not decided
+        when the time is over is free again. FAILED_PRECONDITION with reason REVIEW_CLAIMED while somebody else has it (metadata "claimed_until", RFC
+        3339), with reason STALE_REVIEW if it is closed. May be repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseReview(self, request, context):
+        """Gives a claimed review back; does nothing if whoever asks does not have it. May be repeated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,21 +151,22 @@ class StewardServiceServicer:
         """Settles a review: "same" says it as Merge does, "different" as Split does of the two profiles.
         FAILED_PRECONDITION with reason STALE_REVIEW if the review is closed, if either profile has changed since the steward saw it, or if another
         operation on them has not taken effect yet; the metadata holds "open" and the current "low_version" and "high_version" (ListReviews has them
-        too). A review that is still open stays so. FAILED_PRECONDITION with reason OPERATION_TOO_LARGE as for Merge and Split.
+        too). A review that is still open stays so. FAILED_PRECONDITION with reason REVIEW_CLAIMED while somebody else than action.actor has claimed it,
+        with reason OPERATION_TOO_LARGE as for Merge and Split.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AssertSame(self, request, context):
-        """Says that two records are one person.
+        """Says that two records are one person. INVALID_ARGUMENT if they are one record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AssertDifferent(self, request, context):
-        """Says that two records are different people.
+        """Says that two records are different people. INVALID_ARGUMENT if they are one record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -196,6 +223,16 @@ def add_StewardServiceServicer_to_server(servicer, server):
                     servicer.ListReviews,
                     request_deserializer=goldthread_dot_v1_dot_steward__service__pb2.ListReviewsRequest.FromString,
                     response_serializer=goldthread_dot_v1_dot_steward__service__pb2.ListReviewsResponse.SerializeToString,
+            ),
+            'ClaimReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClaimReview,
+                    request_deserializer=goldthread_dot_v1_dot_steward__service__pb2.ClaimReviewRequest.FromString,
+                    response_serializer=goldthread_dot_v1_dot_steward__service__pb2.ClaimReviewResponse.SerializeToString,
+            ),
+            'ReleaseReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseReview,
+                    request_deserializer=goldthread_dot_v1_dot_steward__service__pb2.ReleaseReviewRequest.FromString,
+                    response_serializer=goldthread_dot_v1_dot_steward__service__pb2.ReleaseReviewResponse.SerializeToString,
             ),
             'DecideReview': grpc.unary_unary_rpc_method_handler(
                     servicer.DecideReview,
@@ -280,6 +317,60 @@ class StewardService:
             '/goldthread.v1.StewardService/ListReviews',
             goldthread_dot_v1_dot_steward__service__pb2.ListReviewsRequest.SerializeToString,
             goldthread_dot_v1_dot_steward__service__pb2.ListReviewsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClaimReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/goldthread.v1.StewardService/ClaimReview',
+            goldthread_dot_v1_dot_steward__service__pb2.ClaimReviewRequest.SerializeToString,
+            goldthread_dot_v1_dot_steward__service__pb2.ClaimReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/goldthread.v1.StewardService/ReleaseReview',
+            goldthread_dot_v1_dot_steward__service__pb2.ReleaseReviewRequest.SerializeToString,
+            goldthread_dot_v1_dot_steward__service__pb2.ReleaseReviewResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,17 +49,25 @@ class StewardServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> StewardServiceAsyncStub: ...
     ListReviews: _grpc.UnaryUnaryMultiCallable[_steward_service_pb2.ListReviewsRequest, _steward_service_pb2.ListReviewsResponse]
-    """Open reviews, strongest first, then oldest. Reads only."""
+    """Open reviews, strongest or most valuable first. Reads only."""
+    ClaimReview: _grpc.UnaryUnaryMultiCallable[_steward_service_pb2.ClaimReviewRequest, _steward_service_pb2.ClaimReviewResponse]
+    """Takes an open review for a while, so that nobody else decides it meanwhile; by the one who has it already it is held longer. What is not decided
+    when the time is over is free again. FAILED_PRECONDITION with reason REVIEW_CLAIMED while somebody else has it (metadata "claimed_until", RFC
+    3339), with reason STALE_REVIEW if it is closed. May be repeated.
+    """
+    ReleaseReview: _grpc.UnaryUnaryMultiCallable[_steward_service_pb2.ReleaseReviewRequest, _steward_service_pb2.ReleaseReviewResponse]
+    """Gives a claimed review back; does nothing if whoever asks does not have it. May be repeated."""
     DecideReview: _grpc.UnaryUnaryMultiCallable[_steward_service_pb2.DecideReviewRequest, _steward_service_pb2.DecideReviewResponse]
     """Settles a review: "same" says it as Merge does, "different" as Split does of the two profiles.
     FAILED_PRECONDITION with reason STALE_REVIEW if the review is closed, if either profile has changed since the steward saw it, or if another
     operation on them has not taken effect yet; the metadata holds "open" and the current "low_version" and "high_version" (ListReviews has them
-    too). A review that is still open stays so. FAILED_PRECONDITION with reason OPERATION_TOO_LARGE as for Merge and Split.
+    too). A review that is still open stays so. FAILED_PRECONDITION with reason REVIEW_CLAIMED while somebody else than action.actor has claimed it,
+    with reason OPERATION_TOO_LARGE as for Merge and Split.
     """
     AssertSame: _grpc.UnaryUnaryMultiCallable[_steward_service_pb2.AssertSameRequest, _steward_service_pb2.AssertSameResponse]
-    """Says that two records are one person."""
+    """Says that two records are one person. INVALID_ARGUMENT if they are one record."""
     AssertDifferent: _grpc.UnaryUnaryMultiCallable[_steward_service_pb2.AssertDifferentRequest, _steward_service_pb2.AssertDifferentResponse]
-    """Says that two records are different people."""
+    """Says that two records are different people. INVALID_ARGUMENT if they are one record."""
     Merge: _grpc.UnaryUnaryMultiCallable[_steward_service_pb2.MergeRequest, _steward_service_pb2.MergeResponse]
     """Says that all records of several profiles are one person. FAILED_PRECONDITION with reason OPERATION_TOO_LARGE if they have more than 1,000
     records.
@@ -104,17 +112,25 @@ class StewardServiceAsyncStub(StewardServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListReviews: _aio.UnaryUnaryMultiCallable[_steward_service_pb2.ListReviewsRequest, _steward_service_pb2.ListReviewsResponse]  # type: ignore[assignment]
-    """Open reviews, strongest first, then oldest. Reads only."""
+    """Open reviews, strongest or most valuable first. Reads only."""
+    ClaimReview: _aio.UnaryUnaryMultiCallable[_steward_service_pb2.ClaimReviewRequest, _steward_service_pb2.ClaimReviewResponse]  # type: ignore[assignment]
+    """Takes an open review for a while, so that nobody else decides it meanwhile; by the one who has it already it is held longer. What is not decided
+    when the time is over is free again. FAILED_PRECONDITION with reason REVIEW_CLAIMED while somebody else has it (metadata "claimed_until", RFC
+    3339), with reason STALE_REVIEW if it is closed. May be repeated.
+    """
+    ReleaseReview: _aio.UnaryUnaryMultiCallable[_steward_service_pb2.ReleaseReviewRequest, _steward_service_pb2.ReleaseReviewResponse]  # type: ignore[assignment]
+    """Gives a claimed review back; does nothing if whoever asks does not have it. May be repeated."""
     DecideReview: _aio.UnaryUnaryMultiCallable[_steward_service_pb2.DecideReviewRequest, _steward_service_pb2.DecideReviewResponse]  # type: ignore[assignment]
     """Settles a review: "same" says it as Merge does, "different" as Split does of the two profiles.
     FAILED_PRECONDITION with reason STALE_REVIEW if the review is closed, if either profile has changed since the steward saw it, or if another
     operation on them has not taken effect yet; the metadata holds "open" and the current "low_version" and "high_version" (ListReviews has them
-    too). A review that is still open stays so. FAILED_PRECONDITION with reason OPERATION_TOO_LARGE as for Merge and Split.
+    too). A review that is still open stays so. FAILED_PRECONDITION with reason REVIEW_CLAIMED while somebody else than action.actor has claimed it,
+    with reason OPERATION_TOO_LARGE as for Merge and Split.
     """
     AssertSame: _aio.UnaryUnaryMultiCallable[_steward_service_pb2.AssertSameRequest, _steward_service_pb2.AssertSameResponse]  # type: ignore[assignment]
-    """Says that two records are one person."""
+    """Says that two records are one person. INVALID_ARGUMENT if they are one record."""
     AssertDifferent: _aio.UnaryUnaryMultiCallable[_steward_service_pb2.AssertDifferentRequest, _steward_service_pb2.AssertDifferentResponse]  # type: ignore[assignment]
-    """Says that two records are different people."""
+    """Says that two records are different people. INVALID_ARGUMENT if they are one record."""
     Merge: _aio.UnaryUnaryMultiCallable[_steward_service_pb2.MergeRequest, _steward_service_pb2.MergeResponse]  # type: ignore[assignment]
     """Says that all records of several profiles are one person. FAILED_PRECONDITION with reason OPERATION_TOO_LARGE if they have more than 1,000
     records.
@@ -162,7 +178,26 @@ class StewardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _steward_service_pb2.ListReviewsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_steward_service_pb2.ListReviewsResponse, _abc.Awaitable[_steward_service_pb2.ListReviewsResponse]]:
-        """Open reviews, strongest first, then oldest. Reads only."""
+        """Open reviews, strongest or most valuable first. Reads only."""
+
+    @_abc_1.abstractmethod
+    def ClaimReview(
+        self,
+        request: _steward_service_pb2.ClaimReviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_steward_service_pb2.ClaimReviewResponse, _abc.Awaitable[_steward_service_pb2.ClaimReviewResponse]]:
+        """Takes an open review for a while, so that nobody else decides it meanwhile; by the one who has it already it is held longer. What is not decided
+        when the time is over is free again. FAILED_PRECONDITION with reason REVIEW_CLAIMED while somebody else has it (metadata "claimed_until", RFC
+        3339), with reason STALE_REVIEW if it is closed. May be repeated.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleaseReview(
+        self,
+        request: _steward_service_pb2.ReleaseReviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_steward_service_pb2.ReleaseReviewResponse, _abc.Awaitable[_steward_service_pb2.ReleaseReviewResponse]]:
+        """Gives a claimed review back; does nothing if whoever asks does not have it. May be repeated."""
 
     @_abc_1.abstractmethod
     def DecideReview(
@@ -173,7 +208,8 @@ class StewardServiceServicer(metaclass=_abc_1.ABCMeta):
         """Settles a review: "same" says it as Merge does, "different" as Split does of the two profiles.
         FAILED_PRECONDITION with reason STALE_REVIEW if the review is closed, if either profile has changed since the steward saw it, or if another
         operation on them has not taken effect yet; the metadata holds "open" and the current "low_version" and "high_version" (ListReviews has them
-        too). A review that is still open stays so. FAILED_PRECONDITION with reason OPERATION_TOO_LARGE as for Merge and Split.
+        too). A review that is still open stays so. FAILED_PRECONDITION with reason REVIEW_CLAIMED while somebody else than action.actor has claimed it,
+        with reason OPERATION_TOO_LARGE as for Merge and Split.
         """
 
     @_abc_1.abstractmethod
@@ -182,7 +218,7 @@ class StewardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _steward_service_pb2.AssertSameRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_steward_service_pb2.AssertSameResponse, _abc.Awaitable[_steward_service_pb2.AssertSameResponse]]:
-        """Says that two records are one person."""
+        """Says that two records are one person. INVALID_ARGUMENT if they are one record."""
 
     @_abc_1.abstractmethod
     def AssertDifferent(
@@ -190,7 +226,7 @@ class StewardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _steward_service_pb2.AssertDifferentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_steward_service_pb2.AssertDifferentResponse, _abc.Awaitable[_steward_service_pb2.AssertDifferentResponse]]:
-        """Says that two records are different people."""
+        """Says that two records are different people. INVALID_ARGUMENT if they are one record."""
 
     @_abc_1.abstractmethod
     def Merge(

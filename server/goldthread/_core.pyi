@@ -1,7 +1,7 @@
 """Typed surface of the Rust core (`resolver_core/`), verified by stubtest.
 
 Everything is columnar: lists of equal length in, flat lists out. Every function that computes releases the interpreter lock.
-Nothing here reads a clock, draws random numbers or touches the network: same input and model, same bytes, on every machine.
+Nothing but `Register` reads a clock, draws random numbers or touches the network: same input and model, same bytes, on every machine.
 The rules are those of docs/matching.md. Weights and scores are integers in millibits (1000 = one bit).
 
 Errors: `InputError` (a column of the wrong length, a key of the wrong size, an index out of range), `ModelError` (a model
@@ -12,47 +12,17 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, final
 
 _Column: TypeAlias = Sequence[str | None] | tuple[bytes, bytes, bytes | None]
+_Frequencies: TypeAlias = tuple[float, float, int, list[tuple[str, float]]]
+_Relations: TypeAlias = list[tuple[int, int, int, int, int]]
 
 __all__ = [
-    "ATTRIBUTES",
-    "COMPARISONS",
-    "LEVELS",
-    "NORMALIZER_VERSION",
-    "Claims",
-    "CoreError",
-    "Estimates",
-    "InputError",
-    "Model",
-    "ModelError",
-    "ProfileIds",
-    "Progress",
-    "Records",
-    "SealError",
-    "__version__",
-    "address_records",
-    "blocking_keys",
-    "candidate_pairs",
-    "check_digests",
-    "count_candidates",
-    "count_pairs",
-    "double_metaphone",
-    "gather",
-    "jaro_winkler",
-    "levenshtein",
-    "match_records",
-    "normalize_attributes",
-    "normalize_extras",
-    "normalize_identifiers",
-    "osa",
-    "partition",
-    "payload_digests",
-    "score_pairs",
-    "seal",
-    "soundex",
-    "tokenize",
-    "train",
-    "unseal",
-]
+    "ATTRIBUTES", "COMPARISONS", "LEVELS", "NORMALIZER_VERSION", "Claims", "CoreError", "Estimates", "EventChunk",
+    "Evidence", "HeldProfiles", "InputError", "Model", "ModelError", "ProfileIds", "Progress", "Records", "Register",
+    "SealError", "__version__", "address_records", "blocking_keys", "candidate_pairs", "check_digests",
+    "count_candidates", "count_pairs", "double_metaphone", "gather", "jaro_winkler", "levenshtein", "match_records",
+    "normalize_attributes", "normalize_extras", "normalize_identifiers", "osa", "partition", "payload_digests",
+    "score_pairs", "seal", "soundex", "tokenize", "train", "unseal",
+]  # fmt: skip
 
 __version__: Final[str]
 NORMALIZER_VERSION: Final[str]
@@ -108,6 +78,9 @@ class Model:
     def review(self) -> int: ...
     @property
     def edge_floor(self) -> int: ...
+    @property
+    def blocking_rules(self) -> int:
+        """Number of blocking rules."""
     @property
     def max_block(self) -> int: ...
     @property
@@ -249,15 +222,134 @@ class ProfileIds:
 
 @final
 class Progress:
-    """Where a batch run or a training is; may be read from any thread. Nothing depends on it."""
+    """Where a batch run or a training is; may be read from any thread. No result depends on it."""
 
     def __new__(cls) -> Progress: ...
+    def stop(self) -> None:
+        """Lets a batch run end soon: while it scores at once, else with its stage. It raises `InputError`; a training takes no notice."""
+
     def read(self) -> tuple[str, int, int]:
         """Stage, how much of it is done, and how much there is; 0 where nobody knows.
 
-        Stages are `waiting` and `block`, then `score`, `partition` of a batch run, or `count`, `estimate`, `calibrate` of a training, of which the first
-        two may come twice.
+        Stages are `waiting` and `block`, then `score`, `partition` of a batch run, or `count`, `estimate`, `calibrate` of a training, of which `estimate`
+        may come twice. `block` counts rules, `score` blocks, the others records.
         """
+
+@final
+class EventChunk:
+    """The events of one chunk of rows whose claims are known."""
+
+    @staticmethod
+    def read(
+        claims: Claims,
+        sources: Sequence[str],
+        ids: Sequence[str],
+        kinds: bytes,
+        occurred: bytes,
+        amounts: bytes,
+        details: Sequence[str],
+        contents: Sequence[str],
+    ) -> EventChunk:
+        """Columns parallel to the rows of the claims. Kinds are a byte each: 0 purchase, 1 click, 2 customer change, 3 consent withdrawn, 4 consent
+        given, 255 no event. Times (microseconds since 2000) and amounts are signed 64-bit numbers in the order of the machine. An event's digest
+        is SHA-256 of its record's address and its content.
+        """
+
+    @property
+    def unusable(self) -> list[int]:
+        """Rows that would be events if they had a usable claim."""
+
+@final
+class Evidence:
+    """What the events of a load say: records with their sums, tokens with their states. Numbers are from 0 here, from 1 in the rows made of them.
+
+    Of several contents under one event id that of the lowest digest counts, and of equal ones the first. Tokens used too much on one day are generic.
+    """
+
+    @staticmethod
+    def of(
+        claims: Sequence[Claims], events: Sequence[EventChunk], model: Model, milliseconds: int, seed: bytes
+    ) -> Evidence:
+        """Joins chunks, which are parallel. Birth ids carry the milliseconds since 1970 and bits drawn from the seed (≥ 32 random bytes)."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def records(self) -> int: ...
+    @property
+    def tokens(self) -> int: ...
+    @property
+    def repeated(self) -> int:
+        """Rows that repeat another one."""
+    @property
+    def lost(self) -> list[int]:
+        """Rows whose content lost against another one under the same event id, each content once."""
+    def first_event(self, record: int) -> tuple[str, str]:
+        """Source and id of the first event of a record."""
+    def contested(self, kind: int) -> list[tuple[int, list[tuple[str, int, int, bytes]]]]:
+        """Tokens of a type that are evidence and have several names; of each the name key, first and last time, and address of its named carriers."""
+    def carriers_of(self, tokens: Sequence[int]) -> list[int]:
+        """Records that carry any of these tokens."""
+    def copied(
+        self,
+        table: str,
+        start: int,
+        stop: int,
+        *,
+        key_version: int = 0,
+        normalizer: str = "",
+        currency: str = "",
+    ) -> bytes:
+        """Rows of `inbox`, `purchase`, `consent_event` (by rows read), `event_conflict` (all), `record`, `record_token` (by records), `token` or
+        `token_name` (by tokens), as PostgreSQL's binary COPY has them, without header and trailer.
+        """
+    def copied_blocks(self, key: bytes, model: Model, rule: int) -> tuple[bytes, list[bytes]]:
+        """The rows of `block` for one blocking rule, and those of `record_block`, depth by depth: refined keys only below crowded ones."""
+
+@final
+class HeldProfiles:
+    """Pairs and profiles of a load; profiles are numbered by ascending id."""
+
+    @staticmethod
+    def of(
+        evidence: Evidence, model: Model, held_back: Sequence[int], *, progress: Progress | None = None
+    ) -> HeldProfiles:
+        """Scores and partitions on all cores. What hangs together with a record that is held back has neither pairs nor profile."""
+
+    def __len__(self) -> int: ...
+    @property
+    def pairs(self) -> int:
+        """Number of kept pairs."""
+    @property
+    def links(self) -> int:
+        """Number of pairs shown with profiles, at most 20 with each."""
+    @property
+    def reviews(self) -> int: ...
+    @property
+    def candidates(self) -> int: ...
+    @property
+    def held_back(self) -> list[int]:
+        """Records that have evidence only."""
+    def facts(self, evidence: Evidence, start: int, stop: int) -> list[tuple[bytes, list[bytes], int, int, int | None]]:
+        """Of each profile its id, its records' birth ids, ascending, purchases, their sum, and when the last one was."""
+    def copied(
+        self,
+        table: str,
+        evidence: Evidence,
+        model: Model,
+        start: int,
+        stop: int,
+        *,
+        first_version: int = 1,
+        model_id: int = 0,
+        cause: str = "",
+        actor: str = "",
+    ) -> bytes:
+        """Rows of `membership` (by records), `pair` (by pairs), `profile`, `journal` (by profiles), `journal_link` (by links), `review`, `household` or
+        `contender` (all), as `Evidence.copied` has them. Versions follow the first one.
+        """
+    def copied_outbox(self, evidence: Evidence, start: int, first_version: int, changes: Sequence[bytes]) -> bytes:
+        """Rows of `outbox` for the encoded changes of the profiles from `start` on."""
 
 def blocking_keys(
     key: bytes, records: Records, model: Model
@@ -281,13 +373,7 @@ def partition(
     same: Sequence[tuple[int, int]],
     different: Sequence[tuple[int, int]],
     model: Model,
-) -> tuple[
-    list[int],
-    list[int],
-    list[tuple[int, int]],
-    list[tuple[int, int, int, int, int]],
-    list[tuple[int, int, int, int, int]],
-]:
+) -> tuple[list[int], list[int], list[tuple[int, int]], _Relations, _Relations]:
     """Partition of any number of components (docs/matching.md section 8).
 
     The pairs are those that are kept: at or above the model's floor, or kin.
@@ -317,14 +403,7 @@ def candidate_pairs(
 
 def match_records(
     records: Records, model: Model, *, closed_tokens: Sequence[bytes] = ..., progress: Progress | None = None
-) -> tuple[
-    list[int],
-    list[int],
-    list[tuple[int, int]],
-    list[tuple[int, int, int, int, int]],
-    list[tuple[int, int, int, int, int]],
-    dict[str, int],
-]:
+) -> tuple[list[int], list[int], list[tuple[int, int]], _Relations, _Relations, dict[str, int]]:
     """Batch engine: block, score, partition all records, on all cores; result as `partition` plus counts.
 
     `closed_tokens` are generic whoever carries them, for what only events tell (none unless given); one that no record carries is passed over.
@@ -370,9 +449,7 @@ class Estimates:
         None where no candidate has it on both sides; its weights are zero.
         """
     @property
-    def frequencies(
-        self,
-    ) -> tuple[tuple[float, float, int, list[tuple[str, float]]], tuple[float, float, int, list[tuple[str, float]]]]:
+    def frequencies(self) -> tuple[_Frequencies, _Frequencies]:
         """Of given and of family names: baseline, default, limit and listed names, as a model file states them."""
     @property
     def limits(self) -> list[int]:
@@ -444,3 +521,41 @@ def soundex(values: Sequence[str]) -> list[str]:
 
 def double_metaphone(values: Sequence[str]) -> list[tuple[str, str]]:
     """Primary and alternate Double Metaphone codes, at most four characters each."""
+
+@final
+class Register:
+    """A running register data plane; `InputError` names the setting with which it cannot start. Its threads never call into Python.
+
+    Callers it cannot answer from the cache leave questions, and `fileno` becomes readable; `take` them and `answer` or `fail` each.
+    """
+
+    def __new__(cls, settings: object) -> Register:
+        """Reads the attributes that `rpc.register` gives, by name."""
+    @property
+    def port(self) -> int:
+        """Port on which it listens."""
+    @property
+    def credentials(self) -> int | None:
+        """Credentials that were read; None if callers are not checked."""
+    def fileno(self) -> int:
+        """Descriptor that stays readable while questions wait."""
+    def take(self, most: int) -> list[tuple[int, bytes, int, bytes]]:
+        """Questions that wait: number, token, version that the caller has seen, generation of the cache (empty if it could not be read)."""
+    def answer(self, number: int, version: int, encoded: bytes) -> None:
+        """Answers a question with a partial `LookupResponse`, nothing for NOT_FOUND."""
+    def fail(
+        self, number: int, code: int, reason: str, message: str, metadata: Sequence[tuple[str, str]], retryable: bool
+    ) -> None:
+        """Answers a question with an error: gRPC code and what stands in its details."""
+    def calls(self) -> list[tuple[str, str, list[int], float]]:
+        """Calls that ended: method, code, calls per bucket (not cumulated, the last one without a bound), sum of their seconds."""
+    def in_flight(self) -> list[tuple[str, int]]:
+        """Calls being handled, by method."""
+    def outcomes(self) -> list[tuple[str, int]]:
+        """Lookups by outcome."""
+    def reads(self) -> list[tuple[str, int]]:
+        """Reads of the cache by result."""
+    def refusals(self) -> list[tuple[str, int]]:
+        """Lookups refused because a credential had no budget left, by budget."""
+    def drain(self, seconds: float) -> int:
+        """Stops: no new calls, running ones may end within `seconds`; how many were cut off. Releases the interpreter lock while it waits."""

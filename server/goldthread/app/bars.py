@@ -13,6 +13,10 @@ from goldthread.flows.match import MatchStage
 __all__ = ["Bars"]
 
 
+_UNITS = {"block": " rules", "score": " blocks"}
+"""What a step counts, if not records."""
+
+
 class Bars:
     """A bar for every stage on standard error, silent where that is no terminal, and the seconds each stage took."""
 
@@ -59,7 +63,9 @@ class Bars:
 
     def _open(self, step: str, total: int | None) -> None:
         self._step = step
-        self._bar = tqdm(total=total, desc=step, unit=" records", unit_scale=True, disable=None, leave=False)
+        self._bar = tqdm(
+            total=total, desc=step, unit=_UNITS.get(step, " records"), unit_scale=True, disable=None, leave=False
+        )
 
     def _close(self) -> None:
         if self._bar is not None:

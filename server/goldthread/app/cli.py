@@ -7,16 +7,8 @@ import sys
 
 import click
 
-from goldthread.app.exits import DONE, FAILED, INTERRUPTED, MUST_BE_SEEN_TO, WRONG_USAGE
-from goldthread.domain.errors import (
-    GoldthreadError,
-    InvalidArgumentError,
-    ModelFileError,
-    OffsetGapError,
-    PoisonLimitError,
-    SchemaVersionError,
-    SettingsError,
-)
+from goldthread.app.exits import DONE, FAILED, INTERRUPTED, exit_code_of
+from goldthread.domain.errors import GoldthreadError
 
 __all__ = ["COMMANDS", "cli", "main"]
 
@@ -28,7 +20,14 @@ COMMANDS = {
     "cache": ("goldthread.app.commands:cache", "Look after the card cache: rebuild it."),
     "remodel": ("goldthread.app.commands:remodel", "Switch the ledger to another match model."),
     "migrate": ("goldthread.app.commands:migrate", "Bring the ledger's schema up to date and create the topics."),
+    "lookup": ("goldthread.app.console.customers:lookup", "Show the card of whoever an identifier belongs to."),
+    "resolve": ("goldthread.app.console.customers:resolve", "Say what is known of a customer and show whose it is."),
+    "profile": ("goldthread.app.console.profiles:profile", "Show what is known of a customer, now or in the past."),
+    "explain": ("goldthread.app.console.profiles:explain", "Say why two are one person, or are not."),
+    "reviews": ("goldthread.app.console.reviews:reviews", "Settle what the service could not decide."),
+    "dead-letters": ("goldthread.app.console.letters:dead_letters", "Repair messages that could not be taken."),
     "produce": ("goldthread.app.produce:command", "Send a file's rows to Kafka as customer events."),
+    "load": ("goldthread.app.load:command", "Take a file's rows into the ledger, without Kafka."),
     "generate": ("goldthread.app.generate:command", "Write synthetic retail customers with the truth."),
     "match": ("goldthread.app.match:command", "Resolve a file in memory, without any server."),
     "train": ("goldthread.app.train:command", "Learn a match model from files, without labels."),
@@ -87,23 +86,13 @@ def main(arguments: list[str] | None = None) -> int:
     except GoldthreadError as error:
         details = " ".join(f"{name}={value}" for name, value in sorted(error.metadata.items()))
         click.echo(f"goldthread: {error.reason}: {error.message}{f' ({details})' if details else ''}", err=True)
-        return _code_of(error)
+        return exit_code_of(error)
     except Exception as error:  # noqa: BLE001 (the last stop before the interpreter, which would print the text)
         from goldthread.telemetry.logs import log_crash
 
         log_crash(error)
         return FAILED
     return result if isinstance(result, int) else DONE
-
-
-def _code_of(error: GoldthreadError) -> int:
-    match error:
-        case SettingsError() | ModelFileError() | InvalidArgumentError():
-            return WRONG_USAGE
-        case PoisonLimitError() | OffsetGapError() | SchemaVersionError():
-            return MUST_BE_SEEN_TO
-        case _:
-            return FAILED
 
 
 if __name__ == "__main__":

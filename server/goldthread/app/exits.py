@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["DONE", "FAILED", "INTERRUPTED", "MUST_BE_SEEN_TO", "WRONG_USAGE"]
+from goldthread.domain.errors import (
+    GoldthreadError,
+    InvalidArgumentError,
+    ModelFileError,
+    OffsetGapError,
+    PoisonLimitError,
+    SchemaVersionError,
+    SettingsError,
+    SurvivorshipFileError,
+)
+
+__all__ = ["DONE", "FAILED", "INTERRUPTED", "MUST_BE_SEEN_TO", "WRONG_USAGE", "exit_code_of"]
 
 DONE = 0
 FAILED = 1
@@ -15,3 +26,14 @@ MUST_BE_SEEN_TO = 3
 """The process stopped on purpose (POISON_LIMIT, OFFSET_GAP, SCHEMA_VERSION) and must not be started again before somebody has looked."""
 
 INTERRUPTED = 130
+
+
+def exit_code_of(error: GoldthreadError) -> int:
+    """Exit code of a command that ends with an error."""
+    match error:
+        case SettingsError() | ModelFileError() | SurvivorshipFileError() | InvalidArgumentError():
+            return WRONG_USAGE
+        case PoisonLimitError() | OffsetGapError() | SchemaVersionError():
+            return MUST_BE_SEEN_TO
+        case _:
+            return FAILED

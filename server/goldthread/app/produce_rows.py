@@ -27,6 +27,7 @@ from goldthread.domain.words import (
     Purchase,
     Violation,
 )
+from goldthread.files import PASSED_OVER
 from goldthread.matching import digest_identifiers
 from goldthread.matching.attributes import check_attributes
 from goldthread.wire import event_violations
@@ -39,6 +40,9 @@ __all__ = [
     "ProduceReport",
     "RowDefaults",
     "RowReader",
+    "consent_of",
+    "file_digest",
+    "page_of",
 ]
 
 _IDENTIFIERS = tuple((kind.label, kind) for kind in IdentifierType)
@@ -115,12 +119,21 @@ class RowDefaults:
 
 @dataclass(slots=True)
 class ProduceReport:
-    """What became of a file. `unusable` are lines that were left out, with the reason; `dropped` counts values by column and status."""
+    """What became of a file. `unusable` are lines that were left out, with the reason; `dropped` counts values by column and status.
+
+    `rows` are events and lines left out. `passed_over` are rows that are no events of their own by their mapping.
+    """
 
     rows: int = 0
     events: int = 0
+    passed_over: int = 0
     unusable: list[tuple[int, str]] = field(default_factory=list)
     dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def leave_out(self, line: int, reason: str) -> None:
+        """Counts a row that is no event for this reason."""
+        self.rows += 1
+        self.unusable.append((line, reason))
 
 
 def _present() -> datetime:
@@ -156,8 +169,14 @@ class RowReader:
 
     def events(self, rows: Iterable[tuple[int, dict[str, str]]]) -> Iterator[IncomingEvent]:
         """Events of numbered rows, in their order; they carry digests only."""
+        return (event for _, event in self.numbered(rows))
+
+    def numbered(self, rows: Iterable[tuple[int, dict[str, str]]]) -> Iterator[tuple[int, IncomingEvent]]:
+        """The same with the number of each event's row."""
         remaining = iter(rows)
-        while batch := list(islice(remaining, _BATCH_ROWS)):
+        while found_rows := list(islice(remaining, _BATCH_ROWS)):
+            batch = [numbered for numbered in found_rows if PASSED_OVER not in numbered[1]]
+            self.report.passed_over += len(found_rows) - len(batch)
             wanted = [
                 (place, kind, value)
                 for place, (_, row) in enumerate(batch)
@@ -175,14 +194,14 @@ class RowReader:
             ]
             checked = self._check(attributes, region=self._defaults.region)
             for place, (line, row) in enumerate(batch):
-                self.report.rows += 1
                 try:
                     event = self._event(line, row, by_row.get(place, ()), (attributes[place], checked[place]))
                 except _UnusableRowError as error:
-                    self.report.unusable.append((line, str(error)))
+                    self.report.leave_out(line, str(error))
                 else:
+                    self.report.rows += 1
                     self.report.events += 1
-                    yield event
+                    yield line, event
 
     def _event(
         self,
@@ -200,7 +219,7 @@ class RowReader:
             raise _UnusableRowError("no usable identifier and no attribute")
         event = IncomingEvent(
             source=source,
-            event_id=row.get("event_id") or f"{self._file_digest}-{line}",
+            event_id=row.get("event_id") or f"{self.file_digest[:16]}-{line}",
             occurred_at=self._moment(row.get("occurred_at", "")),
             identifiers=kept,
             attributes=valid,
@@ -252,9 +271,15 @@ class RowReader:
             raise _UnusableRowError("occurred_at is not an RFC 3339 time") from None
 
     @cached_property
-    def _file_digest(self) -> str:
-        with self._path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+    def file_digest(self) -> str:
+        """The file's `file_digest`; the beginning of it is in the ids of its events."""
+        return file_digest(self._path)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file as it is, compressed or not, in hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _broken_columns(violations: Sequence[Violation]) -> str:
@@ -272,18 +297,25 @@ def _payload(row: dict[str, str], currency: str) -> Payload:
             currency=row.get("currency") or currency,
             store=row.get("store", ""),
         ),
-        "click": lambda: Click(page=row.get("page", "").partition("?")[0]),
+        "click": lambda: Click(page=page_of(row.get("page"))),
         "customer_change": CustomerChange,
-        # A row that does not say that consent was given withdraws it.
-        "consent": lambda: ConsentChange(
-            purpose=row.get("purpose") or _DEFAULT_PURPOSE, granted=row.get("granted", "").lower() in _TRUE
-        ),
+        "consent": lambda: consent_of(row.get("purpose"), row.get("granted")),
     }
     kind = row.get("kind") or ("purchase" if row.get("amount_minor") else "customer_change")
     build = builders.get(kind)
     if build is None:
         raise _UnusableRowError("kind is none of " + ", ".join(builders))
     return build()
+
+
+def page_of(text: str | None) -> str:
+    """The page of a click: what follows a `?` is cut off."""
+    return (text or "").partition("?")[0]
+
+
+def consent_of(purpose: str | None, granted: str | None) -> ConsentChange:
+    """A consent; a row that does not say that it was given withdraws it."""
+    return ConsentChange(purpose=purpose or _DEFAULT_PURPOSE, granted=(granted or "").lower() in _TRUE)
 
 
 def _amount(text: str) -> int:

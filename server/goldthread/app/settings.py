@@ -112,12 +112,14 @@ class Settings:
     )
     postgres_pool_max: int = _setting(
         _number(2, 100),
-        12,
-        "connections one process opens at most; a server needs one for each of its 10 threads, and one more",
+        18,
+        "connections one process opens at most; a server needs one for each of its 13 threads, and one more",
     )
     statement_timeout_ms: int = _setting(_number(1, 600_000), 30_000, "longest statement")
-    redis_url: str | None = _setting(_text, None, "Redis-compatible cache, as a URL", secret=True)
-    cache_timeout_ms: int = _setting(_number(1, 10_000), 50, "longest cache call of a lookup")
+    redis_url: str | None = _setting(
+        _text, None, "Redis-compatible cache, as a URL (its parameters: docs/register.md)", secret=True
+    )
+    cache_timeout_ms: int = _setting(_number(1, 10_000), 20, "longest cache call of a lookup")
     cache_ttl_seconds: int = _setting(
         _number(60, 30 * 86_400), 86_400, "life of a cached card, spread by a fifth each way"
     )
@@ -128,7 +130,7 @@ class Settings:
     )
     dead_letters_topic: str = _setting(_text, "goldthread.dead-letters", "topic that rejected messages are written to")
     consumer_group: str = _setting(_text, "goldthread", "name under which offsets are kept in the ledger")
-    batch_events: int = _setting(_number(1, 5_000), 500, "most events of one transaction")
+    batch_events: int = _setting(_number(1, 5_000), 2_000, "most events of one transaction")
     batch_ms: int = _setting(_number(1, 5_000), 50, "longest wait for a fuller batch")
     accept_gap: bool = _setting(
         _flag,
@@ -139,11 +141,33 @@ class Settings:
     grpc_port: int = _setting(_port, 50_051, "port that gRPC listens on; 0 takes a free one")
     grpc_tls_certificate: Path | None = _setting(_path, None, "PEM file with the server's certificate chain")
     grpc_tls_key: Path | None = _setting(_path, None, "PEM file with the server's private key")
+    grpc_tls_client_ca: Path | None = _setting(
+        _path, None, "PEM file with the authority of which callers must show a certificate; needs the two above"
+    )
     grpc_reflection: bool = _setting(_flag, True, "offer gRPC reflection; switch it off in production")
+    credentials_file: Path | None = _setting(
+        _path, None, "file of those who may call (docs/register.md); required unless gRPC listens on loopback"
+    )
+    lookup_threads: int = _setting(_number(1, 64), 1, "threads that answer lookups")
+    lookup_misses_per_minute: int = _setting(
+        _number(1, 1_000_000), 30, "lookups a minute that may find nobody, per credential; 60 times as many a day"
+    )
+    lookup_answers_per_minute: int = _setting(
+        _number(1, 1_000_000), 300, "different identifiers a minute, per credential; 60 times as many a day"
+    )
     lookup_timeout_ms: int = _setting(_number(1, 10_000), 250, "longest lookup, whatever the caller allows")
     resolve_timeout_ms: int = _setting(_number(1, 60_000), 5_000, "longest resolve, whatever the caller allows")
     steward_timeout_ms: int = _setting(
         _number(1, 600_000), 30_000, "longest call of a steward, whatever the caller allows"
+    )
+    target: str | None = _setting(
+        _text,
+        None,
+        "host:port of the service that commands call; by default that of `up` in this directory, or of gRPC",
+    )
+    token: str | None = _setting(_text, None, "token of the credential that commands call with", secret=True)
+    tls_roots: Path | None = _setting(
+        _path, None, "PEM file of the authority that the service's certificate is checked by; commands then encrypt"
     )
     metrics_host: str = _setting(_text, "127.0.0.1", "address that /metrics listens on")
     metrics_port: int = _setting(_port, 9_464, "port that /metrics listens on; 0 takes a free one")
@@ -156,6 +180,9 @@ class Settings:
     currency: str = _setting(_code(3), "USD", "currency of totals; purchases in another one are dead letters")
     model: Path | None = _setting(
         _path, None, f"match model file, or `{SHIPPED}`, as if absent; batch runs train theirs if absent"
+    )
+    survivorship_file: Path | None = _setting(
+        _path, None, "survivorship policy file (docs/profiles.md); the one that the ledger is under if absent"
     )
     log_level: str = _setting(_one_of("debug", "info", "warning", "error"), "info", "least severe event that is logged")
 
@@ -220,6 +247,10 @@ class Settings:
             shipped = resources.files("goldthread") / "models" / "retail-persons-1.toml"
             return shipped.read_text(encoding="utf-8")
         return _read(str(self.model), key_of("model"))
+
+    def survivorship_text(self) -> str:
+        """The survivorship policy file's text."""
+        return _read(str(self.survivorship_file), key_of("survivorship_file"))
 
     def environment(self) -> dict[str, str]:
         """The settings that differ from their defaults as environment keys, for a child process. Holds secrets."""

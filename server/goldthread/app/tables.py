@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from goldthread.files import (
     MOST_EXTRAS,
     ExtraKind,
     Finding,
+    Malformed,
     Role,
     Understanding,
     column_names,
@@ -29,14 +31,48 @@ from goldthread.files import Mapping as ColumnMapping
 from goldthread.flows.match import CLAIM_COLUMNS, DEFAULT_SOURCE, claim_columns
 from goldthread.matching.batch import ClaimColumns
 
-__all__ = ["Beside", "Table", "Tables", "explain_option", "ignore_option", "mapping_option", "model_option"]
+__all__ = [
+    "Beside",
+    "MappingFile",
+    "Table",
+    "Tables",
+    "event_table",
+    "explain_option",
+    "ignore_option",
+    "mapping_option",
+    "model_option",
+]
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _SAMPLE_ROWS = 5_000
+_SHIPPED = Path(__file__).parent.parent / "mappings"
 _NAMES = frozenset({"given_name", "family_name", "full_name"})
 
+
+class MappingFile(click.Path):
+    """A mapping file, or the name of one that ships: `shopify-orders`."""
+
+    name = "file|name"
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, path_type=Path)
+
+    def convert(
+        self, value: str | PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | PathLike[str]:
+        """The path of the file."""
+        shipped = {path.stem: path for path in sorted(_SHIPPED.glob("*.toml"))}
+        if (found := shipped.get(str(value))) is not None:
+            return found
+        if not Path(value).exists() and not Path(value).suffix:
+            self.fail(f"{value!r} is neither a file nor one of {', '.join(shipped)}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 mapping_option = click.option(
-    "--mapping", type=_FILE, help="TOML file that says which column is what.  [default: columns are understood]"
+    "--mapping",
+    type=MappingFile(),
+    help="TOML file that says which column is what, or the name of a shipped one.  [default: columns are understood]",
 )
 ignore_option = click.option(
     "--ignore", "ignored", metavar="COLUMN", multiple=True, help="Column that is not looked at; may be repeated."
@@ -63,6 +99,8 @@ class Table:
     """None where a mapping says everything."""
     mapped_extras: frozenset[str] = frozenset()
     """Further columns that a mapping names."""
+    said_by: str = "mapping"
+    """What says of the columns that were not understood what they are."""
 
     def explained(self) -> str:
         """What the columns are taken for and why, as lines of text. No value is shown."""
@@ -71,7 +109,7 @@ class Table:
         mapped += [(f"{name} ({extra.kind})", (extra.column,)) for name, extra in self.mapping.extras.items()]
         detected = {finding.column for finding in self.understanding.findings} if self.understanding else set()
         for target, names in mapped:
-            rows += [(name, target, "mapping", "", "", "") for name in names if name not in detected]
+            rows += [(name, target, self.said_by, "", "", "") for name in names if name not in detected]
         if self.understanding is not None:
             rows += [_line(finding) for finding in self.understanding.findings]
         rows += [
@@ -221,12 +259,36 @@ class Tables:
                 )
 
 
-def _table(path: Path, said: ColumnMapping | None, left_out: frozenset[str], *, source: str, alone: bool) -> Table:
+def event_table(path: Path, said: ColumnMapping | None, *, malformed: Malformed | None = None) -> Table:
+    """A file of events as a mapping says, or by the names of the flat format and, for all other columns, as they look.
+
+    What is the same in all rows of a file, or differs in each, counts here: other events of the same people may come in other files. With `malformed`,
+    rows of a text file that cannot be read are told there and passed over. Raises `FileFormatError`.
+    """
+    own = said
+    if own is None:
+        named = ColumnMapping.named(column_names(path, malformed=malformed)).columns
+        own = ColumnMapping({target: names for target, names in named.items() if target != "truth"}, detect=True)
+    table = _table(path, own, frozenset(), source="", alone=False, malformed=malformed)
+    table.mapping.check(path, column_names(path, malformed=malformed))
+    table = _dropping(table, table.mapping.extras, "events have no further columns")
+    return table if said is not None else replace(table, said_by="header")
+
+
+def _table(
+    path: Path,
+    said: ColumnMapping | None,
+    left_out: frozenset[str],
+    *,
+    source: str,
+    alone: bool,
+    malformed: Malformed | None = None,
+) -> Table:
     own = said or ColumnMapping({}, detect=True)
     own = own.without(left_out | own.ignored)
     if not own.detect:
         return Table(path=path, mapping=own, source=source, understanding=None, mapped_extras=frozenset(own.extras))
-    sample = read_sample(path, rows=_SAMPLE_ROWS)
+    sample = read_sample(path, rows=_SAMPLE_ROWS, malformed=malformed)
     named = {name for names in own.columns.values() for name in names} | {extra.column for extra in own.extras.values()}
     given = own.columns.keys() | own.constants.keys() | own.extras.keys()
     found = understand(

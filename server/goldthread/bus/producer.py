@@ -32,11 +32,11 @@ class EventProducer:
         self._failure: KafkaError | None = None
         self._producer = self._connect()
 
-    def check(self) -> None:
-        """Returns once a broker answers; raises `BusUnavailableError` naming the brokers after at most five seconds."""
+    def check(self) -> str:
+        """Returns the cluster's id once a broker answers; raises `BusUnavailableError` naming the brokers after at most five seconds."""
         try:
             with bus_call():
-                self._producer.list_topics(timeout=_CHECK_SECONDS)
+                return str(self._producer.list_topics(timeout=_CHECK_SECONDS).cluster_id)
         except BusUnavailableError as error:
             brokers = self._settings.bootstrap
             raise BusUnavailableError(

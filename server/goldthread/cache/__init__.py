@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from goldthread.cache.breaker import Breaker
 from goldthread.cache.entries import card_key
+from goldthread.cache.filler import CardFiller
 from goldthread.cache.memory import MemoryCardCache, MemoryCardStore
-from goldthread.cache.reader import AsyncCardCache
 from goldthread.cache.settings import CacheSettings
 from goldthread.cache.store import RedisCardStore
 
 __all__ = [
-    "AsyncCardCache",
     "Breaker",
     "CacheSettings",
+    "CardFiller",
     "MemoryCardCache",
     "MemoryCardStore",
     "RedisCardStore",

@@ -77,17 +77,11 @@ class MemoryCardCache:
 
     def __init__(self, store: MemoryCardStore) -> None:
         self._store = store
-        self._generation = b""
 
-    async def get_many(self, tokens: Sequence[bytes]) -> list[CachedAnswer | None]:
-        """See `AsyncCardCache.get_many`."""
-        self._generation = self._store.generation()
-        return self._store.get_many(tokens)
-
-    def generation(self) -> bytes:
-        """See `AsyncCardCache.generation`."""
-        return self._generation
+    async def read(self, tokens: Sequence[bytes]) -> tuple[bytes, list[CachedAnswer | None]]:
+        """The generation, and entries in the order of the tokens, as the data plane reads them."""
+        return self._store.generation(), self._store.get_many(tokens)
 
     async def put_many(self, entries: Sequence[tuple[bytes, CachedAnswer]], *, generation: bytes) -> int:
-        """See `AsyncCardCache.put_many`."""
+        """See `CardFiller.put_many`."""
         return self._store.put_many(entries, generation=generation)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
 
 from goldthread.domain.errors import SettingsError
 
 __all__ = ["CacheSettings"]
+
+_PARAMETERS = {"db", "username", "password", "ssl_ca_certs"}
+"""What means the same to every process that uses the cache: lookups read it through a client of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +23,7 @@ class CacheSettings:
     """
 
     url: str = field(repr=False)
-    timeout_ms: int = 50
+    timeout_ms: int = 20
     relay_timeout_ms: int = 2_000
     max_connections: int = 64
     ttl_seconds: int = 24 * 3600
@@ -31,6 +35,11 @@ class CacheSettings:
     def __post_init__(self) -> None:
         if not self.url.startswith(("redis://", "rediss://", "unix://")):
             raise SettingsError("cache.url", "must start with redis://, rediss:// or unix://")
+        asked = parse_qs(urlsplit(self.url).query, keep_blank_values=True)
+        if not asked.keys() <= _PARAMETERS:
+            raise SettingsError("cache.url", "after ? only db, username, password and ssl_ca_certs are known")
+        if not all(number.isdecimal() for number in asked.get("db", ())):
+            raise SettingsError("cache.url", "db must be a number")
         for name in (
             "timeout_ms",
             "relay_timeout_ms",

@@ -9,12 +9,14 @@
     │   ├── EndedIdError            ENDED_ID             every event of the record was corrected away
     │   ├── NotAMemberError         NOT_A_MEMBER         the profile does not hold the record
     │   ├── StaleReviewError        STALE_REVIEW         the review is not what the steward saw
+    │   ├── ReviewClaimedError      REVIEW_CLAIMED       somebody else has claimed the review
     │   ├── OperationTooLargeError  OPERATION_TOO_LARGE  more records or pairs than one operation may touch
     │   ├── NotRevertibleError      NOT_REVERTIBLE       the entry changed no membership that could be undone
     │   ├── LaterEntryError         LATER_ENTRY          a later entry builds on the one to revert
     │   └── OutrankedError          OUTRANKED            an operation of a higher rank cannot be taken back
     ├── SettingsError               INVALID_SETTING      the environment or the command line is wrong; names the key
     ├── ModelFileError              INVALID_MODEL        the match model file is wrong
+    ├── SurvivorshipFileError       INVALID_SURVIVORSHIP the survivorship policy is wrong, or not the one in force; names the field
     ├── TransientError              (retry may help)
     │   ├── LedgerUnavailableError  LEDGER_UNAVAILABLE   PostgreSQL does not answer or ended the transaction
     │   ├── CacheUnavailableError   CACHE_UNAVAILABLE    the cache does not answer
@@ -34,6 +36,7 @@ Each class has a stable `reason` (also the reason in google.rpc.ErrorInfo), `met
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
 from goldthread.domain.words import Violation
@@ -59,10 +62,12 @@ __all__ = [
     "OverloadedError",
     "PoisonLimitError",
     "RequestIdConflictError",
+    "ReviewClaimedError",
     "SchemaVersionError",
     "SettingsError",
     "StaleReviewError",
     "StewardError",
+    "SurvivorshipFileError",
     "TransientError",
     "UnknownIdError",
 ]
@@ -160,6 +165,17 @@ class StaleReviewError(StewardError):
         )
 
 
+class ReviewClaimedError(StewardError):
+    """Somebody else has claimed the review; names until when, and not who."""
+
+    reason = "REVIEW_CLAIMED"
+
+    def __init__(self, *, until: datetime) -> None:
+        super().__init__(
+            "somebody else has claimed the review", metadata={"claimed_until": until.astimezone(UTC).isoformat()}
+        )
+
+
 class OperationTooLargeError(StewardError):
     """One operation may not touch so much; names the limit, what is allowed and what it would be."""
 
@@ -218,6 +234,16 @@ class ModelFileError(GoldthreadError):
     """The match model file does not parse or validate."""
 
     reason = "INVALID_MODEL"
+
+
+class SurvivorshipFileError(GoldthreadError):
+    """The survivorship policy does not parse or validate, or is not the one that the ledger is under; names the field."""
+
+    reason = "INVALID_SURVIVORSHIP"
+
+    def __init__(self, field: str, message: str) -> None:
+        where = f"the survivorship policy's {field}" if field else "the survivorship policy"
+        super().__init__(f"{where}: {message}", metadata={"field": field})
 
 
 class TransientError(GoldthreadError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from goldthread.domain.policy import Totals
 from goldthread.domain.words import (
@@ -37,6 +37,7 @@ __all__ = [
     "DeadLetterRow",
     "IngestBatch",
     "IngestReport",
+    "KeptDeadLetter",
     "KnownOffset",
     "OffsetGap",
     "OffsetMove",
@@ -44,6 +45,8 @@ __all__ = [
     "OutboxRow",
     "PairEvidence",
     "ProfileChange",
+    "ReceiveCall",
+    "ResolveCall",
     "ResolveResult",
 ]
 
@@ -132,6 +135,27 @@ class PairEvidence:
     contributions: tuple[ContributionBits, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ReceiveCall:
+    """Events that somebody wants taken, and until when he waits: a moment of the monotonic clock."""
+
+    events: Sequence[IncomingEvent]
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveCall:
+    """An event that somebody wants resolved, and until when he waits: a moment of the monotonic clock, infinite if he has no limit.
+
+    `request_id` is the key for his answer, empty if he gave none; `body` is the event as he sent it, and needed only with a key.
+    """
+
+    event: IncomingEvent
+    until: float
+    request_id: str = ""
+    body: bytes = field(default=b"", repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveResult:
     """Answer of the resolve flow; fields as in `ResolveResponse`. `ledger_version`: a stamp read after the commit; 0 in a preview."""
@@ -196,8 +220,7 @@ class CardVersion:
     version: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileChange:
+class ProfileChange(NamedTuple):
     """One change of one profile as published; ids are public, `record_ids` are birth ids."""
 
     profile_id: str
@@ -254,6 +277,14 @@ class DeadLetterRow:
     sealed_payload: bytes = field(repr=False)
     key_version: int
     rejected_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptDeadLetter:
+    """A dead letter as it is kept, published or not. `taken`: an event of its source and id is in the inbox by now."""
+
+    row: DeadLetterRow
+    taken: bool
 
 
 class CardStore(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import IntEnum
 from typing import TypeAlias
 from uuid import UUID
 
@@ -14,8 +15,11 @@ __all__ = [
     "MAX_DIFFERENT_PAIRS",
     "MAX_MERGE_RECORDS",
     "MAX_SPLIT_RECORDS",
+    "AnswerReview",
     "AssertRecords",
     "ChangedProfile",
+    "Confirmation",
+    "ConfirmationOutcome",
     "DecideReview",
     "JournalPage",
     "JournalView",
@@ -65,6 +69,14 @@ class DecideReview:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerReview:
+    """What a customer answered: whether the two records that an open review asks about are one person."""
+
+    review_id: int
+    same: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AssertRecords:
     """Says of two records that they are the same person, or different people."""
 
@@ -102,13 +114,31 @@ class RevertOperation:
     operation_id: UUID
 
 
-StewardRequest: TypeAlias = DecideReview | AssertRecords | MergeProfiles | SplitProfile | RevertEntry | RevertOperation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """A customer's answer to the question of a review, as a register or cashier gives it along with an event."""
+
+    review_id: int
+    same: bool
+    actor: str
+
+
+class ConfirmationOutcome(IntEnum):
+    """What became of a confirmation; numbers as in `resolver_service.proto`."""
+
+    RECORDED = 1
+    SETTLED = 2
+
+
+StewardRequest: TypeAlias = (
+    DecideReview | AnswerReview | AssertRecords | MergeProfiles | SplitProfile | RevertEntry | RevertOperation
+)
 
 
 def kind_of(request: StewardRequest) -> ChangeCause:
     """What the journal and the metrics call an operation."""
     match request:
-        case DecideReview():
+        case DecideReview() | AnswerReview():
             return ChangeCause.REVIEW
         case AssertRecords(same=True):
             return ChangeCause.ASSERT_SAME
@@ -149,7 +179,10 @@ class OperationResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewView:
-    """An open review: its profiles with versions and records (at most 100 each), strength in millibits, and the best pair if it is kept."""
+    """An open review: its profiles with versions and records (at most 100 each), strength in millibits, the best pair if it is kept.
+
+    `value_minor` is the smaller of the two sums of purchases; `claimed_by` is empty where nobody has claimed it.
+    """
 
     review_id: int
     low_profile: UUID
@@ -162,14 +195,18 @@ class ReviewView:
     probability: float
     evidence: PairEvidence | None
     opened_at: datetime
+    value_minor: int
+    claimed_by: str
+    claimed_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewPlace:
-    """A place in the list of open reviews: after the one with this strength and id."""
+    """A place in the list of open reviews: after the one with this strength and id, and this value in a list by value."""
 
     strength: int
     review_id: int
+    value: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

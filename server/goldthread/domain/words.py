@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 __all__ = [
     "ATTRIBUTE_NAMES",
+    "ERROR_DOMAIN",
     "AttributeValues",
     "ChangeCause",
     "Claim",
@@ -27,6 +28,7 @@ __all__ = [
     "IdentifierType",
     "IncomingEvent",
     "IncomingIdentifier",
+    "IngestOutcome",
     "LookupOutcome",
     "Payload",
     "Position",
@@ -39,6 +41,9 @@ __all__ = [
     "Violation",
     "profile_public_id",
 ]
+
+ERROR_DOMAIN = "goldthread.dev"
+"""Domain of every error's reason, wherever a caller is told one."""
 
 ATTRIBUTE_NAMES = (
     "given_name",
@@ -101,6 +106,13 @@ class Tier(IntEnum):
     PLATINUM = 4
 
 
+class IngestOutcome(IntEnum):
+    """What became of an event that is durable."""
+
+    TAKEN = 1
+    DUPLICATE = 2
+
+
 class LookupOutcome(IntEnum):
     """What a lookup can end in; numbers as in `lookup_service.proto`."""
 
@@ -132,6 +144,7 @@ class Decision(IntEnum):
 class Rival(IntEnum):
     """What else two records may be than one person; numbers as in `profile.proto`."""
 
+    UNSPECIFIED = 0
     STRANGERS = 1
     HOUSEHOLD = 2
 
@@ -241,14 +254,17 @@ class IncomingEvent:
     payload: Payload | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identifier:
+class Identifier(NamedTuple):
     """A usable exact key by its digest."""
 
     type: IdentifierType
     namespace: str
     form: DigestForm
-    digest: bytes = field(repr=False)
+    digest: bytes
+
+    def __repr__(self) -> str:
+        """Shapes only: values are personal data."""
+        return f"Identifier(type={self.type!r}, namespace={self.namespace!r}, form={self.form!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

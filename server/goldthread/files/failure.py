@@ -21,6 +21,7 @@ class FileFormatError(GoldthreadError):
         metadata = {"file": path.name} | ({"line": str(line)} if line is not None else {})
         super().__init__(f"{place}: {message}", metadata=metadata)
         self.line = line
+        self.complaint = message
 
 
 @contextmanager

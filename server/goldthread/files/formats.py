@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
 from goldthread.files.batches import group_batches, pieces
 from goldthread.files.failure import FileFormatError, arrow_errors
@@ -23,15 +23,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FileFormat",
+    "Malformed",
     "arrow_table",
     "column_names",
     "format_of",
     "has_odd_quotes",
+    "line_count",
     "opened",
     "read_numbered_rows",
     "read_rows",
     "stem_of",
 ]
+
+Malformed: TypeAlias = Callable[[int, str], None]
+"""Who is told of a row that cannot be read: the line where it begins, and what is wrong with it, never with a value."""
 
 _OTHER_SEPARATORS = ";\t|"
 _CHUNK_BYTES = 1 << 20
@@ -80,26 +85,42 @@ def read_rows(path: Path, kind: FileFormat | None = None) -> Iterator[dict[str, 
         yield row
 
 
-def read_numbered_rows(path: Path, kind: FileFormat | None = None) -> Iterator[tuple[int, dict[str, str]]]:
-    """The same with the number of the line where the row ends, counted from 1; rows of Parquet are counted from 1."""
-    readers: dict[FileFormat, Callable[[Path], Iterator[tuple[int, dict[str, str]]]]] = {
-        FileFormat.CSV: _csv_rows,
-        FileFormat.JSONL: _json_rows,
-        FileFormat.PARQUET: _parquet_rows,
-        FileFormat.ARROW: _arrow_rows,
-    }
-    return readers[kind or format_of(path)](path)
+def read_numbered_rows(
+    path: Path, kind: FileFormat | None = None, *, malformed: Malformed | None = None
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The same with the number of the line where the row ends, counted from 1; rows of Parquet are counted from 1.
+
+    With `malformed`, a row of CSV or a line of JSON lines that cannot be read is told there, by the line where it begins, and passed over. A quotation
+    mark that is never closed makes one such row of everything up to the next mark, or to as much as a field may hold.
+    """
+    match kind or format_of(path):
+        case FileFormat.CSV:
+            return _csv_rows(path, malformed)
+        case FileFormat.JSONL:
+            return _json_rows(path, malformed)
+        case FileFormat.PARQUET:
+            return _parquet_rows(path)
+        case FileFormat.ARROW:
+            return _arrow_rows(path)
 
 
-def column_names(path: Path, kind: FileFormat | None = None) -> list[str]:
+def line_count(path: Path) -> int | None:
+    """Lines of a text file, which is read for it; None for other formats."""
+    if format_of(path) not in _TEXT:
+        return None
+    with opened(path) as stream:
+        return sum(chunk.count(b"\n") for chunk in iter(partial(stream.read, _CHUNK_BYTES), b""))
+
+
+def column_names(path: Path, kind: FileFormat | None = None, *, malformed: Malformed | None = None) -> list[str]:
     """Columns in the file's order; raises `FileFormatError` if two have one name. For JSON lines, those of all rows, in order of appearance."""
     match kind or format_of(path):
         case FileFormat.CSV:
             with opened(path) as stream:
-                return _header(path, csv.reader(_decoded(path, stream)))
+                return _header(path, csv.reader(_Lines(path, stream)))
         case FileFormat.JSONL:
             names: dict[str, None] = {}
-            for _, row in _json_rows(path):
+            for _, row in _json_rows(path, malformed):
                 names.update(dict.fromkeys(row))
             return list(names)
         case FileFormat.PARQUET:
@@ -118,24 +139,33 @@ def _once(path: Path, names: Sequence[str]) -> list[str]:
     return list(names)
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _csv_rows(path: Path, malformed: Malformed | None) -> Iterator[tuple[int, dict[str, str]]]:
     with opened(path) as stream:
-        reader = csv.reader(_decoded(path, stream), strict=True)
+        lines = _Lines(path, stream, tolerant=malformed is not None)
+        reader = csv.reader(lines, strict=True)
         header = _header(path, reader)
         width = len(header)
-        try:
-            for fields in reader:
-                if len(fields) == width:
-                    yield (
-                        reader.line_num,
-                        {name: value for name, value in zip(header, fields, strict=True) if value},
-                    )
-                elif fields:
-                    raise FileFormatError(path, f"{len(fields)} fields, the header has {width}", line=reader.line_num)
-        except csv.Error as error:
-            # The reader's message is about sizes and marks, but may quote one day: it is looked at, not shown.
-            what = "a field is too long" if "field larger" in str(error) else "not well-formed CSV"
-            raise FileFormatError(path, what, line=reader.line_num) from None
+        while True:
+            began = reader.line_num
+            wrong = None
+            try:
+                fields = next(reader, None)
+            except csv.Error as error:
+                # The reader's message is about sizes and marks, but may quote one day: it is looked at, not shown.
+                wrong = "a field is too long" if "field larger" in str(error) else "not well-formed CSV"
+                fields = []
+            if fields is None:
+                return
+            if fields and len(fields) != width:
+                wrong = f"{len(fields)} fields, the header has {width}"
+            if not wrong and lines.unreadable > began:
+                wrong = "not UTF-8"
+            if not wrong and fields:
+                yield reader.line_num, {name: value for name, value in zip(header, fields, strict=True) if value}
+            elif wrong and malformed is None:
+                raise FileFormatError(path, wrong, line=reader.line_num)
+            elif wrong and malformed is not None:
+                malformed(began + 1, wrong)
 
 
 def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
@@ -150,18 +180,30 @@ def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
     return header
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _json_rows(path: Path, malformed: Malformed | None) -> Iterator[tuple[int, dict[str, str]]]:
     with opened(path) as stream:
-        for line, text in enumerate(_decoded(path, stream), start=1):
+        lines = _Lines(path, stream, tolerant=malformed is not None)
+        for line, text in enumerate(lines, start=1):
             if not text.strip():
                 continue
             try:
-                content = json.loads(text, parse_int=str, parse_float=str)
-            except (ValueError, RecursionError):
-                raise FileFormatError(path, "not a JSON object", line=line) from None
-            if not isinstance(content, dict):
-                raise FileFormatError(path, "not a JSON object", line=line)
-            yield line, _flat(path, content, line)
+                yield line, _json_row(path, text, line, readable=lines.unreadable < line)
+            except FileFormatError as error:
+                if malformed is None:
+                    raise
+                malformed(line, error.complaint)
+
+
+def _json_row(path: Path, text: str, line: int, *, readable: bool) -> dict[str, str]:
+    if not readable:
+        raise FileFormatError(path, "not UTF-8", line=line)
+    try:
+        content = json.loads(text, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        raise FileFormatError(path, "not a JSON object", line=line) from None
+    if not isinstance(content, dict):
+        raise FileFormatError(path, "not a JSON object", line=line)
+    return _flat(path, content, line)
 
 
 def _flat(path: Path, content: dict[str, object], line: int) -> dict[str, str]:
@@ -260,13 +302,30 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         yield cast("BinaryIO", stream)
 
 
-def _decoded(path: Path, stream: BinaryIO) -> Iterator[str]:
-    """Lines as text; decoding line by line tells where a file is not UTF-8."""
-    line = 0
-    try:
-        for line, raw in enumerate(stream, start=1):
-            yield (raw.removeprefix(_BOM) if line == 1 else raw).decode()
-    except UnicodeDecodeError:
-        raise FileFormatError(path, "not UTF-8", line=line) from None
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise FileFormatError(path, "not well-formed gzip", line=line + 1) from None
+class _Lines:
+    """Lines as text; decoding line by line tells where a file is not UTF-8. A tolerant reader replaces what is not, and says in which line that was."""
+
+    def __init__(self, path: Path, stream: BinaryIO, *, tolerant: bool = False) -> None:
+        self.unreadable = 0
+        """The last line so far that is not UTF-8."""
+        self._path = path
+        self._lines = self._decoded(stream, tolerant=tolerant)
+
+    def __iter__(self) -> Iterator[str]:
+        return self._lines
+
+    def _decoded(self, stream: BinaryIO, *, tolerant: bool) -> Iterator[str]:
+        line = 0
+        try:
+            for line, raw in enumerate(stream, start=1):
+                plain = raw.removeprefix(_BOM) if line == 1 else raw
+                try:
+                    text = plain.decode()
+                except UnicodeDecodeError:
+                    if not tolerant:
+                        raise FileFormatError(self._path, "not UTF-8", line=line) from None
+                    self.unreadable = line
+                    text = plain.decode(errors="replace")
+                yield text
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            raise FileFormatError(self._path, "not well-formed gzip", line=line + 1) from None

@@ -15,9 +15,10 @@ from typing import Self
 from goldthread.domain.words import ATTRIBUTE_NAMES, IdentifierType
 from goldthread.files.failure import FileFormatError
 from goldthread.files.headers import Part, exact_part_of, plain_words
+from goldthread.files.reading import EVERY_ROW, PASSED_OVER, PLAIN_VALUES, Passing, Reading, passing_of, reading_of
 from goldthread.files.texts import whole_number
 
-__all__ = ["FLAT_COLUMNS", "ExtraColumn", "ExtraKind", "Mapping", "joint_of"]
+__all__ = ["FLAT_COLUMNS", "ExtraColumn", "ExtraKind", "Mapping", "is_whole", "joint_of"]
 
 FLAT_COLUMNS = (
     "source",
@@ -61,17 +62,23 @@ class ExtraColumn:
     kind: ExtraKind
 
 
+def is_whole(target: str) -> bool:
+    """Whether a flat column is not made at all unless each of its columns has a value: a birth date, an event id."""
+    return target in {"birth_date", "event_id"}
+
+
 def joint_of(target: str) -> str:
-    """What stands between the columns that make a flat column: a birth date is written with dashes, everything else with blanks."""
-    return "-" if target == "birth_date" else " "
+    """What stands between the columns that make a flat column: those of `is_whole` are written with dashes, everything else with blanks."""
+    return "-" if is_whole(target) else " "
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
     """For each flat column the file's columns that make it, joined by `joint_of` it, and constants for all rows.
 
-    `extras` are further columns under the names by which a model compares them, `ignored` columns that are not even looked at, and with `detect`
-    the columns of which the mapping says nothing are understood by themselves. A birth date made of several columns needs all of them.
+    Of a flat column in `firsts`, the first of its columns that has a value makes it. `extras` are further columns under the names by which a model
+    compares them, `ignored` columns that are not even looked at, and with `detect` the columns of which the mapping says nothing are understood by
+    themselves. `reading` says how values are written, and `passing` which rows are no events of their own: those get `PASSED_OVER`.
     """
 
     columns: AbstractMapping[str, tuple[str, ...]]
@@ -79,6 +86,9 @@ class Mapping:
     extras: AbstractMapping[str, ExtraColumn] = field(default_factory=dict)
     ignored: frozenset[str] = frozenset()
     detect: bool = False
+    firsts: frozenset[str] = frozenset()
+    reading: Reading = PLAIN_VALUES
+    passing: Passing = EVERY_ROW
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -88,6 +98,7 @@ class Mapping:
 
             given_name = "first_name"
             street = ["street_number", "address_1"]
+            phone = { first = ["mobile", "landline"] }
             ignore = ["truth"]
             detect = true
             [constants]
@@ -95,6 +106,14 @@ class Mapping:
             [extras]
             occupation = "person"
             state = { column = "addr_state", kind = "household" }
+            [values]
+            missing = ["NULL"]
+            apostrophes = true
+            zone = "America/New_York"
+            decimals = 2
+            [rows]
+            needs = ["Id"]
+            unless = ["Cancelled at"]
         """
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -114,34 +133,55 @@ class Mapping:
         detect = content.pop("detect", False)
         if not isinstance(detect, bool):
             raise FileFormatError(path, "detect must be true or false")
+        reading = reading_of(path, _table(path, "values", content.pop("values", {})))
+        passing = passing_of(path, _table(path, "rows", content.pop("rows", {})))
         columns: dict[str, tuple[str, ...]] = {}
+        firsts: set[str] = set()
         for target, sources in content.items():
-            parts = [sources] if isinstance(sources, str) else sources
+            said = sources
+            if isinstance(said, dict) and said.keys() == {"first"}:
+                said = said["first"]
+                firsts.add(target)
+            parts = [said] if isinstance(said, str) else said
             if not isinstance(parts, list) or not parts or not all(isinstance(part, str) and part for part in parts):
-                raise FileFormatError(path, f"{target} must be a column name or a list of them")
+                raise FileFormatError(
+                    path, f"{target} must be a column name, a list of them, or {{ first = a list of them }}"
+                )
             columns[target] = tuple(parts)
         for target in (*columns, *constants):
             if target not in FLAT_COLUMNS:
                 raise FileFormatError(path, f"{target} is not a column of the flat row format")
         if both := columns.keys() & constants.keys():
             raise FileFormatError(path, f"{min(both)} is given twice")
-        return cls(columns, constants, extras, frozenset(ignored), detect)
+        return cls(columns, constants, extras, frozenset(ignored), detect, frozenset(firsts), reading, passing)
 
     @classmethod
-    def automatic(cls, names: Iterable[str]) -> Self:
-        """The mapping that column names alone suggest, read as `headers` reads them where they say it without further words. Others are passed over."""
+    def named(cls, names: Iterable[str]) -> Self:
+        """The columns that carry the flat names themselves, or the other names of those that are about an event."""
         plain: dict[str, str] = {}
-        best: dict[str, tuple[int, str]] = {}
         for name in names:
             plain.setdefault("_".join(plain_words(name)), name)
-            if found := exact_part_of(name):
-                best.setdefault(found[0].value, (found[1], name))
-                best[found[0].value] = min(best[found[0].value], (found[1], name), key=itemgetter(0))
         columns: dict[str, tuple[str, ...]] = {}
         for target in FLAT_COLUMNS:
             own = next((name for name in (target, *_EVENT_COLUMNS.get(target, ())) if name in plain), None)
             if own is not None:
                 columns[target] = (plain[own],)
+        return cls(columns)
+
+    @classmethod
+    def automatic(cls, names: Iterable[str]) -> Self:
+        """The mapping that column names alone suggest, read as `headers` reads them where they say it without further words. Others are passed over."""
+        names = list(names)
+        own = cls.named(names).columns
+        best: dict[str, tuple[int, str]] = {}
+        for name in names:
+            if found := exact_part_of(name):
+                best.setdefault(found[0].value, (found[1], name))
+                best[found[0].value] = min(best[found[0].value], (found[1], name), key=itemgetter(0))
+        columns: dict[str, tuple[str, ...]] = {}
+        for target in FLAT_COLUMNS:
+            if target in own:
+                columns[target] = own[target]
             elif target in best and target != Part.TRUTH.value:
                 columns[target] = (best[target][1],)
         if "street" in columns and (number := best.get(Part.HOUSE_NUMBER.value)):
@@ -154,14 +194,18 @@ class Mapping:
             target: kept
             for target, sources in self.columns.items()
             if (kept := tuple(source for source in sources if source not in names))
-            and (target != "birth_date" or kept == sources)
+            and (not is_whole(target) or kept == sources)
         }
         extras = {name: extra for name, extra in self.extras.items() if extra.column not in names}
         return replace(self, columns=columns, extras=extras, ignored=self.ignored | frozenset(names))
 
     def check(self, path: Path, names: Sequence[str]) -> None:
         """Raises `FileFormatError` if the file with these columns lacks one that the mapping names."""
-        made = [*self.columns.items(), *((name, (extra.column,)) for name, extra in self.extras.items())]
+        made = [
+            *self.columns.items(),
+            *((name, (extra.column,)) for name, extra in self.extras.items()),
+            ("[rows]", self.passing.columns),
+        ]
         for target, sources in made:
             for source in sources:
                 if source not in names:
@@ -170,34 +214,33 @@ class Mapping:
     def row(self, values: AbstractMapping[str, str]) -> dict[str, str]:
         """The flat row of a file's row; missing values are left out."""
         flat = dict(self.constants)
+        cell = None if self.reading.plain else self.reading.cell
         for target, sources in self.columns.items():
             parts = [whole_number(part) for source in sources if (part := values.get(source))]
-            if value := parts[0] if parts and len(sources) == 1 else _joined(target, parts, len(sources)):
-                flat[target] = value
+            if cell is not None:
+                parts = [meant for part in parts if (meant := cell(part))]
+            value = parts[0] if parts and len(sources) == 1 else self._made(target, parts, len(sources))
+            if value:
+                flat[target] = self.reading.made(target, value) if self.reading is not PLAIN_VALUES else value
+        if self.passing.columns:
+            deciding = {name: values.get(name) for name in self.passing.columns}
+            if self.passing.over({name: cell(text) if cell and text else text for name, text in deciding.items()}):
+                flat[PASSED_OVER] = "true"
         return flat
 
     def table(self, table: AbstractMapping[str, Sequence[str | None]]) -> dict[str, list[str | None]]:
         """The flat columns of a file's columns."""
-        rows = len(next(iter(table.values()), ()))
-        flat: dict[str, list[str | None]] = {target: [value] * rows for target, value in self.constants.items()}
-        for target, sources in self.columns.items():
-            if len(sources) == 1:
-                flat[target] = _whole_numbers(table[sources[0]])
-            else:
-                parts = zip(*(_whole_numbers(table[source]) for source in sources), strict=True)
-                flat[target] = [_joined(target, part, len(sources)) for part in parts]
-        return flat
+        rows = zip(*table.values(), strict=True)
+        flat = [self.row({name: value for name, value in zip(table, row, strict=True) if value}) for row in rows]
+        return {target: [row.get(target) for row in flat] for target in (*self.constants, *self.columns)}
 
-
-def _joined(target: str, values: Sequence[str | None], needed: int) -> str | None:
-    parts = [part for value in values if value and (part := value.strip())]
-    if target == "birth_date" and len(parts) < needed:
-        return None
-    return joint_of(target).join(parts) or None
-
-
-def _whole_numbers(column: Sequence[str | None]) -> list[str | None]:
-    return [None if value is None else whole_number(value) for value in column]
+    def _made(self, target: str, parts: Sequence[str], needed: int) -> str | None:
+        stripped = [part for value in parts if (part := value.strip())]
+        if target in self.firsts:
+            return stripped[0] if stripped else None
+        if is_whole(target) and len(stripped) < needed:
+            return None
+        return joint_of(target).join(stripped) or None
 
 
 def _table(path: Path, name: str, content: object) -> dict[str, object]:

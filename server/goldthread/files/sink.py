@@ -14,7 +14,7 @@ from goldthread.files.formats import FileFormat, format_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["check_storable_schema", "written"]
+__all__ = ["check_storable_schema", "drafted", "written"]
 
 
 def check_storable_schema(path: Path, schema: pa.Schema) -> None:
@@ -34,6 +34,18 @@ def check_storable_schema(path: Path, schema: pa.Schema) -> None:
 
 
 @contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """A file beside the one of this name, which it becomes at the end; nothing is left of one that was not finished."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with arrow_errors(path, "cannot be written"):
+            yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
 def written(path: Path) -> Iterator[Callable[[pa.RecordBatch], None]]:
     """Writes batches of one schema, which the first one brings.
 
@@ -42,31 +54,24 @@ def written(path: Path) -> Iterator[Callable[[pa.RecordBatch], None]]:
     """
     import pyarrow as pa
 
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     kind = format_of(path)
     if kind is FileFormat.JSONL:
         raise FileFormatError(path, "tables are written as .csv, .csv.gz, .parquet or .arrow")
-    try:
-        # Errors outside: the ends of files are written, and a disk is full, when the sinks are closed.
-        with arrow_errors(path, "cannot be written"), ExitStack() as stack:
-            sinks: list[Callable[[pa.RecordBatch], object]] = []
-            schema: list[pa.Schema] = []
+    # Errors outside: the ends of files are written, and a disk is full, when the sinks are closed.
+    with drafted(path) as draft, ExitStack() as stack:
+        sinks: list[Callable[[pa.RecordBatch], object]] = []
+        schema: list[pa.Schema] = []
 
-            def write(batch: pa.RecordBatch) -> None:
-                if not sinks:
-                    schema.append(_storable(kind, batch.schema))
-                    zipped = path.name.lower().endswith(".gz")
-                    out = pa.CompressedOutputStream(draft, "gzip") if zipped else pa.OSFile(str(draft), "wb")
-                    # Profile ids hardly repeat within a batch: a dictionary of them would be built and thrown away.
-                    sinks.append(
-                        _sink(stack, kind, stack.enter_context(out), schema[0], repeating=schema[0].names[:-1])
-                    )
-                sinks[0](batch if batch.schema.equals(schema[0]) else _recast(batch, schema[0]))
+        def write(batch: pa.RecordBatch) -> None:
+            if not sinks:
+                schema.append(_storable(kind, batch.schema))
+                zipped = path.name.lower().endswith(".gz")
+                out = pa.CompressedOutputStream(draft, "gzip") if zipped else pa.OSFile(str(draft), "wb")
+                # Profile ids hardly repeat within a batch: a dictionary of them would be built and thrown away.
+                sinks.append(_sink(stack, kind, stack.enter_context(out), schema[0], repeating=schema[0].names[:-1]))
+            sinks[0](batch if batch.schema.equals(schema[0]) else _recast(batch, schema[0]))
 
-            yield write
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+        yield write
 
 
 def _storable(kind: FileFormat, schema: pa.Schema) -> pa.Schema:

@@ -6,8 +6,8 @@ import sys
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from itertools import islice
+from functools import partial, reduce
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from goldthread.files.batches import BATCH_BYTES, BATCH_ROWS, even, group_batche
 from goldthread.files.failure import FileFormatError, arrow_errors
 from goldthread.files.formats import (
     FileFormat,
+    Malformed,
     arrow_table,
     column_names,
     format_of,
@@ -24,7 +25,9 @@ from goldthread.files.formats import (
     read_numbered_rows,
 )
 from goldthread.files.mapping import Mapping as ColumnMapping
-from goldthread.files.mapping import joint_of
+from goldthread.files.mapping import is_whole, joint_of
+from goldthread.files.parquet_pages import CHANGED, copied_with
+from goldthread.files.reading import PASSED_OVER, PLAIN_VALUES, Reading
 from goldthread.files.sink import check_storable_schema, written
 from goldthread.files.texts import as_text, without_fractions
 
@@ -71,13 +74,22 @@ class Sample:
     """Whether these are all rows there are."""
 
 
-def read_sample(path: Path, *, rows: int) -> Sample:
-    """At most so many rows of a file: the first, of a longer Parquet file the first of its row groups. At least the names if it has none."""
-    names = column_names(path)
+def read_sample(path: Path, *, rows: int, malformed: Malformed | None = None) -> Sample:
+    """At most so many rows of a file: the first, of a longer Parquet file the first of its row groups. At least the names if it has none.
+
+    With `malformed`, what cannot be read of a text file is told there and passed over.
+    """
+    names = column_names(path, malformed=malformed)
     columns: dict[str, list[str | None]] = {name: [] for name in names}
     unreadable: dict[str, str] = {}
     seen = 0
-    for batch in _heads(path, rows) if format_of(path) is FileFormat.PARQUET else _batches(path):
+    if format_of(path) is FileFormat.PARQUET:
+        batches = _heads(path, rows)
+    elif malformed is not None and format_of(path) is not FileFormat.ARROW:
+        batches = _text_batches(names, (row for _, row in read_numbered_rows(path, malformed=malformed)))
+    else:
+        batches = _batches(path)
+    for batch in batches:
         part = batch.slice(0, max(rows - seen, 0))
         seen += batch.num_rows
         for name, column in zip(part.schema.names, part.columns, strict=True):
@@ -104,19 +116,41 @@ def read_flat(path: Path, mapping: ColumnMapping, beside: Collection[str] = ()) 
     for batch in ahead(_batches(path, check=True, wanted=needed or None)):
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         told = {name: as_text(path, name, columns[name]) for name in needed if name in columns}
-        texts = {name: without_fractions(told[name]) for name in claimed if name in told}
+        texts = {name: _meant(without_fractions(told[name]), mapping.reading) for name in claimed if name in told}
         yield FlatBatch(
             rows=batch.num_rows,
-            columns={
-                target: _packed(_joined(target, [texts[name] for name in sources]))
-                for target, sources in mapping.columns.items()
-                if all(name in texts for name in sources)
-            },
+            columns={name: _packed(column) for name, column in _flat(texts, mapping)},
             extras={
                 name: _packed(texts[extra.column]) for name, extra in mapping.extras.items() if extra.column in texts
             },
             beside={name: _packed(told[name]) for name in beside if name in told},
         )
+
+
+def _flat(texts: Mapping[str, pa.Array], mapping: ColumnMapping) -> Iterator[tuple[str, pa.Array]]:
+    import pyarrow as pa
+
+    reading = mapping.reading
+    for target, sources in mapping.columns.items():
+        if all(name in texts for name in sources):
+            made = _joined(target, [texts[name] for name in sources], first=target in mapping.firsts)
+            if reading is not PLAIN_VALUES and reading.makes(target):
+                values = (reading.made(target, value) if value else None for value in made.to_pylist())
+                made = pa.array(values, pa.string())
+            yield target, made
+    passing = mapping.passing
+    if passing.columns:
+        cells = [texts[name].to_pylist() if name in texts else [] for name in passing.columns]
+        rows = (dict(zip(passing.columns, row, strict=True)) for row in zip_longest(*cells))
+        yield PASSED_OVER, pa.array(["true" if passing.over(row) else None for row in rows], pa.string())
+
+
+def _meant(column: pa.Array, reading: Reading) -> pa.Array:
+    import pyarrow as pa
+
+    if reading.plain:
+        return column
+    return pa.array((reading.cell(value) if value else None for value in column.to_pylist()), pa.string())
 
 
 def check_storable(source: Path, out: Path) -> None:
@@ -134,6 +168,9 @@ def append_column(source: Path, out: Path, name: str, *, rows: int, column: Call
     """
     import pyarrow as pa
 
+    added = partial(_texts, column)
+    if {format_of(source), format_of(out)} == {FileFormat.PARQUET} and copied_with(source, out, name, rows, added):
+        return
     row = stop = 0
     with written(out) as write:
         first = True
@@ -141,22 +178,27 @@ def append_column(source: Path, out: Path, name: str, *, rows: int, column: Call
             stop = row + batch.num_rows
             if stop > rows:
                 break
-            values = column(row, stop)
-            buffers = [
-                pa.py_buffer(part) if part is not None else None
-                for part in (values.validity, values.offsets, values.data)
-            ]
-            added = pa.Array.from_buffers(pa.string(), batch.num_rows, buffers)
             if batch.num_rows or first:
-                write(pa.RecordBatch.from_arrays([*batch.columns, added], names=[*batch.schema.names, name]))
+                columns = [*batch.columns, added(row, stop)]
+                write(pa.RecordBatch.from_arrays(columns, names=[*batch.schema.names, name]))
             first, row = False, stop
         if row != rows or stop != rows:
-            raise FileFormatError(source, "has changed since it was read")
+            raise FileFormatError(source, CHANGED)
+
+
+def _texts(column: Callable[[int, int], PackedTexts], start: int, stop: int) -> pa.Array:
+    import pyarrow as pa
+
+    values = column(start, stop)
+    buffers = [
+        pa.py_buffer(part) if part is not None else None for part in (values.validity, values.offsets, values.data)
+    ]
+    return pa.Array.from_buffers(pa.string(), stop - start, buffers)
 
 
 def _needed(mapping: ColumnMapping) -> list[str]:
     names = [name for sources in mapping.columns.values() for name in sources]
-    return [*dict.fromkeys([*names, *(extra.column for extra in mapping.extras.values())])]
+    return [*dict.fromkeys([*names, *(extra.column for extra in mapping.extras.values()), *mapping.passing.columns])]
 
 
 def _batches(
@@ -283,7 +325,7 @@ def _short_texts(path: Path, name: str, column: pa.Array) -> list[str | None]:
     return [value or None for value in pc.utf8_slice_codeunits(texts, 0, _SAMPLE_CHARACTERS).to_pylist()]
 
 
-def _joined(target: str, columns: Sequence[pa.Array]) -> pa.Array:
+def _joined(target: str, columns: Sequence[pa.Array], *, first: bool) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -292,7 +334,9 @@ def _joined(target: str, columns: Sequence[pa.Array]) -> pa.Array:
     trimmed = [pc.utf8_trim_whitespace(column) for column in columns]
     parts = [pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column) for column in trimmed]
     joint = joint_of(target)
-    if target == "birth_date":
+    if first:
+        return pc.coalesce(*parts)
+    if is_whole(target):
         return pc.binary_join_element_wise(*parts, joint)
     # Arrow's own way of passing over nulls loses rows in which all are null.
     return reduce(lambda left, right: pc.coalesce(pc.binary_join_element_wise(left, right, joint), left, right), parts)

@@ -12,8 +12,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from uuid import UUID
 
+from goldthread.domain.survivorship import DEFAULT_SURVIVORSHIP, Survivorship
 from goldthread.flows.assertions import standing
 from goldthread.flows.keys import matchable
 from goldthread.ledger import (
@@ -83,12 +85,19 @@ class Settlement:
         metrics.blast_radius.observe(self.untouched)
 
 
-def place(tx: LedgerTransaction, matcher: Matcher, members: Sequence[int], *, metrics: Metrics) -> Placement:
-    """Partitions whole components, given all their records."""
+def place(
+    tx: LedgerTransaction,
+    matcher: Matcher,
+    members: Sequence[int],
+    *,
+    known: Mapping[int, RecordRow],
+    metrics: Metrics,
+) -> Placement:
+    """Partitions whole components, given all their records, some of which may be `known` from the same snapshot."""
     placement = Placement()
     if not members:
         return placement
-    rows = tx.load_component(members)
+    rows = tx.load_component(members, known=known)
     active = [row for row in rows.records if row.active]
     at = {row.record_id: place for place, row in enumerate(active)}
     addresses = {row.record_id: row.address for row in rows.records}
@@ -146,50 +155,59 @@ def settle(
     *,
     marks: Sequence[Mark],
     operations: Sequence[Mark] = (),
-    summed: Collection[UUID],
+    summed: Mapping[int, UUID],
+    looked: Collection[int],
     model_id: int,
+    survivorship: Survivorship = DEFAULT_SURVIVORSHIP,
 ) -> Settlement:
     """Writes the difference between the placement and the ledger.
 
-    `marks` are what asked for it, `operations` those of stewards on the same records, taken or not; `summed` are profiles outside the placement
-    whose records were seen again. The caller holds the membership locks of all their records.
+    `marks` are what asked for it, `operations` those of stewards on the same records, taken or not; `summed` are records outside the placement
+    that were seen again, with their profiles; `looked` are those that looks with an older snapshot must fail at. The caller holds the membership
+    locks of all their records.
     """
     before, after = placement.before, placement.after
     gone_home = set(placement.withdrawn.values())
     placed = before.keys() | after.keys() | gone_home
     reviews = tx.open_reviews_of(placed)
     reviewed = {profile_id for row in reviews for profile_id in (row.low_profile, row.high_profile)}
-    concerned = placed | set(summed) | reviewed
+    concerned = placed | set(summed.values()) | reviewed
     stored = tx.lock_profiles(concerned)
     homes = {**placement.homes, **placement.withdrawn}
     held = {record: profile for profile, records in before.items() for record in records}
-    tx.move_records({record: home for record, home in homes.items() if held.get(record) != home})
-    surveyed = tx.survey_profiles(concerned)
+    moved = {record: home for record, home in homes.items() if held.get(record) != home}
+    tx.move_records(moved)
+    tx.count_looks(set(looked) - moved.keys())
+    surveyed = tx.survey_profiles(concerned, survivorship)
     review_changes, opened, closed = _settle_reviews(tx, placement, reviews, model_id)
     _settle_households(tx, placement, placed)
     tx.replace_contenders(placement.ambiguous, placed & stored.keys())
     changed: list[tuple[ProfileRow | None, ProfileRow]] = []
-    for profile_id in sorted(concerned):
+    for profile_id in sorted(concerned, key=attrgetter("int")):
         old = stored.get(profile_id)
         if profile_id in surveyed:
             ambiguous = profile_id in placement.ambiguous if profile_id in after else old is not None and old.ambiguous
-            row = replace(surveyed[profile_id], ambiguous=ambiguous)
+            row = surveyed[profile_id]
+            if ambiguous:
+                row = row._replace(ambiguous=True)
             regrouped = profile_id in placed and after.get(profile_id) != before.get(profile_id)
             if old is None or regrouped or profile_id in review_changes or not _same(old, row):
                 changed.append((old, row))
         elif (old is not None and old.live) or (old is None and profile_id in gone_home):
             changed.append((old, ProfileRow.ended(profile_id)))
     versions = tx.draw_versions(len(changed))
-    written = [replace(row, version=version) for (_, row), version in zip(changed, versions, strict=True)]
+    written = [row._replace(version=version) for (_, row), version in zip(changed, versions, strict=True)]
     if written:
         tx.write_profiles(written)
-    tx.touch_profiles(_looked_at(placement, marks, summed) & stored.keys() - {row.profile_id for row in written})
+    tx.touch_profiles(
+        _looked_at(placement, marks, summed.values()) & stored.keys() - {row.profile_id for row in written}
+    )
     successors = {
         row.profile_id: homes_now
         for row in written
         if not row.live and (homes_now := _homes_of(before.get(row.profile_id, ()), placement.homes))
     }
-    causes = _causes(tx, written, placement, marks, operations)
+    causes = _causes(written, placement, {**summed, **homes}, marks, operations)
     olds = {row.profile_id: old for old, row in changed}
     entries = [
         _journal_entry(olds[row.profile_id], row, placement, successors=successors, mark=causes[row.profile_id])
@@ -208,7 +226,7 @@ def _homes_of(records: Iterable[int], homes: Mapping[int, UUID]) -> tuple[UUID, 
     return tuple(sorted({homes[record] for record in records if record in homes}))
 
 
-def _looked_at(placement: Placement, marks: Sequence[Mark], summed: Collection[UUID]) -> set[UUID]:
+def _looked_at(placement: Placement, marks: Sequence[Mark], summed: Iterable[UUID]) -> set[UUID]:
     """Profiles that hold, or held, a marked record: what is found of them now must not be covered by a look with an older snapshot."""
     marked = {mark.record_id for mark in marks}
     return set(summed).union(
@@ -224,9 +242,9 @@ def _same(old: ProfileRow, row: ProfileRow) -> bool:
 
 
 def _causes(
-    tx: LedgerTransaction,
     written: Iterable[ProfileRow],
     placement: Placement,
+    homes: Mapping[int, UUID],
     marks: Sequence[Mark],
     operations: Sequence[Mark],
 ) -> dict[UUID, Mark]:
@@ -238,10 +256,13 @@ def _causes(
     first = _first_of_each(marks)
     operated = _first_of_each(operations)
     by_profile: dict[UUID, Mark] = {}
-    for record_id, profile_id in tx.profiles_of_records(first.keys()).items():
+    for record_id, mark in first.items():
+        # A record that no look has placed yet, and this one does not either, has none.
+        if (profile_id := homes.get(record_id)) is None:
+            continue
         known = by_profile.get(profile_id)
-        if known is None or first[record_id].mark_id < known.mark_id:
-            by_profile[profile_id] = first[record_id]
+        if known is None or mark.mark_id < known.mark_id:
+            by_profile[profile_id] = mark
     causes: dict[UUID, Mark] = {}
     for row in written:
         was = placement.before.get(row.profile_id, set())
@@ -314,18 +335,18 @@ def _journal_entry(
     if row.live and before == row.members and before_survivors == row.survivors:
         return None
     return JournalEntry(
-        version=row.version,
-        profile_id=profile_id,
-        live=row.live,
-        before_records=before,
-        after_records=row.members,
-        successors=successors.get(profile_id, ()),
-        before_survivors=before_survivors,
-        after_survivors=row.survivors,
-        cause=mark.cause,
-        actor=mark.actor,
-        source=mark.source,
-        event_id=mark.event_id,
-        operation_id=mark.operation_id,
-        links=tuple(placement.links.get(profile_id, ())),
+        row.version,
+        profile_id,
+        row.live,
+        before,
+        row.members,
+        successors.get(profile_id, ()),
+        before_survivors,
+        row.survivors,
+        mark.cause,
+        mark.actor,
+        mark.source,
+        mark.event_id,
+        mark.operation_id,
+        tuple(placement.links.get(profile_id, ())),
     )

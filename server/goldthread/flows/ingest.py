@@ -16,7 +16,7 @@ from goldthread.domain.policy import MAX_MESSAGE_BYTES
 from goldthread.domain.ports import IngestBatch, IngestReport
 from goldthread.domain.words import ChangeCause, Event, IncomingEvent, Position, Rejection, RejectionReason, Violation
 from goldthread.flows.admission import Admission
-from goldthread.flows.look import Looker
+from goldthread.flows.looks_beside import Looks
 from goldthread.flows.retry import Retry
 from goldthread.flows.take import Taken, Taker, owning_if_needed
 from goldthread.ledger import Ledger, LedgerTransaction
@@ -38,7 +38,7 @@ class IngestFlow:
         matcher: Matcher,
         admission: Admission,
         taker: Taker,
-        looker: Looker,
+        looker: Looks,
         retry: Retry,
         entropy: Callable[[int], bytes],
         actor: str,
@@ -55,7 +55,10 @@ class IngestFlow:
         self._metrics = metrics
 
     def run(self, batch: IngestBatch) -> IngestReport:
-        """Commits one batch. Raises `LedgerUnavailableError` once retries are used up and `OffsetFencedError` at once."""
+        """Commits one batch. Raises `LedgerUnavailableError` once retries are used up and `OffsetFencedError` at once.
+
+        What looks did is counted in the report of the call in which they ended.
+        """
         with self._metrics.stage("normalize"):
             admitted = self._admission.admit([event for _, event in batch.events])
         events: list[tuple[Position | None, Event, bytes]] = []

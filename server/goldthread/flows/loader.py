@@ -10,8 +10,8 @@ a token that the ledger never saw (version 0, so its snapshot is unknown), the c
 after the caller arrived and therefore holds every write the caller can know of. That one is never asked twice for the same reason: every
 caller who comes while it waits joins it. A query belongs to all who wait for it: it goes on when one of them gives up.
 
-A fill says under which generation of the cache its query began. If the cache is emptied meanwhile the fill is refused, since a newer answer
-may have been written and lost: an emptied cache would otherwise take the older one for good.
+A fill says under which generation of the cache its query began: the last one that a caller had read before. If the cache is emptied meanwhile
+the fill is refused, since a newer answer may have been written and lost: an emptied cache would otherwise take the older one for good.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from typing import Protocol
 from goldthread.domain.errors import CacheUnavailableError, LedgerUnavailableError
 from goldthread.domain.ports import Answer, CachedAnswer
 from goldthread.telemetry.metrics import Metrics
-from goldthread.wire import cached_answer
+from goldthread.wire import cached_answers
 
-__all__ = ["AnswerLedger", "AnswerLoader", "CardCache"]
+__all__ = ["AnswerLedger", "AnswerLoader", "CardFills"]
 
 _Flights = dict[bytes, asyncio.Future[CachedAnswer]]
 
@@ -39,16 +39,8 @@ class AnswerLedger(Protocol):
         ...
 
 
-class CardCache(Protocol):
-    """What a lookup needs of the cache."""
-
-    async def get_many(self, tokens: Sequence[bytes]) -> list[CachedAnswer | None]:
-        """Entries in the order of the tokens. Raises `CacheUnavailableError`."""
-        ...
-
-    def generation(self) -> bytes:
-        """The generation that the last `get_many` found."""
-        ...
+class CardFills(Protocol):
+    """What the loader needs of the cache."""
 
     async def put_many(self, entries: Sequence[tuple[bytes, CachedAnswer]], *, generation: bytes) -> int:
         """Compare-and-set by version; returns how many were written. Raises `CacheUnavailableError`."""
@@ -64,7 +56,7 @@ class AnswerLoader:
     def __init__(
         self,
         ledger: AnswerLedger,
-        cache: CardCache,
+        cache: CardFills,
         metrics: Metrics,
         *,
         executor: Executor,
@@ -79,15 +71,19 @@ class AnswerLoader:
         self._free = concurrency
         self._batch = batch
         self._seconds = seconds
+        self._generation = b""
         self._waiting: _Flights = {}
         self._running: _Flights = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def load(self, token: bytes, *, min_version: int) -> CachedAnswer:
+    async def load(self, token: bytes, *, min_version: int, generation: bytes) -> CachedAnswer:
         """The ledger's answer, of a snapshot that contains `min_version` if the caller has seen it committed.
 
-        Raises `LedgerUnavailableError`. Cancelling the caller does not cancel the query.
+        `generation` is the one under which the caller read the cache, empty if he could not. Raises `LedgerUnavailableError`. Cancelling
+        the caller does not cancel the query.
         """
+        if generation:
+            self._generation = generation
         running = self._running.get(token)
         if running is not None:
             answer = await asyncio.shield(running)
@@ -119,7 +115,7 @@ class AnswerLoader:
             flights = {token: self._waiting.pop(token) for token in tokens}
             self._running.update(flights)
             self._free -= 1
-            task = asyncio.get_running_loop().create_task(self._run(flights, self._cache.generation()))
+            task = asyncio.get_running_loop().create_task(self._run(flights, self._generation))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -153,7 +149,8 @@ class AnswerLoader:
         """One query, on the executor."""
         with self._metrics.stage("lookup_ledger"):
             answers = self._ledger.answers(tokens, timeout=self._seconds)
-        return [(token, cached_answer(answer)) for token, answer in zip(tokens, answers, strict=True)]
+        # A question without its answer must fail now: whoever waits for it would wait out his time.
+        return [(token, entry) for token, (_, entry) in zip(tokens, cached_answers(answers), strict=True)]
 
     async def _fill(self, entries: list[tuple[bytes, CachedAnswer]], generation: bytes) -> None:
         """Puts answers back, best effort: the relay and the next miss do the same."""

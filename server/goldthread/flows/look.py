@@ -2,9 +2,9 @@
 
 A look is one transaction over one snapshot (REPEATABLE READ). It reads everything first: the marks, candidates under the key states as they are,
 their scores, the pairs that differ, and the whole components around all of that. Then it locks the membership rows of every record it will
-decide about, in record order, and writes. Two looks that concern one component meet at a row that the first of them has changed (`count_looks`),
-and the second, whose snapshot is older, fails and is tried again on a fresh one. So what a look writes is a function of one state of the ledger
-that was still the last when it was written.
+decide about, in record order, and writes. Two looks that concern one component meet at a row that the first of them has changed
+(`count_looks`, `move_records`), and the second, whose snapshot is older, fails and is tried again on a fresh one. So what a look writes is a
+function of one state of the ledger that was still the last when it was written.
 
 Why no pair is missed, whoever dies when, is ADR 0010. In short: evidence is committed together with its mark; a mark goes only in the
 transaction of a look whose snapshot holds it; of two candidates, the one whose mark was committed last has a look that sees both.
@@ -27,6 +27,7 @@ from goldthread.domain.errors import (
     ModelFileError,
     SchemaVersionError,
     SettingsError,
+    SurvivorshipFileError,
     TransientError,
 )
 from goldthread.domain.ids import BirthIds
@@ -56,7 +57,7 @@ _IDLE_ROUNDS = 5  # of one look, in which keys were to be closed or phones hung 
 _ROUNDS = 100  # of one look, whatever they did: a hand-over concerns other phones of its carriers, of which more may have changed hands
 _HAND_OVER_SECONDS = 1.0  # a caller with less time leaves to redo what keeps all others from the evidence
 _RESTLESS = "keys change faster than they can be looked at"
-_FATAL = (ModelFileError, SchemaVersionError, SettingsError)  # this worker must not go on
+_FATAL = (ModelFileError, SchemaVersionError, SettingsError, SurvivorshipFileError)  # this worker must not go on
 _REDO_SECONDS = (1.0, 300.0)  # first wait of a mark whose look failed, and the longest
 
 
@@ -334,7 +335,9 @@ class Looker:
         marks = tx.take_marks(mark_ids)
         if not marks:
             return None
-        model_id = tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
+        model_id, survivorship = tx.model_in_use(
+            version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text
+        )
         uses = frozenset((mark.record_id, mark.used_on) for mark in marks if mark.used_on is not None)
         if overused := overused_by(tx, matcher, uses):
             raise OverusedError(uses, overused)
@@ -351,14 +354,22 @@ class Looker:
                 raise _OversizedError
             outside = marked.difference(members)
             profiles = tx.lock_members({*members, *outside})
-            tx.count_looks(marked | verdict.ends)
             verdict.write(tx, model_id=model_id)
-        summed = {profile_id for record_id in outside if (profile_id := profiles.get(record_id)) is not None}
+        summed = {record_id: home for record_id in outside if (home := profiles.get(record_id)) is not None}
         with metrics.stage("profiles"):
-            placement = place(tx, matcher, members, metrics=metrics)
+            placement = place(tx, matcher, members, known=verdict.rows, metrics=metrics)
             # An operation's assertions count from its commit on, whoever looks first: what they move is still its doing.
             operations = tx.operation_marks_on(members)
-            settlement = settle(tx, placement, marks=marks, operations=operations, summed=summed, model_id=model_id)
+            settlement = settle(
+                tx,
+                placement,
+                marks=marks,
+                operations=operations,
+                summed=summed,
+                looked=marked | verdict.ends,
+                model_id=model_id,
+                survivorship=survivorship,
+            )
             tx.drop_marks([mark.mark_id for mark in marks])
             self._publish(tx, settlement)
         return _Done(settlement, frozenset(mark.mark_id for mark in marks), verdict.compared, verdict.kept)
@@ -373,15 +384,15 @@ class Looker:
         rows: list[tuple[UUID | None, int, bool, bytes, Sequence[int]]] = []
         for row in settlement.changed:
             change = ProfileChange(
-                profile_id=profile_public_id(row.profile_id),
-                version=row.version,
-                live=row.live,
-                successor_ids=tuple(profile_public_id(home) for home in settlement.successors.get(row.profile_id, ())),
-                record_ids=tuple(str(member) for member in row.members),
-                cause=settlement.causes[row.profile_id].cause,
-                tier=tier_of(row.totals, as_of),
-                totals=row.totals,
-                model_version=self._matcher.model_version,
+                profile_public_id(row.profile_id),
+                row.version,
+                row.live,
+                tuple(map(profile_public_id, settlement.successors.get(row.profile_id, ()))),
+                tuple(map(str, row.members)),
+                settlement.causes[row.profile_id].cause,
+                tier_of(row.totals, as_of),
+                row.totals,
+                self._matcher.model_version,
             )
             rows.append(
                 (row.profile_id, row.version, row.live, encode_change(change, began), tokens.get(row.profile_id, ()))

@@ -27,7 +27,7 @@ from typing import Protocol
 from goldthread.domain.ports import Answer, CardShelf, CardVersion
 from goldthread.flows.retry import Retry
 from goldthread.telemetry.metrics import Metrics
-from goldthread.wire import cached_answer
+from goldthread.wire import cached_answers
 
 __all__ = ["Progress", "RebuildFlow", "RebuildLedger", "RebuildReport"]
 
@@ -127,7 +127,7 @@ class RebuildFlow:
     def _write(self, tokens: Sequence[bytes]) -> int:
         with self._metrics.stage("rebuild_page"):
             generation = self._cards.generation()
-            entries = [(answer.token, cached_answer(answer)) for answer in self._ledger.answers(tokens)]
+            entries = cached_answers(self._ledger.answers(tokens))
             written = self._cards.put_many(entries, generation=generation)
         self._metrics.cache_writes.labels("stored").inc(written)
         self._metrics.cache_writes.labels("outdated").inc(len(entries) - written)

@@ -23,6 +23,11 @@ stopped process, say) may publish rows after another relay has published later o
 the last message of a key, not the greatest version: until the profile's next change the topic may then keep an older change than the
 ledger, even one after a tombstone. So readers compare versions, those of ended profiles too, and the ledger has the last word.
 
+What a fill says of the profiles that it began waits in a lane of its own, and is worked at in small parts while the outbox leaves nothing
+for the next step: however much of it there is, a change waits for one part of it at most. Order per profile holds all the same. What the
+outbox says of a profile of that lane is newer, and once it is published the lane's row goes with it, in one statement; a step that died
+before finds both, and publishes the outbox's row again, last. So nobody is told how a profile began behind what became of it.
+
 The answers are read when the row is relayed, not when it was written. That is right because they carry the version of the snapshot they come
 from: it contains the row's change, and perhaps later ones, whose own rows will then find the same or a newer answer in place. It also
 means that a row holds tokens only, never a card that could outlive an erasure.
@@ -57,12 +62,14 @@ from goldthread.domain.ports import (
     OutboxRow,
 )
 from goldthread.telemetry.metrics import Metrics
-from goldthread.wire import cached_answer
+from goldthread.wire import cached_answers
 
 __all__ = ["OutboxLedger", "RelayFlow"]
 
 _AHEAD_PAGE = 10_000
 _AHEAD_SECONDS = 0.25
+_LATER = 200
+"""Rows of the lane that may wait are published so many at a time, which is how long a change may have to wait for them."""
 _WIDEST = 8
 """A batch grows to this many times its size while reads come back full."""
 
@@ -72,6 +79,10 @@ class OutboxLedger(Protocol):
 
     def relay_lease(self) -> AbstractContextManager[bool]:
         """False if another relay holds the lease."""
+        ...
+
+    def relay_pending(self) -> bool:
+        """Whether there is anything to publish."""
         ...
 
     def outbox(self, limit: int) -> Sequence[OutboxRow]:
@@ -87,7 +98,15 @@ class OutboxLedger(Protocol):
         ...
 
     def outbox_done(self, outbox_ids: Sequence[int]) -> None:
-        """Deletes published rows."""
+        """Deletes published rows, and older ones of their profiles that wait in the lane of fills."""
+        ...
+
+    def outbox_later(self, limit: int) -> Sequence[OutboxRow]:
+        """The first rows of the lane of fills; each of another profile."""
+        ...
+
+    def outbox_later_done(self, outbox_ids: Sequence[int]) -> None:
+        """Deletes published rows of that lane."""
         ...
 
     def answers(self, tokens: Sequence[bytes], *, timeout: float | None = None) -> list[Answer]:
@@ -119,7 +138,7 @@ class RelayFlow:
         clock: Callable[[], datetime],
         executor: Executor,
         seconds: Callable[[], float] = monotonic,
-        batch: int = 500,
+        batch: int = 1_000,
         ahead: int = 200_000,
     ) -> None:
         self._ledger = ledger
@@ -137,10 +156,14 @@ class RelayFlow:
         self._next_pass = 0.0
 
     def step(self) -> int:
-        """Relays at most one batch of changes and one of dead letters; returns how many rows, 0 if there are none or another relay works.
+        """Relays at most a batch of changes, one of dead letters, a part of what may wait; returns how many rows, 0 for none or where another relay works.
 
         Raises `TransientError` after trying both (without Kafka, after trying once); what was not finished stays in the ledger.
         """
+        # Mostly there is nothing, and looking dozens of times a second must cost little: one statement instead of four over three connections.
+        if not self._ledger.relay_pending():
+            self._nothing_waits()
+            return 0
         with self._ledger.relay_lease() as held:
             if not held:
                 self._forget_ahead()
@@ -156,15 +179,14 @@ class RelayFlow:
                     failure = failure or error
             if failure is not None:
                 raise failure
-            return finished
+            return finished + self._later()
 
     def _changes(self) -> int:
         limit = self._batch * self._width
         rows = self._ledger.outbox(limit)
         self._width = min(2 * self._width, _WIDEST) if len(rows) == limit else 1
         if not rows:
-            self._metrics.outbox_lag_seconds.set(0)
-            self._forget_ahead()
+            self._nothing_waits()
             return 0
         oldest = min(row.created_at for row in rows)
         self._metrics.outbox_lag_seconds.set(max(0.0, (self._clock() - oldest).total_seconds()))
@@ -180,6 +202,17 @@ class RelayFlow:
             self._published(lambda: self._publisher.publish(changes), beside=outbox_ids)
         self._ledger.outbox_done(outbox_ids)
         self._ahead.difference_update(outbox_ids)
+        self._metrics.outbox_rows.inc(len(rows))
+        return len(rows)
+
+    def _later(self) -> int:
+        """One part of the lane of fills, unless the outbox was read in full and more of it waits."""
+        rows = self._ledger.outbox_later(_LATER) if self._width == 1 else ()
+        if not rows:
+            return 0
+        self._write_cards(dict.fromkeys(token for row in rows for token in row.tokens))
+        self._published(lambda: self._publisher.publish(rows), beside=())
+        self._ledger.outbox_later_done([row.outbox_id for row in rows])
         self._metrics.outbox_rows.inc(len(rows))
         return len(rows)
 
@@ -230,6 +263,11 @@ class RelayFlow:
         # So passes take a quarter of the time at most, however many rows wait.
         self._next_pass = now + max(_AHEAD_SECONDS, 3 * (now - started))
 
+    def _nothing_waits(self) -> None:
+        self._width = 1
+        self._metrics.outbox_lag_seconds.set(0)
+        self._forget_ahead()
+
     def _forget_ahead(self) -> None:
         self._ahead.clear()
         self._next_pass = 0.0
@@ -240,7 +278,7 @@ class RelayFlow:
             return
         with self._metrics.stage("relay_cache"):
             generation = self._cards.generation()
-            entries = [(answer.token, cached_answer(answer)) for answer in self._ledger.answers(wanted)]
+            entries = cached_answers(self._ledger.answers(wanted))
             written = self._cards.put_many(entries, generation=generation)
         self._metrics.cache_writes.labels("stored").inc(written)
         self._metrics.cache_writes.labels("outdated").inc(len(entries) - written)

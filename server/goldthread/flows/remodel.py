@@ -1,4 +1,4 @@
-"""Switching a running ledger to another match model.
+"""Switching a running ledger to another match model, or to another survivorship policy.
 
 From one moment on the new model is the one in use: writers with the old one are refused and stop. That transaction also forgets all blocking
 keys. Then, page by page, every record gets the new model's keys and a mark to be judged, and every identifier the state that the new limits give
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from goldthread.domain.survivorship import survivorship_of
 from goldthread.domain.words import ChangeCause
 from goldthread.flows.keys import KeyChanges, hang_again, recount_tokens
 from goldthread.flows.retry import Retry
@@ -52,6 +53,30 @@ class RemodelFlow:
                 return tx.begin_remodel(
                     version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text
                 )
+
+        return self._retry.call("remodel", work)
+
+    def let_survive(self, text: str) -> bool:
+        """Puts the survivorship policy of a file's text in force and marks every record; False if it is already.
+
+        One transaction, which waits for every writer. Until the last mark is gone some profiles show what the former policy let survive. Raises
+        `SurvivorshipFileError`.
+        """
+        policy = survivorship_of(text)
+
+        def work() -> bool:
+            with self._ledger.transaction() as tx:
+                tx.own_evidence()
+                if tx.survivorship() == policy:
+                    return False
+                tx.set_survivorship(text)
+                # Of every record, not of every profile: a look under way may be making profiles that this does not see.
+                start = 0
+                while records := tx.page_records(start, self._page):
+                    marks = [NewMark(record_id, Step.SUM) for record_id in records]
+                    tx.insert_marks(marks, cause=ChangeCause.REMODEL, actor=self._actor)
+                    start = records[-1] + 1
+                return True
 
         return self._retry.call("remodel", work)
 

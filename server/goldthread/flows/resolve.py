@@ -1,31 +1,70 @@
-"""Resolve: one event in, its golden profile out.
+"""Resolve: events in, their golden profiles out, for several callers at once (group commit, ADR 0017).
 
-As ingest does, the event is taken in one transaction and looked at in the next. A preview does both in one transaction and rolls it back, so it
-can differ from the real thing in nothing but that it shows one snapshot.
+As ingest does, the events are taken in one transaction and looked at in the next; a third one reads the answers. What a group does together it
+does once, whatever its size. Each caller is answered for himself: bad input and conflicts are his alone, and a step that fails together, for a
+reason that one of the group may be to blame for, is tried again in halves, down to single calls.
+
+A preview does everything in one transaction and rolls it back, so it can differ from the real thing in nothing but that it shows one snapshot.
+It stays alone: two in one transaction would see each other's evidence, which nobody else ever will.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from dataclasses import dataclass
 from math import inf
 from time import monotonic
+from typing import Literal
 
-from goldthread.domain.errors import EventIdConflictError, InvalidArgumentError, LedgerUnavailableError
-from goldthread.domain.ports import ContributionBits, PairEvidence, ResolveResult
-from goldthread.domain.words import ChangeCause, Decision, Event, IncomingEvent, profile_public_id
+from goldthread.domain.errors import (
+    DeadlineExceededError,
+    EventIdConflictError,
+    InvalidArgumentError,
+    LedgerUnavailableError,
+    ModelFileError,
+    SchemaVersionError,
+    SettingsError,
+    SurvivorshipFileError,
+)
+from goldthread.domain.ports import ResolveCall, ResolveResult
+from goldthread.domain.words import ChangeCause, Event, IncomingEvent
 from goldthread.flows.admission import Admission
 from goldthread.flows.look import Looker
 from goldthread.flows.retry import Retry
+from goldthread.flows.standing import AskedEvent, answers
 from goldthread.flows.take import Taken, Taker, owning_if_needed
-from goldthread.ledger import Ledger, LedgerTransaction, PairRow
+from goldthread.ledger import Ledger
 from goldthread.matching import Matcher, Refusal
 from goldthread.telemetry.metrics import Metrics
 
 __all__ = ["ResolveFlow"]
 
-_EVIDENCE_LIMIT = 20
 _ANSWER_SECONDS = 0.25
+_FATAL = (ModelFileError, SchemaVersionError, SettingsError, SurvivorshipFileError)  # nobody's call is to blame
+
+
+class _BlamedError(Exception):
+    """A group failed for a reason that one of its calls may have."""
+
+
+class _BusyError(LedgerUnavailableError):
+    """A look was put off."""
+
+
+@dataclass(slots=True, eq=False)
+class _Member:
+    """One call of a group. `outcome` is set once, and the call takes part in nothing after that."""
+
+    event: Event
+    until: float
+    asked: AskedEvent | None = None
+    record_id: int = 0
+    outcome: ResolveResult | Exception | None = None
+
+    def left(self) -> float:
+        """Seconds that its caller still waits."""
+        return self.until - monotonic()
 
 
 class ResolveFlow:
@@ -50,64 +89,150 @@ class ResolveFlow:
         self._retry = retry
         self._metrics = metrics
 
-    def resolve(self, event: IncomingEvent, *, preview: bool, seconds: float = inf) -> ResolveResult:
-        """Takes the event and answers; durable when it returns, unless it is a preview. `seconds` is how long the caller still waits.
+    def resolve(self, calls: Sequence[ResolveCall]) -> list[ResolveResult | Exception]:
+        """Takes the events and answers each call, in their order, or says why not; an answered event is durable. No two calls name one event.
 
-        Raises `InvalidArgumentError` with every violation, `EventIdConflictError`, `LedgerUnavailableError`.
+        Errors are `InvalidArgumentError` with every violation, `EventIdConflictError`, `LedgerUnavailableError`, and `DeadlineExceededError` for
+        a call whose time was over while others of its group went on: its event may be durable all the same.
         """
-        [admitted] = self._admission.admit([event], prefix="event.")
-        if isinstance(admitted, Refusal):
-            raise InvalidArgumentError(admitted.violations, detail_reason=admitted.reason.name)
+        if len({(call.event.source, call.event.event_id) for call in calls}) < len(calls):
+            raise ValueError("two calls of one group name the same event")
+        outcomes: list[ResolveResult | Exception | _Member] = []
+        for call, admitted in zip(calls, self._admit([call.event for call in calls]), strict=True):
+            outcomes.append(admitted if isinstance(admitted, Exception) else _Member(admitted, call.until))
+        members = [one for one in outcomes if isinstance(one, _Member)]
+        marks: list[int] = []
+
+        def take(some: Sequence[_Member], seconds: float) -> None:
+            marks.extend(self._take(some, seconds))
+
+        def look(some: Sequence[_Member], seconds: float) -> None:
+            # Afterwards the marks on the events' own records tell what is left to look at.
+            asked, marks[:] = marks[:], []
+            self._look(some, asked, seconds)
+
+        left = _left(members)
+        self._step("take", members, take, seconds=left if len(members) == 1 else left / 2)
+        # The events are in: some of the callers' time is kept for saying so, if the look cannot come about.
+        left = _left(members)
+        self._step("look", members, look, seconds=left - min(_ANSWER_SECONDS, left / 4))
+        self._step("answer", members, self._answer, seconds=_left(members))
+        return [_outcome(one) if isinstance(one, _Member) else one for one in outcomes]
+
+    def check(self, event: IncomingEvent) -> None:
+        """Raises `InvalidArgumentError` if the event is one that `resolve` refuses whatever the ledger holds."""
+        [admitted] = self._admit([event])
+        if isinstance(admitted, Exception):
+            raise admitted
+
+    def preview(self, event: IncomingEvent, *, seconds: float = inf) -> ResolveResult:
+        """What Resolve would answer; writes nothing. `seconds` is how long the caller still waits. Raises what `resolve` gives."""
+        [admitted] = self._admit([event])
+        if isinstance(admitted, Exception):
+            raise admitted
         valid = admitted
         until = monotonic() + seconds
 
         def left() -> float:
             return until - monotonic()
 
-        if preview:
-            return self._retry.call("resolve", lambda: self._preview(valid, seconds=left()), seconds_left=left)
-        taken = self._retry.call("resolve", lambda: self._take(valid, seconds=left()), seconds_left=left)
-        taken.count(self._metrics)
-        key = (event.source, event.event_id)
-        if taken.conflicts:
-            raise EventIdConflictError(source=event.source, event_id=event.event_id)
-        # The event is in: some of the caller's time is kept for saying so, if the look cannot come about.
-        reserve = min(_ANSWER_SECONDS, left() / 4)
-        self._look(taken.marks, taken.records[key], lambda: left() - reserve)
+        return self._retry.call("resolve_preview", lambda: self._preview(valid, seconds=left()), seconds_left=left)
 
-        def answer() -> ResolveResult:
-            with self._ledger.look(seconds=left()) as tx:
-                tx.limit_statements(left())
-                return self._answer(tx, valid, taken, made=None)
+    def _admit(self, events: Sequence[IncomingEvent]) -> list[Event | InvalidArgumentError]:
+        return [
+            InvalidArgumentError(admitted.violations, detail_reason=admitted.reason.name)
+            if isinstance(admitted, Refusal)
+            else admitted
+            for admitted in self._admission.admit(events, prefix="event.")
+        ]
 
-        return self._retry.call("resolve", answer, seconds_left=left)
+    def _step(
+        self,
+        step: Literal["take", "look", "answer"],
+        members: Sequence[_Member],
+        work: Callable[[Sequence[_Member], float], None],
+        *,
+        seconds: float,
+    ) -> None:
+        """Does a step for those members that have no outcome yet: together, or where that fails, in halves; an error that is left is their outcome.
 
-    def _look(self, mark_ids: Sequence[int], record_id: int, left: Callable[[], float]) -> None:
-        """Looks at the event's marks, or those that an earlier call with it left; waits a while for whoever else looks at them.
-
-        Without success the marks stay for redo, and the answer will say so.
+        `work` is told how many seconds it has: half of what is left of `seconds`, unless nobody else waits for his turn. So one call that waits
+        for somebody else's lock lets the others of its group go on, and halves that failed come after those that may not. A look that does not
+        come about is no error: its marks stay for redo, and the answer will say so.
         """
+        until = monotonic() + seconds
+        queue = deque([members])
+        while queue:
+            some = _waiting(queue.popleft())
+            if not some:
+                continue
+            alone = len(some) == 1
+            bound = until if alone and not queue else (until + monotonic()) / 2
+            try:
+                self._attempts(step, work, some, bound)
+            except _BlamedError:
+                self._metrics.groups_split.labels(step).inc()
+                half = len(some) // 2
+                queue += (some[:half], some[half:])
+            except Exception as error:  # noqa: BLE001 (whatever it is, it is these callers' answer, and nobody else's)
+                if step == "look" and isinstance(error, LedgerUnavailableError):
+                    continue
+                for member in some:
+                    member.outcome = error
+
+    def _attempts(
+        self, step: str, work: Callable[[Sequence[_Member], float], None], some: Sequence[_Member], bound: float
+    ) -> None:
+        """Tries a step for these members until it is done or the time is up; `_BlamedError` at once where one of several may be to blame."""
 
         def attempt() -> None:
-            nonlocal mark_ids
-            if not mark_ids:
-                with self._ledger.transaction(seconds=left()) as tx:
-                    mark_ids = tx.marks_on([record_id])
-            look = self._looker.look(mark_ids, seconds_left=left)
-            mark_ids = ()
-            if look.deferred:
-                raise LedgerUnavailableError("the record is being looked at")
+            try:
+                work(some, bound - monotonic())
+            except Exception as error:
+                if len(some) == 1 or isinstance(error, _FATAL) or _is_away(error):
+                    raise
+                raise _BlamedError from error
 
-        with suppress(LedgerUnavailableError):
-            self._retry.call("resolve_look", attempt, seconds_left=left)
+        self._retry.call(f"resolve_{step}", attempt, seconds_left=lambda: bound - monotonic())
 
-    def _take(self, event: Event, *, seconds: float) -> Taken:
+    def _take(self, members: Sequence[_Member], seconds: float) -> list[int]:
+        """Takes the members' events; gives the marks left."""
+
         def attempt(own: bool) -> Taken:
             with self._ledger.transaction(seconds=seconds) as tx:
                 tx.limit_statements(seconds)
-                return self._taker.take(tx, [event], cause=ChangeCause.RESOLVE, actor="resolve", own=own)
+                events = [member.event for member in members]
+                return self._taker.take(tx, events, cause=ChangeCause.RESOLVE, actor="resolve", own=own)
 
-        return owning_if_needed(attempt)
+        taken = owning_if_needed(attempt)
+        taken.count(self._metrics)
+        lost = {id(event) for event in taken.conflicts}
+        for member in members:
+            key = (member.event.source, member.event.event_id)
+            if id(member.event) in lost:
+                member.outcome = EventIdConflictError(source=member.event.source, event_id=member.event.event_id)
+            else:
+                member.record_id = taken.records[key]
+                member.asked = AskedEvent(member.event, taken.digests[key], key in taken.repeated)
+        return taken.marks
+
+    def _look(self, members: Sequence[_Member], mark_ids: Sequence[int], seconds: float) -> None:
+        """Looks at these marks, or without any at those on the members' records. Raises where a look was put off, or somebody else is at it."""
+        until = monotonic() + seconds
+        if not mark_ids:
+            with self._ledger.transaction(seconds=seconds) as tx:
+                mark_ids = tx.marks_on([member.record_id for member in members])
+        look = self._looker.look(mark_ids, seconds_left=lambda: until - monotonic())
+        if look.deferred:
+            raise _BusyError("the record is being looked at")
+
+    def _answer(self, members: Sequence[_Member], seconds: float) -> None:
+        with self._ledger.look(reading=True, seconds=seconds) as tx:
+            tx.limit_statements(seconds)
+            asked = [member.asked for member in members if member.asked is not None]
+            found = answers(tx, self._matcher, asked)
+        for member, outcome in zip(members, found, strict=True):
+            member.outcome = outcome
 
     def _preview(self, event: Event, *, seconds: float) -> ResolveResult:
         def attempt(own: bool) -> ResolveResult:
@@ -119,64 +244,36 @@ class ResolveFlow:
                     raise EventIdConflictError(source=event.source, event_id=event.event_id)
                 look = self._looker.attempt(tx, taken.marks, hang=True)
                 made = look.made | ({taken.records[key]} if taken.new_records else set())
-                return self._answer(tx, event, taken, made=made)
+                asked = AskedEvent(event, taken.digests[key], key in taken.repeated)
+                [found] = answers(tx, self._matcher, [asked], made=made)
+            if isinstance(found, EventIdConflictError):
+                raise found
+            return found
 
         return owning_if_needed(attempt)
 
-    def _answer(self, tx: LedgerTransaction, event: Event, taken: Taken, *, made: set[int] | None) -> ResolveResult:
-        """Where the event's record stands; `made` is None outside previews, else the records that nobody will find afterwards.
 
-        Raises `EventIdConflictError` if another content came to count meanwhile.
-        """
-        key = (event.source, event.event_id)
-        # Asked for again: a look may have found that the event belongs to another epoch, and so to another record.
-        [seen] = tx.seen_events([event]).values()
-        if seen.payload_digest != taken.digests[key]:
-            raise EventIdConflictError(source=event.source, event_id=event.event_id)
-        record_id = seen.record_id
-        standing = tx.standing(record_id)
-        pairs = sorted(tx.pairs_with(record_id), key=lambda pair: (-pair.score, pair.low, pair.high))
-        others = {pair.high if pair.low == record_id else pair.low for pair in pairs}
-        within = tx.same_profile(record_id, others)
-        if standing.ambiguous:
-            decision = Decision.AMBIGUOUS
-        elif standing.members > 1:
-            decision = Decision.LINK
-        elif standing.in_review:
-            decision = Decision.REVIEW
-        else:
-            decision = Decision.SEPARATE
-        linked = decision is Decision.LINK
-        best = next((pair for pair in pairs if ((pair.low in within and pair.high in within) == linked)), None)
-        probability = self._matcher.probabilities([best.score])[0] if best is not None else 0.0
-        # A profile bears the id of one of its records: not to be shown if that one will have had another.
-        unnamed = standing.profile_id is None or (made and standing.profile_id in tx.birth_ids(made).values())
-        return ResolveResult(
-            profile_id="" if unnamed or standing.profile_id is None else profile_public_id(standing.profile_id),
-            decision=decision,
-            probability=probability,
-            evidence=self._evidence(tx, pairs[:_EVIDENCE_LIMIT]),
-            version=standing.version if made is None else 0,
-            ledger_version=tx.stamp() if made is None else 0,
-            provisional=bool(tx.marks_among(tx.closure([record_id]))),
-            duplicate=key in taken.repeated,
-            model_version=self._matcher.model_version,
-            calibrated=self._matcher.calibrated,
-        )
+def _waiting(members: Sequence[_Member]) -> list[_Member]:
+    """Those that are still to be answered; of several, those whose time is over are told so. A single one has the ledger say it."""
+    if len(members) > 1:
+        for member in members:
+            if member.outcome is None and member.left() <= 0:
+                member.outcome = DeadlineExceededError("the time for this call is over")
+    return [member for member in members if member.outcome is None]
 
-    def _evidence(self, tx: LedgerTransaction, pairs: Sequence[PairRow]) -> tuple[PairEvidence, ...]:
-        births = tx.birth_ids({record_id for pair in pairs for record_id in (pair.low, pair.high)})
-        probabilities = self._matcher.probabilities([pair.score for pair in pairs])
-        return tuple(
-            PairEvidence(
-                record_id=str(births[pair.low]),
-                other_record_id=str(births[pair.high]),
-                score=pair.score,
-                probability=probability,
-                nearest_rival=self._matcher.nearest_rival(pair.score, pair.weights),
-                contributions=tuple(
-                    ContributionBits(*part) for part in self._matcher.contributions(pair.levels, pair.weights)
-                ),
-            )
-            for pair, probability in zip(pairs, probabilities, strict=True)
-        )
+
+def _left(members: Sequence[_Member]) -> float:
+    """Seconds that the most patient of those still waits who have no outcome yet."""
+    return max((member.left() for member in members if member.outcome is None), default=0.0)
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the ledger did not answer at all, or had no connection to spare: no call is to blame for that."""
+    if not isinstance(error, LedgerUnavailableError) or isinstance(error, _BusyError):
+        return False
+    return not error.metadata.get("sqlstate")
+
+
+def _outcome(member: _Member) -> ResolveResult | Exception:
+    assert member.outcome is not None
+    return member.outcome

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import product
 from uuid import UUID
 
@@ -19,12 +20,14 @@ from goldthread.domain.errors import (
     LedgerUnavailableError,
     NotAMemberError,
     OperationTooLargeError,
+    ReviewClaimedError,
     StaleReviewError,
     UnknownIdError,
 )
 from goldthread.domain.steward import (
     MAX_DIFFERENT_PAIRS,
     MAX_MERGE_RECORDS,
+    AnswerReview,
     AssertRecords,
     DecideReview,
     MergeProfiles,
@@ -33,7 +36,16 @@ from goldthread.domain.steward import (
 from goldthread.domain.words import Violation
 from goldthread.ledger import LedgerTransaction, RecordPlace, SaidPair
 
-__all__ = ["Statement", "assert_records", "decide_review", "locked_members", "merge_profiles", "split_profile"]
+__all__ = [
+    "Statement",
+    "answer_review",
+    "assert_records",
+    "claim_review",
+    "decide_review",
+    "locked_members",
+    "merge_profiles",
+    "split_profile",
+]
 
 
 @dataclass(slots=True)
@@ -106,8 +118,8 @@ def split_profile(tx: LedgerTransaction, request: SplitProfile, *, lock: bool) -
     return _parted(tx, {birth_id: members[birth_id] for birth_id in named}, rest)
 
 
-def decide_review(tx: LedgerTransaction, request: DecideReview, *, lock: bool) -> Statement:
-    """What a review asked, provided that the steward saw what the ledger holds."""
+def decide_review(tx: LedgerTransaction, request: DecideReview, *, actor: str, lock: bool) -> Statement:
+    """What a review asked, provided that the steward saw what the ledger holds and nobody else has claimed it."""
     found = tx.review_profiles(request.review_id)
     if found is None:
         raise UnknownIdError("review_id")
@@ -119,9 +131,48 @@ def decide_review(tx: LedgerTransaction, request: DecideReview, *, lock: bool) -
     everybody = {record_id for held in members.values() for record_id in held.values()}
     if not is_open or versions != seen or len(members) < len(seen) or tx.operations_pending(everybody):
         raise StaleReviewError(is_open=is_open, low_version=versions[low], high_version=versions[high])
+    claim = tx.claim_of_review(request.review_id)
+    if claim is not None and claim[0] != actor:
+        raise ReviewClaimedError(until=claim[1])
     if request.same:
         return _merged(tx, {low, high}, lock=lock)
     return _parted(tx, members[low], members[high])
+
+
+def answer_review(tx: LedgerTransaction, request: AnswerReview, *, lock: bool) -> Statement:
+    """The two records that an open review asks about, as the customer says."""
+    found = tx.review_profiles(request.review_id)
+    if found is None:
+        raise UnknownIdError("review_id")
+    asked = tx.review_records(request.review_id)
+    if lock:
+        tx.lock_members(asked)
+    low, high, is_open = tx.review_profiles(request.review_id) or found
+    # Somebody else's word about these records that no look has seen yet would be contradicted unheard.
+    if not is_open or tx.operations_pending(asked):
+        versions = tx.versions_of((low, high))
+        raise StaleReviewError(is_open=is_open, low_version=versions[low], high_version=versions[high])
+    # Should a look have found a better pair meanwhile: what the customer answered is true of this one as well.
+    return Statement({_pair(*asked): request.same})
+
+
+def claim_review(tx: LedgerTransaction, review_id: int, *, actor: str, lease_seconds: int) -> datetime:
+    """Takes an open review that nobody else has; until when."""
+    until = tx.claim_review(review_id, actor=actor, seconds=lease_seconds)
+    if until is not None:
+        return until
+    found = tx.review_profiles(review_id)
+    if found is None:
+        raise UnknownIdError("review_id")
+    low, high, is_open = found
+    claim = tx.claim_of_review(review_id) if is_open else None
+    if claim is not None and claim[0] != actor:
+        raise ReviewClaimedError(until=claim[1])
+    if is_open:
+        # Whoever had it gave it back in between.
+        raise LedgerUnavailableError("the review was given back meanwhile")
+    versions = tx.versions_of((low, high))
+    raise StaleReviewError(is_open=False, low_version=versions[low], high_version=versions[high])
 
 
 def locked_members(

@@ -19,6 +19,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from math import inf
 from time import monotonic
 from typing import TypeVar
@@ -28,13 +29,17 @@ from goldthread.domain.errors import (
     InvalidArgumentError,
     LedgerFaultError,
     RequestIdConflictError,
+    StaleReviewError,
     StewardError,
     TransientError,
     UnknownIdError,
 )
 from goldthread.domain.steward import (
+    AnswerReview,
     AssertRecords,
     ChangedProfile,
+    Confirmation,
+    ConfirmationOutcome,
     DecideReview,
     JournalPage,
     JournalView,
@@ -50,10 +55,19 @@ from goldthread.domain.steward import (
     kind_of,
 )
 from goldthread.flows.assertions import Bases
+from goldthread.flows.bounded_work import BoundedWork
 from goldthread.flows.look import Look, Looker
 from goldthread.flows.retry import Retry
 from goldthread.flows.reverting import revert_entry, revert_operation
-from goldthread.flows.statements import Statement, assert_records, decide_review, merge_profiles, split_profile
+from goldthread.flows.statements import (
+    Statement,
+    answer_review,
+    assert_records,
+    claim_review,
+    decide_review,
+    merge_profiles,
+    split_profile,
+)
 from goldthread.flows.steward_pages import journal_page, review_page
 from goldthread.ledger import (
     Ledger,
@@ -106,6 +120,9 @@ class StewardFlow:
         self._metrics = metrics
         self._new_id = new_id
         self._grace_seconds = grace_seconds
+        self._reads = BoundedWork(ledger=ledger, retry=retry, operation="steward_read")
+        # What is no operation: it changes no profile.
+        self._writes = BoundedWork(ledger=ledger, retry=retry, operation="steward")
 
     def operate(self, action: StewardAction, request: StewardRequest, *, seconds: float = inf) -> OperationResult:
         """Does what the steward asks, once per request id; durable when it returns, unless it is a preview. `seconds`: how long the caller waits.
@@ -125,13 +142,34 @@ class StewardFlow:
         operations.labels(kind, outcome).inc()
         return result
 
-    def reviews(self, *, size: int, after: ReviewPlace | None, seconds: float = inf) -> ReviewPage:
-        """A page of open reviews, strongest first, after a place."""
-        return self._read(lambda tx: review_page(tx, self._matcher, size=size, after=after), seconds)
+    def reviews(
+        self,
+        *,
+        size: int,
+        after: ReviewPlace | None,
+        by_value: bool = False,
+        claimant: str = "",
+        seconds: float = inf,
+    ) -> ReviewPage:
+        """A page of open reviews, strongest or most valuable first, after a place; without those that others than a claimant have."""
+        return self._reads.read(
+            lambda tx: review_page(tx, self._matcher, size=size, after=after, by_value=by_value, claimant=claimant),
+            seconds,
+        )
+
+    def claim(self, review_id: int, *, actor: str, lease_seconds: int, seconds: float = inf) -> datetime:
+        """Claims an open review, or holds it longer; until when. Raises `UnknownIdError`, `StaleReviewError`, `ReviewClaimedError`."""
+        return self._writes.write(
+            lambda tx: claim_review(tx, review_id, actor=actor, lease_seconds=lease_seconds), seconds
+        )
+
+    def release(self, review_id: int, *, actor: str, seconds: float = inf) -> None:
+        """Gives a review back, if this is who has it."""
+        self._writes.write(lambda tx: tx.release_review(review_id, actor=actor), seconds)
 
     def entry(self, version: int, *, seconds: float = inf) -> JournalView:
         """The journal entry that made a version. Raises `UnknownIdError`."""
-        found = self._read(lambda tx: tx.journal_entry(version), seconds)
+        found = self._reads.read(lambda tx: tx.journal_entry(version), seconds)
         if found is None:
             raise UnknownIdError("version")
         return found
@@ -141,7 +179,24 @@ class StewardFlow:
 
         It ends at about 1 MiB, but holds one entry at least.
         """
-        return self._read(lambda tx: journal_page(tx, profile_id, size=size, before=before), seconds)
+        return self._reads.read(lambda tx: journal_page(tx, profile_id, size=size, before=before), seconds)
+
+    def confirm(
+        self, confirmation: Confirmation, *, source: str, event_id: str, seconds: float = inf
+    ) -> ConfirmationOutcome:
+        """Makes evidence of what a customer answered along with an event, once per event. Raises `RequestIdConflictError` for another answer."""
+        action = StewardAction(
+            request_id=_confirmation_id(source, event_id),
+            actor=confirmation.actor,
+            actor_rank=0,
+            reason="the customer's answer at the register",
+        )
+        request = AnswerReview(review_id=confirmation.review_id, same=confirmation.same)
+        try:
+            self.operate(action, request, seconds=seconds)
+        except (StaleReviewError, UnknownIdError):
+            return ConfirmationOutcome.SETTLED
+        return ConfirmationOutcome.RECORDED
 
     def _operate(self, action: StewardAction, request: StewardRequest, until: float) -> tuple[OperationResult, str]:
         def left() -> float:
@@ -240,23 +295,12 @@ class StewardFlow:
         )
         return _Begun(operation.operation_id, marks, statement.already_gone)
 
-    def _read(self, read: Callable[[LedgerTransaction], T], seconds: float) -> T:
-        until = monotonic() + seconds
-
-        def attempt() -> T:
-            left = until - monotonic()
-            with self._ledger.look(seconds=left) as tx:
-                tx.limit_statements(left)
-                return read(tx)
-
-        return self._retry.call("steward_read", attempt, seconds_left=lambda: until - monotonic())
-
 
 def _plan(tx: LedgerTransaction, action: StewardAction, request: StewardRequest) -> Statement:
     lock = not action.preview
     match request:
-        case DecideReview():
-            return decide_review(tx, request, lock=lock)
+        case DecideReview() | AnswerReview():
+            return _reviewed(tx, action, request, lock=lock)
         case AssertRecords():
             return assert_records(tx, request, lock=lock)
         case MergeProfiles():
@@ -267,6 +311,20 @@ def _plan(tx: LedgerTransaction, action: StewardAction, request: StewardRequest)
             return revert_entry(tx, request.entry_version, rank=action.actor_rank, lock=lock)
         case RevertOperation():
             return revert_operation(tx, request.operation_id, rank=action.actor_rank, lock=lock)
+
+
+def _reviewed(
+    tx: LedgerTransaction, action: StewardAction, request: DecideReview | AnswerReview, *, lock: bool
+) -> Statement:
+    if isinstance(request, DecideReview):
+        return decide_review(tx, request, actor=action.actor, lock=lock)
+    return answer_review(tx, request, lock=lock)
+
+
+def _confirmation_id(source: str, event_id: str) -> str:
+    """The request id of an event's confirmation: a digest, since both names may be as long as a request id."""
+    named = json.dumps([source, event_id]).encode()
+    return f"confirmation {hashlib.sha256(named).hexdigest()}"
 
 
 def _assertions(tx: LedgerTransaction, statement: Statement, action: StewardAction) -> list[NewAssertion]:

@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from goldthread.domain.errors import UnknownIdError
-from goldthread.domain.ports import ContributionBits, PairEvidence
+from goldthread.domain.ports import PairEvidence
 from goldthread.domain.steward import JournalPage, JournalView, ReviewPage, ReviewPlace, ReviewView
-from goldthread.ledger import LedgerTransaction, OpenReview, PairRow
+from goldthread.flows.evidence_views import pair_evidence
+from goldthread.ledger import FIRST_REVIEW, LedgerTransaction, OpenReview, PairRow
 from goldthread.matching import Matcher
 
 __all__ = ["journal_page", "review_page"]
@@ -21,12 +22,14 @@ _ENTRY_BYTES = 1_500
 _ENTRIES_AT_ONCE = 10
 
 
-def review_page(tx: LedgerTransaction, matcher: Matcher, *, size: int, after: ReviewPlace | None) -> ReviewPage:
-    """A page of open reviews, strongest first, after a place."""
-    rows = tx.review_page(size + 1) if after is None else tx.review_page(size + 1, after=after)
+def review_page(
+    tx: LedgerTransaction, matcher: Matcher, *, size: int, after: ReviewPlace | None, by_value: bool, claimant: str
+) -> ReviewPage:
+    """A page of open reviews, strongest or most valuable first, after a place; without those that others than a claimant have."""
+    rows = tx.review_page(size + 1, after=after or FIRST_REVIEW, by_value=by_value, claimant=claimant)
     shown = rows[:size]
     members = tx.members_of({home for row in shown for home in (row.low_profile, row.high_profile)})
-    last = ReviewPlace(shown[-1].strength, shown[-1].review_id) if len(rows) > size else None
+    last = _place(shown[-1], by_value=by_value) if len(rows) > size else None
     return ReviewPage(tuple(_review(row, members, matcher) for row in shown), last)
 
 
@@ -53,6 +56,10 @@ def journal_page(tx: LedgerTransaction, profile_id: UUID, *, size: int, before: 
             return JournalPage(tuple(shown), None)
 
 
+def _place(row: OpenReview, *, by_value: bool) -> ReviewPlace:
+    return ReviewPlace(row.strength, row.review_id, row.value_minor if by_value else None)
+
+
 def _bytes_of(entry: JournalView) -> int:
     ids: Collection[UUID] = (*entry.before_records, *entry.after_records, *entry.successors)
     return _ENTRY_BYTES + _ID_BYTES * len(ids)
@@ -73,17 +80,15 @@ def _review(row: OpenReview, members: Mapping[UUID, Mapping[UUID, int]], matcher
         probability=matcher.probabilities([row.strength])[0],
         evidence=_evidence(row.pair, births, matcher) if row.pair is not None else None,
         opened_at=row.opened_at,
+        value_minor=row.value_minor,
+        claimed_by=row.claimed_by,
+        claimed_until=row.claimed_until,
     )
 
 
 def _evidence(pair: PairRow, births: Mapping[int, UUID], matcher: Matcher) -> PairEvidence | None:
     if pair.low not in births or pair.high not in births:
         return None
-    return PairEvidence(
-        record_id=str(births[pair.low]),
-        other_record_id=str(births[pair.high]),
-        score=pair.score,
-        probability=matcher.probabilities([pair.score])[0],
-        nearest_rival=matcher.nearest_rival(pair.score, pair.weights),
-        contributions=tuple(ContributionBits(*part) for part in matcher.contributions(pair.levels, pair.weights)),
+    return pair_evidence(
+        matcher, births[pair.low], births[pair.high], score=pair.score, levels=pair.levels, weights=pair.weights
     )

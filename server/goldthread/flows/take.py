@@ -219,17 +219,17 @@ class Taker:
         purchases = [(event.occurred_at, event.payload) for event in events if isinstance(event.payload, Purchase)]
         last_at, last_store = max(((at, purchase.store) for at, purchase in purchases), default=(None, ""))
         return RecordSighting(
-            address=address,
-            birth_id=self._birth_ids.new(),
-            source=events[0].source,
-            attributes=events[0].claim.attributes,
-            name_key=name_key,
-            first_seen=min(times),
-            last_seen=max(times),
-            sightings=len(events),
-            totals=Totals(len(purchases), sum(purchase.amount_minor for _, purchase in purchases), last_at, last_store),
-            opener=opener,
-            base_address=None if opener is None else base,
+            address,
+            self._birth_ids.new(),
+            events[0].source,
+            events[0].claim.attributes,
+            name_key,
+            min(times),
+            max(times),
+            len(events),
+            Totals(len(purchases), sum(purchase.amount_minor for _, purchase in purchases), last_at, last_store),
+            opener,
+            None if opener is None else base,
         )
 
 
@@ -248,14 +248,7 @@ def _marks(rows: Sequence[tuple[Event, bytes, int]], new: set[int]) -> list[NewM
 
 
 def _inbox_row(event: Event, digest: bytes, record_id: int) -> InboxRow:
-    return InboxRow(
-        source=event.source,
-        event_id=event.event_id,
-        payload_digest=digest,
-        record_id=record_id,
-        kind=_KINDS[type(event.payload)],
-        occurred_at=event.occurred_at,
-    )
+    return InboxRow(event.source, event.event_id, digest, record_id, _KINDS[type(event.payload)], event.occurred_at)
 
 
 def _keep_events(tx: LedgerTransaction, rows: Sequence[tuple[Event, bytes, int]]) -> None:
@@ -265,16 +258,10 @@ def _keep_events(tx: LedgerTransaction, rows: Sequence[tuple[Event, bytes, int]]
     tx.insert_purchases(
         [
             PurchaseRow(
-                source=event.source,
-                event_id=event.event_id,
-                record_id=record_id,
-                occurred_at=event.occurred_at,
-                amount_minor=event.payload.amount_minor,
-                currency=event.payload.currency,
-                store=event.payload.store,
+                event.source, event.event_id, record_id, event.occurred_at, sale.amount_minor, sale.currency, sale.store
             )
             for event, _, record_id in rows
-            if isinstance(event.payload, Purchase)
+            if isinstance(sale := event.payload, Purchase)
         ]
     )
     tx.insert_consents(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from goldthread.flows.keys import matchable
-from goldthread.ledger import LedgerTransaction, PairRow
+from goldthread.ledger import LedgerTransaction, PairRow, RecordRow
 from goldthread.matching import Matcher
 from goldthread.telemetry.metrics import Metrics
 
@@ -15,12 +15,16 @@ __all__ = ["Verdict", "judge"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Pairs to write, because they are new or scored otherwise, and pairs to take back; how many were compared, and kept."""
+    """Pairs to write, because they are new or scored otherwise, and pairs to take back; how many were compared, and kept.
+
+    `rows` are the records that were read for it.
+    """
 
     changed: list[PairRow]
     gone: set[tuple[int, int]]
     compared: int
     kept: int
+    rows: Mapping[int, RecordRow]
 
     @property
     def ends(self) -> set[int]:
@@ -39,7 +43,7 @@ def judge(
 ) -> Verdict:
     """Scores every candidate pair of the records under the key states as they are; reads only."""
     if not record_ids:
-        return Verdict([], set(), 0, 0)
+        return Verdict([], set(), 0, 0, {})
     candidates = sorted(tx.candidates(record_ids))
     rows = tx.load_records({record_id for pair in candidates for record_id in pair})
     place = {row.record_id: at for at, row in enumerate(rows)}
@@ -60,4 +64,4 @@ def judge(
     if hung is not None:
         # A switch of models is under way: who has no blocking keys yet may be a candidate again once its page is done, and is judged then.
         gone = {(low, high) for low, high in gone if high < hung}
-    return Verdict(changed, gone, len(candidates), len(kept))
+    return Verdict(changed, gone, len(candidates), len(kept), {row.record_id: row for row in rows})

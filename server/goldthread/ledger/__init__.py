@@ -1,6 +1,8 @@
 """The ledger: PostgreSQL, the only truth. The only importer of psycopg; Python holds no SQL text."""
 
-from goldthread.ledger.ledger import Ledger, LedgerCounts
+from goldthread.ledger.fill import LedgerFill
+from goldthread.ledger.history import EntryLink, JournalEnd, ProfileEntry, RecordDetails, SaidOfPair
+from goldthread.ledger.ledger import Ledger
 from goldthread.ledger.rows import (
     AssertionRow,
     ClonedRecord,
@@ -8,6 +10,7 @@ from goldthread.ledger.rows import (
     HouseholdRow,
     InboxRow,
     JournalEntry,
+    LedgerCounts,
     Mark,
     MisplacedEvent,
     NewMark,
@@ -16,6 +19,7 @@ from goldthread.ledger.rows import (
     PhoneState,
     ProfileRow,
     PurchaseRow,
+    RecordHome,
     RecordRow,
     RecordSighting,
     ReviewRow,
@@ -27,18 +31,23 @@ from goldthread.ledger.rows import (
     TokenState,
 )
 from goldthread.ledger.settings import LedgerSettings
-from goldthread.ledger.steward import NewAssertion, NewOperation, OpenReview, RecordPlace, SaidPair
+from goldthread.ledger.steward import FIRST_REVIEW, NewAssertion, NewOperation, OpenReview, RecordPlace, SaidPair
+from goldthread.ledger.stored_answers import StoredAnswer
 from goldthread.ledger.transaction import LedgerTransaction
 
 __all__ = [
+    "FIRST_REVIEW",
     "AssertionRow",
     "ClonedRecord",
     "ComponentRows",
+    "EntryLink",
     "HouseholdRow",
     "InboxRow",
+    "JournalEnd",
     "JournalEntry",
     "Ledger",
     "LedgerCounts",
+    "LedgerFill",
     "LedgerSettings",
     "LedgerTransaction",
     "Mark",
@@ -50,16 +59,21 @@ __all__ = [
     "PairRow",
     "PairState",
     "PhoneState",
+    "ProfileEntry",
     "ProfileRow",
     "PurchaseRow",
+    "RecordDetails",
+    "RecordHome",
     "RecordPlace",
     "RecordRow",
     "RecordSighting",
     "ReviewRow",
+    "SaidOfPair",
     "SaidPair",
     "SeenEvent",
     "Standing",
     "Step",
+    "StoredAnswer",
     "StoredRecord",
     "TokenRow",
     "TokenState",

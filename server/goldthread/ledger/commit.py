@@ -90,11 +90,15 @@ class Commits:
         *,
         isolation: IsolationLevel | None = None,
         preview: bool = False,
+        reading: bool = False,
         bound_seconds: float = inf,
     ) -> Iterator[Connection[Any]]:
         """A connection inside a transaction that commits at the end, or rolls back if the block fails or is a preview.
 
-        Returns normally only if the transaction committed (or was a preview). Raises psycopg's errors as they are, for `translated`, where the server
+        One that is only `reading` is not asked for its number: nobody needs to know how it ended. It still commits, since psycopg forgets
+        every prepared statement of a connection that rolls back.
+
+        Returns normally only if the transaction committed (or was a preview, or reads). Raises psycopg's errors as they are, for `translated`, where the server
         said what happened or COMMIT was never sent; `LedgerUnavailableError` with the outcome in its metadata where a lost COMMIT had no effect
         or its effect cannot be told. `bound_seconds` from now on a connection is no longer waited for and a lost COMMIT no longer looked into;
         both have their own bounds too. Nor does the server's silence keep a statement for longer.
@@ -111,7 +115,7 @@ class Commits:
                 shorten_waits(connection, until - self._clock())
                 with connection.transaction(force_rollback=preview):
                     yield connection
-                    if not preview:
+                    if not preview and not reading:
                         witness = _witness(connection)
                         broken, sent = connection, True
                 done = True

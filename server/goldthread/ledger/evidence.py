@@ -150,6 +150,11 @@ class EvidenceStatements(Statements):
             for row in self._rows("load_records", record_ids=wanted)
         ]
 
+    def _with_known(self, record_ids: Collection[int], known: Mapping[int, RecordRow]) -> list[RecordRow]:
+        missing = [record_id for record_id in record_ids if record_id not in known]
+        read = {row.record_id: row for row in self.load_records(missing)} if missing else {}
+        return [read.get(record_id) or known[record_id] for record_id in sorted(record_ids)]
+
     def pairs_of(self, record_ids: Collection[int]) -> dict[tuple[int, int], PairState]:
         """Kept pairs that touch the records."""
         rows = self._rows("pairs_of", record_ids=sorted(record_ids))
@@ -211,14 +216,14 @@ class EvidenceStatements(Statements):
         """Records that share a profile with one of these, these left out."""
         return {row[0] for row in self._rows("fellow_members", record_ids=sorted(record_ids))} if record_ids else set()
 
-    def load_component(self, record_ids: Sequence[int]) -> ComponentRows:
-        """Records, kept pairs and standing assertions of whole components."""
+    def load_component(self, record_ids: Sequence[int], *, known: Mapping[int, RecordRow]) -> ComponentRows:
+        """Records, kept pairs and standing assertions of whole components; of the records those that are not `known` are read."""
         pairs = [
             PairRow(low, high, score, bytes(levels), tuple(weights))
             for low, high, score, levels, weights in self._rows("load_pairs", record_ids=list(record_ids))
         ]
         return ComponentRows(
-            records=self.load_records(record_ids),
+            records=self._with_known(record_ids, known),
             pairs=pairs,
             assertions=[
                 AssertionRow(assertion_id, low, high, same, rank, asserted_at, None if basis is None else bytes(basis))
@@ -273,6 +278,8 @@ class EvidenceStatements(Statements):
 
     def operation_marks_on(self, record_ids: Collection[int]) -> list[Mark]:
         """Marks of operations on these records, whoever will look at them."""
+        if not record_ids:
+            return []
         return _marks(self._rows("operation_marks_on", record_ids=sorted(record_ids)))
 
     def due_marks(self, limit: int) -> list[int]:
@@ -287,9 +294,9 @@ class EvidenceStatements(Statements):
         """Lets failed marks wait `base` seconds, doubled with each failure, at most `most`, times `jitter`."""
         self._run("push_marks_back", mark_ids=list(mark_ids), base=base, most=most, jitter=jitter)
 
-    def marks_among(self, record_ids: Collection[int]) -> set[int]:
-        """Those of the records that carry a mark."""
-        return {row[0] for row in self._rows("marks_among", record_ids=sorted(record_ids))}
+    def marked_around(self, record_ids: Collection[int]) -> set[int]:
+        """Those of the records in whose closure (`closure`) a mark is pending. One statement; what it reads grows with the closures' sizes."""
+        return {row[0] for row in self._rows("marked_around", record_ids=sorted(record_ids))}
 
     def pending_marks(self) -> tuple[int, float]:
         """Marks pending, counted up to 100,000, and the age of the oldest in seconds."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 from uuid import UUID
@@ -17,54 +16,33 @@ from psycopg import Connection, IsolationLevel
 from psycopg_pool import ConnectionPool
 
 from goldthread.domain.errors import SettingsError
-from goldthread.domain.policy import Totals, masked_name, question_for, tier_of
 from goldthread.domain.ports import (
     OUTBOX_START,
     Answer,
-    CardSnapshot,
     DeadLetterRow,
     KnownOffset,
     OutboxPlace,
     OutboxRow,
 )
-from goldthread.domain.words import (
-    IdentifierType,
-    LookupOutcome,
-    Position,
-    QuestionKind,
-    RejectionReason,
-    Violation,
-    profile_public_id,
-)
 from goldthread.ledger import migrate
+from goldthread.ledger.answers import answers_of
+from goldthread.ledger.arrays import use_list_dumper
 from goldthread.ledger.bounded import TCP_OPTIONS, BoundedConnection, bound_waits, shorten_waits
 from goldthread.ledger.commit import Commits
+from goldthread.ledger.dead_letters import dead_letter_row
 from goldthread.ledger.errors import translated
+from goldthread.ledger.fill import LedgerFill
 from goldthread.ledger.life import begin_life, check_life, known_stamp
+from goldthread.ledger.outgoing import outbox_row
 from goldthread.ledger.queries import query
+from goldthread.ledger.rows import LedgerCounts
 from goldthread.ledger.settings import LedgerSettings
 from goldthread.ledger.transaction import LedgerTransaction
 from goldthread.telemetry.metrics import Metrics
 
-__all__ = ["Ledger", "LedgerCounts"]
+__all__ = ["Ledger"]
 
 _RELAY_LOCK = 7_426_381_003
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerCounts:
-    """How much the ledger holds."""
-
-    inbox: int
-    dead_letters: int
-    records: int
-    profiles: int
-    open_reviews: int
-    reviews: int
-    ended_profiles: int
-    dirty_marks: int
-    outbox: int
-    unpublished_dead_letters: int
 
 
 class Ledger:
@@ -94,7 +72,7 @@ class Ledger:
             },
             open=False,
             check=self._check,
-            configure=begin_life,
+            configure=_configure,
         )
         self._pool.open()
         self._commits = Commits(self._pool, metrics)
@@ -132,15 +110,31 @@ class Ledger:
             yield LedgerTransaction(connection)
 
     @contextmanager
-    def look(self, *, preview: bool = False, seconds: float = inf) -> Iterator[LedgerTransaction]:
-        """A transaction that sees one snapshot from its first statement on; otherwise as `transaction`.
+    def look(
+        self, *, preview: bool = False, reading: bool = False, seconds: float = inf
+    ) -> Iterator[LedgerTransaction]:
+        """A transaction that sees one snapshot from its first statement on, and is cheaper if it is only `reading`; otherwise as `transaction`.
 
         `LedgerUnavailableError`, worth a retry, where it locks or changes a row that somebody else has changed since.
         """
         isolation = IsolationLevel.REPEATABLE_READ
-        commits = self._commits.transaction(isolation=isolation, preview=preview, bound_seconds=seconds)
+        commits = self._commits.transaction(
+            isolation=isolation, preview=preview, reading=reading, bound_seconds=seconds
+        )
         with translated(), commits as connection:
             yield LedgerTransaction(connection)
+
+    def is_empty(self) -> bool:
+        """Whether nothing was ever taken."""
+        with self._connection() as connection:
+            row = connection.execute(query("is_empty")).fetchone()
+        return bool(row and row[0])
+
+    @contextmanager
+    def fill(self) -> Iterator[LedgerFill]:
+        """The transaction that fills an empty ledger: all of it or nothing."""
+        with translated(), self._commits.transaction() as connection:
+            yield LedgerFill(connection, self._metrics)
 
     def migrate(self) -> list[str]:
         """Applies missing migrations and returns their names."""
@@ -178,13 +172,20 @@ class Ledger:
         return {int(partition): KnownOffset(int(offset), topic_id) for partition, offset, topic_id in rows}
 
     def answers(self, tokens: Sequence[bytes], *, timeout: float | None = None) -> list[Answer]:
-        """The answer to each token, in their order, all from one snapshot. `timeout` in seconds bounds the waits."""
-        with self._connection(timeout) as connection, connection.transaction():
-            if timeout is not None:
-                connection.execute(query("limit_statements"), {"milliseconds": str(max(1, int(timeout * 1000)))})
-            rows = connection.execute(query("answers"), {"tokens": list(tokens)}).fetchall()
-        found = {bytes(row[0]): _answer(row) for row in rows}
-        return [found.get(token) or _unknown(token) for token in tokens]
+        """The answer to each token, in their order, all from one snapshot. `timeout` in seconds bounds the waits.
+
+        Answers that show one profile share its card, as one object.
+        """
+        asked = {"tokens": list(tokens)}
+        with self._connection(timeout) as connection:
+            if timeout is None:
+                # One statement is one snapshot; a transaction around it would be two more.
+                rows = connection.execute(query("answers"), asked, binary=True).fetchall()
+            else:
+                with connection.transaction():
+                    connection.execute(query("limit_statements"), {"milliseconds": str(max(1, int(timeout * 1000)))})
+                    rows = connection.execute(query("answers"), asked, binary=True).fetchall()
+        return answers_of(tokens, rows)
 
     def stamp(self) -> int:
         """The stamp of a snapshot taken now: every answer read later has this version or a greater one (ADR 0011)."""
@@ -194,22 +195,17 @@ class Ledger:
             raise LookupError("stamp gave no row")
         return known_stamp(row[0])
 
+    def relay_pending(self) -> bool:
+        """Whether changes or dead letters wait to be published."""
+        with self._connection() as connection:
+            row = connection.execute(query("relay_pending")).fetchone()
+        return bool(row and row[0])
+
     def outbox(self, limit: int) -> list[OutboxRow]:
         """The first unpublished changes by version: of one profile in the order of its changes."""
         with self._connection() as connection:
-            rows = connection.execute(query("outbox"), {"limit": limit}).fetchall()
-        return [
-            OutboxRow(
-                outbox_id=row[0],
-                profile_id=profile_public_id(row[1]) if row[1] is not None else "",
-                version=row[2],
-                live=row[3],
-                change=bytes(row[4]),
-                created_at=row[5],
-                tokens=tuple(bytes(token) for token in row[6]),
-            )
-            for row in rows
-        ]
+            rows = connection.execute(query("outbox"), {"limit": limit}, binary=True).fetchall()
+        return [outbox_row(row) for row in rows]
 
     def outbox_places(self, limit: int, *, after: OutboxPlace = OUTBOX_START) -> list[OutboxPlace]:
         """Places of unpublished changes after a place, in the order of `outbox`."""
@@ -219,6 +215,12 @@ class Ledger:
             ).fetchall()
         return [OutboxPlace(*row) for row in rows]
 
+    def outbox_waiting(self, most: int) -> int:
+        """How many changes of `outbox` wait to be published, counted up to `most`."""
+        with self._connection() as connection:
+            row = connection.execute(query("outbox_waiting"), {"most": most}).fetchone()
+        return int(row[0]) if row else 0
+
     def outbox_tokens(self, outbox_ids: Sequence[int]) -> list[bytes]:
         """Each identifier once that these changes name; a change that was published meanwhile names none."""
         with self._connection() as connection:
@@ -226,30 +228,26 @@ class Ledger:
         return [bytes(row[0]) for row in rows]
 
     def outbox_done(self, outbox_ids: Sequence[int]) -> None:
-        """Forgets published changes; repeating is harmless."""
+        """Forgets published changes, and older ones of their profiles that `outbox_later` would give; repeating is harmless."""
         with self._connection() as connection:
             connection.execute(query("outbox_done"), {"outbox_ids": list(outbox_ids)})
+
+    def outbox_later(self, limit: int) -> list[OutboxRow]:
+        """The first unpublished changes that may wait for those of `outbox`: how the profiles of a fill began."""
+        with self._connection() as connection:
+            rows = connection.execute(query("outbox_later"), {"limit": limit}, binary=True).fetchall()
+        return [outbox_row(row) for row in rows]
+
+    def outbox_later_done(self, outbox_ids: Sequence[int]) -> None:
+        """Forgets published changes of `outbox_later`; repeating is harmless."""
+        with self._connection() as connection:
+            connection.execute(query("outbox_later_done"), {"outbox_ids": list(outbox_ids)})
 
     def dead_letters_unpublished(self, limit: int) -> list[DeadLetterRow]:
         """Dead letters that are not on their topic yet, oldest first."""
         with self._connection() as connection:
             rows = connection.execute(query("dead_letters_unpublished"), {"limit": limit}).fetchall()
-        return [
-            DeadLetterRow(
-                dead_letter_id=row[0],
-                position=Position(row[1], row[2], row[3]),
-                reason=RejectionReason(row[4]),
-                violations=tuple(Violation(item["field"], item["description"]) for item in row[5]),
-                source=row[6],
-                event_id=row[7],
-                payload_sha256=bytes(row[8]),
-                payload_size=row[9],
-                sealed_payload=bytes(row[10]),
-                key_version=row[11],
-                rejected_at=row[12],
-            )
-            for row in rows
-        ]
+        return [dead_letter_row(row) for row in rows]
 
     def dead_letters_done(self, dead_letter_ids: Sequence[int]) -> None:
         """Marks dead letters as published; repeating is harmless."""
@@ -329,46 +327,7 @@ class Ledger:
         return LedgerCounts(*row)
 
 
-def _unknown(token: bytes) -> Answer:
-    return Answer(
-        token=token,
-        version=0,
-        outcome=LookupOutcome.NOT_FOUND,
-        card=None,
-        question=QuestionKind.UNSPECIFIED,
-        review_id="",
-    )
-
-
-def _answer(row: Sequence[Any]) -> Answer:
-    (token, type_, generic, stamped, placed, profiles, profile_id, given, family) = row[:9]
-    stamp = known_stamp(stamped)
-    (count, total, last_at, last_store, review, as_of) = row[9:]
-    if not generic and not placed:
-        # Unlike the answer for a token that the ledger never saw, this one replaces cards of records that are gone.
-        return replace(_unknown(bytes(token)), version=stamp)
-    if generic or profiles != 1:
-        return Answer(
-            token=bytes(token),
-            version=stamp,
-            outcome=LookupOutcome.AMBIGUOUS,
-            card=None,
-            question=question_for(IdentifierType(type_)),
-            review_id="",
-        )
-    totals = Totals(count, total, last_at, last_store)
-    return Answer(
-        token=bytes(token),
-        version=stamp,
-        outcome=LookupOutcome.FOUND if review is None else LookupOutcome.NEEDS_CONFIRMATION,
-        card=CardSnapshot(
-            profile_id=profile_public_id(profile_id),
-            masked_name=masked_name(given, family),
-            tier=tier_of(totals, as_of),
-            tier_as_of=as_of,
-            last_purchase_at=last_at,
-            last_purchase_store=last_store,
-        ),
-        question=QuestionKind.UNSPECIFIED if review is None else question_for(IdentifierType(type_)),
-        review_id="" if review is None else str(review),
-    )
+def _configure(connection: Connection[Any]) -> None:
+    """Of every new connection."""
+    use_list_dumper(connection)
+    begin_life(connection)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import accumulate
+from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
 from goldthread.domain.policy import Totals
+from goldthread.domain.survivorship import DEFAULT_SURVIVORSHIP, Survivorship
 from goldthread.ledger.life import known_stamp
-from goldthread.ledger.rows import HouseholdRow, JournalEntry, PairRow, ProfileRow, ReviewRow, Standing
+from goldthread.ledger.rows import HouseholdRow, JournalEntry, PairRow, ProfileRow, RecordHome, ReviewRow, Standing
 from goldthread.ledger.statements import Statements
 
-__all__ = ["ProfileStatements"]
+__all__ = ["ProfileStatements", "profile_row"]
+
+_BY_NUMBER = attrgetter("int")
+"""The order of UUIDs, compared as numbers: their own comparison is Python."""
 
 
 class ProfileStatements(Statements):
@@ -19,17 +26,8 @@ class ProfileStatements(Statements):
     def lock_profiles(self, profile_ids: Collection[UUID]) -> dict[UUID, ProfileRow]:
         """Locks profiles in id order and gives them as stored, without members."""
         return {
-            row[0]: ProfileRow(
-                profile_id=row[0],
-                version=row[1],
-                live=row[2],
-                ambiguous=row[3],
-                name_record=row[4],
-                address_record=row[5],
-                birth_date_record=row[6],
-                totals=Totals(*row[7:11]),
-            )
-            for row in self._rows("lock_profiles", profile_ids=sorted(profile_ids))
+            row[0]: profile_row(row)
+            for row in self._rows("lock_profiles", profile_ids=sorted(profile_ids, key=_BY_NUMBER))
         }
 
     def move_records(self, homes: Mapping[int, UUID]) -> None:
@@ -38,22 +36,31 @@ class ProfileStatements(Statements):
             record_ids = sorted(homes)
             self._run("move_records", record_ids=record_ids, profile_ids=[homes[record_id] for record_id in record_ids])
 
-    def survey_profiles(self, profile_ids: Collection[UUID]) -> dict[UUID, ProfileRow]:
-        """What each profile is by its records: members, survivors, totals. Version 0, `ambiguous` unset: the caller knows those."""
+    def survey_profiles(
+        self, profile_ids: Collection[UUID], policy: Survivorship = DEFAULT_SURVIVORSHIP
+    ) -> dict[UUID, ProfileRow]:
+        """What each profile is by its records: members, survivors, totals. Version 0, `ambiguous` unset: the caller knows those.
+
+        The default policy has a query of its own, whose order the server need not work out row by row.
+        """
+        asked = sorted(profile_ids, key=_BY_NUMBER)
         return {
-            row[0]: ProfileRow(
-                profile_id=row[0],
-                version=0,
-                live=True,
-                ambiguous=False,
-                members=tuple(row[1]),
-                name_record=row[2],
-                address_record=row[3],
-                birth_date_record=row[4],
-                totals=Totals(*row[5:9]),
-            )
-            for row in self._rows("survey_profiles", profile_ids=sorted(profile_ids))
+            row[0]: ProfileRow._make((row[0], 0, True, False, *row[2:5], Totals(*row[5:]), tuple(row[1])))
+            for row in self._survey(asked, policy)
         }
+
+    def _survey(self, profile_ids: Sequence[UUID], policy: Survivorship) -> list[tuple[Any, ...]]:
+        if policy.is_default:
+            return self._rows("survey_profiles", profile_ids=profile_ids)
+        names, addresses, birth_dates = ([int(rule) for rule in order] for order in policy.orders)
+        return self._rows(
+            "survey_profiles_by_policy",
+            profile_ids=profile_ids,
+            names=names,
+            addresses=addresses,
+            birth_dates=birth_dates,
+            trusted=list(policy.trust),
+        )
 
     def draw_versions(self, count: int) -> list[int]:
         """New ledger-wide versions, ascending; call once the profiles are locked."""
@@ -80,15 +87,19 @@ class ProfileStatements(Statements):
     def touch_profiles(self, profile_ids: Collection[UUID]) -> None:
         """Makes looks with an older snapshot fail at these profiles, which stay as they are."""
         if profile_ids:
-            self._run("touch_profiles", profile_ids=sorted(profile_ids))
+            self._run("touch_profiles", profile_ids=sorted(profile_ids, key=_BY_NUMBER))
 
     def tokens_of_profiles(self, profile_ids: Collection[UUID]) -> dict[UUID, list[int]]:
         """Identifiers of each profile's records."""
-        return dict(self._rows("tokens_of_profiles", profile_ids=sorted(profile_ids)))
+        return dict(self._rows("tokens_of_profiles", profile_ids=sorted(profile_ids, key=_BY_NUMBER)))
 
     def open_reviews_of(self, profile_ids: Collection[UUID]) -> list[ReviewRow]:
         """Open reviews in which any of the profiles stands."""
-        return [ReviewRow(*row) for row in self._rows("open_reviews_of", profile_ids=sorted(profile_ids))]
+        if not profile_ids:
+            return []
+        return [
+            ReviewRow(*row) for row in self._rows("open_reviews_of", profile_ids=sorted(profile_ids, key=_BY_NUMBER))
+        ]
 
     def close_reviews(self, review_ids: Sequence[int]) -> None:
         """Ends reviews."""
@@ -126,7 +137,11 @@ class ProfileStatements(Statements):
 
     def households_of(self, profile_ids: Collection[UUID]) -> list[HouseholdRow]:
         """Households in which any of the profiles stands."""
-        return [HouseholdRow(*row) for row in self._rows("households_of", profile_ids=sorted(profile_ids))]
+        if not profile_ids:
+            return []
+        return [
+            HouseholdRow(*row) for row in self._rows("households_of", profile_ids=sorted(profile_ids, key=_BY_NUMBER))
+        ]
 
     def write_households(self, rows: Sequence[HouseholdRow], *, gone: Sequence[HouseholdRow]) -> None:
         """Ends some household relations and writes others."""
@@ -158,29 +173,35 @@ class ProfileStatements(Statements):
         """Writes journal entries and copies the pairs that brought records together."""
         if not entries:
             return
-        with self._connection.cursor() as cursor:
-            cursor.executemany(
-                self._text("insert_journal"),
-                [
-                    {
-                        "version": entry.version,
-                        "profile_id": entry.profile_id,
-                        "live": entry.live,
-                        "before_records": list(entry.before_records),
-                        "after_records": list(entry.after_records),
-                        "successors": list(entry.successors),
-                        "before_survivors": list(entry.before_survivors),
-                        "after_survivors": list(entry.after_survivors),
-                        "cause": entry.cause,
-                        "actor": entry.actor,
-                        "source": entry.source,
-                        "event_id": entry.event_id,
-                        "operation_id": entry.operation_id,
-                        "model_id": model_id,
-                    }
-                    for entry in entries
-                ],
-            )
+        groups = [(entry.before_records, entry.after_records, entry.successors) for entry in entries]
+        flat = [one for parts in groups for part in parts for one in part]
+        cuts = list(accumulate((len(part) for parts in groups for part in parts), initial=1))
+        survivors = [[entry.before_survivors[place] for entry in entries] for place in range(3)] + [
+            [entry.after_survivors[place] for entry in entries] for place in range(3)
+        ]
+        self._run(
+            "insert_journal",
+            ids=flat,
+            versions=[entry.version for entry in entries],
+            profile_ids=[entry.profile_id for entry in entries],
+            lives=[entry.live for entry in entries],
+            before_from=cuts[0:-1:3],
+            after_from=cuts[1::3],
+            successors_from=cuts[2::3],
+            ends=[cut - 1 for cut in cuts[3::3]],
+            before_names=survivors[0],
+            before_addresses=survivors[1],
+            before_birth_dates=survivors[2],
+            after_names=survivors[3],
+            after_addresses=survivors[4],
+            after_birth_dates=survivors[5],
+            causes=[entry.cause for entry in entries],
+            actors=[entry.actor for entry in entries],
+            sources=[entry.source for entry in entries],
+            event_ids=[entry.event_id for entry in entries],
+            operation_ids=[entry.operation_id for entry in entries],
+            model_id=model_id,
+        )
         links = [(entry.version, low, high) for entry in entries for low, high in entry.links]
         if links:
             versions, lows, highs = map(list, zip(*links, strict=True))
@@ -189,44 +210,42 @@ class ProfileStatements(Statements):
     def write_outbox(self, rows: Sequence[tuple[UUID | None, int, bool, bytes, Sequence[int]]]) -> None:
         """Queues `(profile, version, live, encoded change, identifiers)` for the relay."""
         if rows:
-            with self._connection.cursor() as cursor:
-                cursor.executemany(
-                    self._text("insert_outbox"),
-                    [
-                        {
-                            "profile_id": profile_id,
-                            "version": version,
-                            "live": live,
-                            "change": change,
-                            "token_ids": list(token_ids),
-                        }
-                        for profile_id, version, live, change, token_ids in rows
-                    ],
-                )
+            cuts = list(accumulate((len(row[4]) for row in rows), initial=1))
+            self._run(
+                "insert_outbox",
+                profile_ids=[row[0] for row in rows],
+                versions=[row[1] for row in rows],
+                lives=[row[2] for row in rows],
+                changes=[row[3] for row in rows],
+                token_ids=[token_id for row in rows for token_id in row[4]],
+                firsts=cuts[:-1],
+                lasts=[cut - 1 for cut in cuts[1:]],
+            )
 
     def stamp(self) -> int:
         """Stamp of this transaction's snapshot: answers with this stamp or a greater one contain all that it sees."""
         [(stamp,)] = self._rows("stamp")
         return known_stamp(stamp)
 
-    def birth_ids(self, record_ids: Collection[int]) -> dict[int, UUID]:
-        """Birth ids of records."""
-        return dict(self._rows("birth_ids", record_ids=sorted(record_ids)))
+    def homes_of(self, record_ids: Collection[int]) -> dict[int, RecordHome]:
+        """Birth ids of records and the profiles that hold them."""
+        if not record_ids:
+            return {}
+        rows = self._rows("homes_of_records", record_ids=sorted(record_ids))
+        return {record_id: RecordHome(birth_id, profile_id) for record_id, birth_id, profile_id in rows}
 
-    def standing(self, record_id: int) -> Standing:
-        """Where a record stands."""
-        [row] = self._rows("standing", record_id=record_id)
-        return Standing(*row)
+    def standings(self, record_ids: Collection[int]) -> dict[int, Standing]:
+        """Where records stand."""
+        return {row[0]: Standing(*row[1:]) for row in self._rows("standings", record_ids=sorted(record_ids))}
 
-    def same_profile(self, record_id: int, others: Collection[int]) -> set[int]:
-        """The record and those of the others that stand in its profile."""
-        return {
-            row[0] for row in self._rows("same_profile", record_id=record_id, record_ids=sorted({record_id, *others}))
-        }
-
-    def pairs_with(self, record_id: int) -> list[PairRow]:
-        """Kept pairs of one record."""
+    def pairs_with(self, record_ids: Collection[int]) -> list[PairRow]:
+        """Kept pairs that touch the records, in no order."""
         return [
             PairRow(low, high, score, bytes(levels), tuple(weights))
-            for low, high, score, levels, weights in self._rows("pairs_with", record_id=record_id)
+            for low, high, score, levels, weights in self._rows("pairs_with", record_ids=sorted(record_ids))
         ]
+
+
+def profile_row(row: tuple[Any, ...]) -> ProfileRow:
+    """A profile as the columns of a query have it, without members."""
+    return ProfileRow._make((*row[:7], Totals(*row[7:11]), ()))

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any, NamedTuple
 
 from goldthread.domain.errors import ModelFileError
+from goldthread.domain.survivorship import Survivorship, survivorship_of
 from goldthread.ledger.bounded import bound_waits
 from goldthread.ledger.statements import Statements
 
-__all__ = ["RemodelStatements"]
+__all__ = ["ModelInUse", "RemodelStatements"]
+
+
+class ModelInUse(NamedTuple):
+    """The rules of a ledger: surrogate of the match model in use, and the survivorship policy in force."""
+
+    model_id: int
+    survivorship: Survivorship
 
 
 class RemodelStatements(Statements):
     """Which match model is in use, and how far a switch to it has come."""
+
+    _survivorship = ""
 
     def model_id(self, *, version: str, sha256: bytes, body: str) -> int:
         """Surrogate of the match model in use, taking it into use where none is.
@@ -31,7 +42,22 @@ class RemodelStatements(Statements):
                     "the ledger is scored by another match model, and scores of two do not mix",
                     metadata={"version": version},
                 )
+        self._survivorship = str(found[0][3])
         return _checked(found, version=version, sha256=sha256)
+
+    def model_in_use(self, *, version: str, sha256: bytes, body: str) -> ModelInUse:
+        """The same with the survivorship policy in force: what looks decide by. One statement once the model is in use."""
+        model_id = self.model_id(version=version, sha256=sha256, body=body)
+        return ModelInUse(model_id, survivorship_of(self._survivorship))
+
+    def survivorship(self) -> Survivorship:
+        """The survivorship policy in force."""
+        rows = self._rows("survivorship")
+        return survivorship_of(rows[0][0] if rows else "")
+
+    def set_survivorship(self, text: str) -> None:
+        """Puts a policy in force; a match model must be in use."""
+        self._run("set_survivorship", text=text)
 
     def begin_remodel(self, *, version: str, sha256: bytes, body: str) -> bool:
         """Takes another model into use and forgets every blocking key; False if it is in use already. Needs `own_evidence`."""
@@ -76,8 +102,8 @@ class RemodelStatements(Statements):
             self._run("register_model", version=version, sha256=sha256, body=body)
 
 
-def _checked(found: list[tuple[int, bytes, bool]], *, version: str, sha256: bytes) -> int:
-    [(model_id, stored, _)] = found
+def _checked(found: list[tuple[Any, ...]], *, version: str, sha256: bytes) -> int:
+    [(model_id, stored, *_)] = found
     if bytes(stored) != sha256:
         raise ModelFileError("the ledger knows this model version with another content", metadata={"version": version})
     return int(model_id)

@@ -1,4 +1,7 @@
-"""How statements run: named, with named parameters, over lists."""
+"""How statements run: named, with named parameters, over lists; what they give comes in binary.
+
+As text every digest would be written twice as long and every time and id spelled out, by the ledger, to be read again here.
+"""
 
 from __future__ import annotations
 
@@ -24,4 +27,4 @@ class Statements:
         self._connection.execute(query(name), parameters)
 
     def _rows(self, name: str, /, **parameters: object) -> list[tuple[Any, ...]]:
-        return self._connection.execute(query(name), parameters).fetchall()
+        return self._connection.execute(query(name), parameters, binary=True).fetchall()

@@ -23,7 +23,7 @@ __all__ = [
     "StewardStatements",
 ]
 
-FIRST_REVIEW = ReviewPlace(2**31 - 1, 0)
+FIRST_REVIEW = ReviewPlace(2**31 - 1, 0, 2**63 - 1)
 """Before every open review."""
 
 
@@ -96,6 +96,9 @@ class OpenReview:
     strength: int
     opened_at: datetime
     pair: PairRow | None
+    value_minor: int
+    claimed_by: str
+    claimed_until: datetime | None
 
 
 class StewardStatements(Statements):
@@ -203,6 +206,11 @@ class StewardStatements(Statements):
             return low, high, is_open
         return None
 
+    def review_records(self, review_id: int) -> tuple[int, int]:
+        """The best pair of records of a review, which must be known."""
+        [(low, high)] = self._rows("review_records", review_id=review_id)
+        return low, high
+
     def operation_marks(self, operation_id: UUID) -> list[int]:
         """Marks of an operation that wait for a look."""
         return [row[0] for row in self._rows("operation_marks", operation_id=operation_id)]
@@ -230,17 +238,17 @@ class StewardStatements(Statements):
     def journal_entry(self, version: int) -> JournalView | None:
         """The entry that made a version."""
         for row in self._rows("journal_entry", version=version):
-            return _journal_view(row)
+            return journal_view(row)
         return None
 
     def journal_of_operation(self, operation_id: UUID) -> list[JournalView]:
         """Entries of one operation by which members came or went, in order."""
-        return [_journal_view(row) for row in self._rows("journal_of_operation", operation_id=operation_id)]
+        return [journal_view(row) for row in self._rows("journal_of_operation", operation_id=operation_id)]
 
     def journal_of(self, profile_ids: Collection[UUID], *, before: int, limit: int) -> list[JournalView]:
         """Entries of profiles below a version, latest first."""
         rows = self._rows("journal_of_profiles", profile_ids=sorted(profile_ids), before=before, limit=limit)
-        return [_journal_view(row) for row in rows]
+        return [journal_view(row) for row in rows]
 
     def members_written(
         self, profile_ids: Collection[UUID], times: Collection[datetime]
@@ -254,9 +262,16 @@ class StewardStatements(Statements):
         [(version,)] = self._rows("last_moving_entry", profile_ids=sorted(profile_ids), version=after)
         return None if version is None else int(version)
 
-    def review_page(self, limit: int, *, after: ReviewPlace = FIRST_REVIEW) -> list[OpenReview]:
-        """Open reviews, strongest first, then by id."""
-        rows = self._rows("review_page", limit=limit, strength=after.strength, review_id=after.review_id)
+    def review_page(
+        self, limit: int, *, after: ReviewPlace = FIRST_REVIEW, by_value: bool = False, claimant: str = ""
+    ) -> list[OpenReview]:
+        """Open reviews, strongest or most valuable first, then by id; without those that others than a claimant have, if one is named.
+
+        By value: O(open reviews), whatever the limit.
+        """
+        place = {"strength": after.strength, "review_id": after.review_id, "claimant": claimant or None}
+        valued = {"value": after.value or 0} if by_value else {}
+        rows = self._rows("review_page_by_value" if by_value else "review_page", limit=limit, **place, **valued)
         return [
             OpenReview(
                 review_id=row[0],
@@ -267,12 +282,33 @@ class StewardStatements(Statements):
                 strength=row[5],
                 opened_at=row[6],
                 pair=None if row[9] is None else PairRow(row[7], row[8], row[9], bytes(row[10]), tuple(row[11])),
+                value_minor=row[12],
+                claimed_by=row[13] or "",
+                claimed_until=row[14],
             )
             for row in rows
         ]
 
+    def claim_review(self, review_id: int, *, actor: str, seconds: int) -> datetime | None:
+        """Claims an open review for so long; until when, or None if it is closed, unknown or somebody else's."""
+        for (until,) in self._rows("claim_review", review_id=review_id, actor=actor, seconds=seconds):
+            found: datetime = until
+            return found
+        return None
 
-def _journal_view(row: tuple[Any, ...]) -> JournalView:
+    def release_review(self, review_id: int, *, actor: str) -> None:
+        """Gives a review back, if this is who has it."""
+        self._run("release_review", review_id=review_id, actor=actor)
+
+    def claim_of_review(self, review_id: int) -> tuple[str, datetime] | None:
+        """Who has a review, and until when; None if nobody has."""
+        for actor, until in self._rows("claim_of_review", review_id=review_id):
+            return actor, until
+        return None
+
+
+def journal_view(row: tuple[Any, ...]) -> JournalView:
+    """A journal entry as the columns of a query have it."""
     return JournalView(
         version=row[0],
         profile_id=row[1],

@@ -20,8 +20,10 @@ from goldthread.domain.errors import OffsetFencedError
 from goldthread.domain.ports import OffsetMove
 from goldthread.domain.words import ConsentChange, Event, Rejection
 from goldthread.ledger.bounded import bound_waits
+from goldthread.ledger.dead_letters import DeadLetterStatements
 from goldthread.ledger.epochs import EpochStatements
 from goldthread.ledger.evidence import EvidenceStatements
+from goldthread.ledger.history import HistoryStatements
 from goldthread.ledger.profiles import ProfileStatements
 from goldthread.ledger.remodel import RemodelStatements
 from goldthread.ledger.rework import ReworkStatements
@@ -35,6 +37,7 @@ from goldthread.ledger.rows import (
     TokenState,
 )
 from goldthread.ledger.steward import StewardStatements
+from goldthread.ledger.stored_answers import StoredAnswerStatements
 
 __all__ = ["LedgerTransaction"]
 
@@ -42,7 +45,15 @@ _EVIDENCE_LOCK = 7_426_381_002
 
 
 class LedgerTransaction(
-    EpochStatements, EvidenceStatements, ProfileStatements, RemodelStatements, ReworkStatements, StewardStatements
+    DeadLetterStatements,
+    EpochStatements,
+    EvidenceStatements,
+    HistoryStatements,
+    ProfileStatements,
+    RemodelStatements,
+    ReworkStatements,
+    StewardStatements,
+    StoredAnswerStatements,
 ):
     """One open transaction; lives no longer than `Ledger.transaction`."""
 
@@ -234,6 +245,10 @@ class LedgerTransaction(
                 purposes=[consent.purpose for _, consent, _ in rows],
                 granted=[consent.granted for _, consent, _ in rows],
             )
+
+    def is_empty(self) -> bool:
+        """Whether nothing was ever taken."""
+        return bool(self._rows("is_empty")[0][0])
 
     def as_of(self) -> tuple[date, datetime]:
         """The published date of the tiers, and when this transaction began."""

@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import overload
 
 from goldthread import _core
@@ -34,6 +35,7 @@ __all__ = [
     "candidates_of",
     "match_gathered",
     "model_extras",
+    "read_claims",
 ]
 
 _UNUSABLE = -1
@@ -72,12 +74,25 @@ class GatheredRecords:
     placeholders: Mapping[str, int]
 
 
+def read_claims(claims: ClaimColumns, *, keys: Keys, region: str) -> _core.Claims:
+    """The distinct records of a chunk of claims."""
+    return _core.Claims.read(
+        keys.address,
+        keys.token,
+        claims.sources,
+        {int(kind): column for kind, column in claims.identifiers.items()},
+        claims.attributes,
+        claims.extras,
+        default_source=claims.default_source,
+        region=region,
+    )
+
+
 class ClaimGatherer:
     """Collects claims chunk by chunk. Not thread-safe; `add` uses all cores and frees the interpreter lock."""
 
     def __init__(self, *, keys: Keys, region: str) -> None:
-        self._keys = keys
-        self._region = region
+        self._read = partial(read_claims, keys=keys, region=region)
         self._chunks: list[_core.Claims] = []
         self._rows = 0
         self._invalid: Counter[str] = Counter()
@@ -102,18 +117,6 @@ class ClaimGatherer:
                     yield self._keep(waiting.popleft().result())
             while waiting:
                 yield self._keep(waiting.popleft().result())
-
-    def _read(self, claims: ClaimColumns) -> _core.Claims:
-        return _core.Claims.read(
-            self._keys.address,
-            self._keys.token,
-            claims.sources,
-            {int(kind): column for kind, column in claims.identifiers.items()},
-            claims.attributes,
-            claims.extras,
-            default_source=claims.default_source,
-            region=self._region,
-        )
 
     def _keep(self, chunk: _core.Claims) -> int:
         self._rows += chunk.rows
@@ -165,7 +168,7 @@ class BatchHousehold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchPairs:
-    """Candidates as parallel columns: two records, numbered as in `BatchResult`, and the probability that they are one person."""
+    """Candidates as columns: two records, numbered as in `BatchResult`, and the probability that they are one person."""
 
     left: Sequence[int] = field(repr=False)
     right: Sequence[int] = field(repr=False)
@@ -176,8 +179,7 @@ class BatchPairs:
 class BatchResult:
     """The partition of the claims under one model.
 
-    Records are numbered in the order in which their claims first came; a cluster is named by the number of its record with the lowest
-    address.
+    Records are numbered in the order in which their claims first came; a cluster is named by that of its record with the lowest address.
     """
 
     model_version: str
@@ -235,7 +237,7 @@ class BatchEngine:
         return self._claims.rows
 
     def add(self, claims: ClaimColumns) -> None:
-        """Normalises a chunk of claims and keeps the records not seen before. Some 50,000 rows are a good size."""
+        """Normalises a chunk and keeps the records not seen before. Some 50,000 rows are a good size."""
         self._claims.add(claims)
 
     def resolve(self) -> BatchResult:

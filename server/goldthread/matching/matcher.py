@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from goldthread import _core
 from goldthread.domain.errors import ModelFileError
@@ -44,6 +45,9 @@ __all__ = [
 ]
 
 _TYPE_LABELS = {kind.value: kind.label for kind in IdentifierType}
+_TYPES = {kind.value: kind for kind in IdentifierType}
+_CUSTOMER_NUMBER = int(IdentifierType.CUSTOMER_NUMBER)
+_FORMS = {form.value: form for form in DigestForm}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +58,19 @@ class Refusal:
     violations: tuple[Violation, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Matchable:
+class Matchable(NamedTuple):
     """What the core compares of one record: its address, clean attributes and the tokens that mean something."""
 
     address: bytes
-    attributes: AttributeValues = field(repr=False)
-    tokens: Sequence[tuple[int, str, int, bytes]] = field(repr=False)
+    attributes: AttributeValues
+    tokens: Sequence[tuple[int, str, int, bytes]]
+
+    def __repr__(self) -> str:
+        """Its address, cut: the rest is personal data."""
+        return f"Matchable({self.address[:4].hex()}…)"
 
 
-@dataclass(frozen=True, slots=True)
-class BlockingKey:
+class BlockingKey(NamedTuple):
     """A blocking key of record number `row`; `parent` is the key one refinement before it (0 at depth 0)."""
 
     row: int
@@ -74,8 +80,7 @@ class BlockingKey:
     parent: int
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredPair:
+class ScoredPair(NamedTuple):
     """A kept pair: place in the input, score, level and weight per comparison (millibits), the weights against its nearest rival."""
 
     place: int
@@ -161,7 +166,7 @@ class Matcher:
         flat = [identifier for event in events for identifier in event.identifiers]
         digested = iter(digest_values(flat, region=self._region))
         clean, invalid = clean_attributes([event.attributes for event in events], region=self._region)
-        seen: Counter[tuple[str, str]] = Counter()
+        seen: Counter[tuple[int, IdentifierStatus]] = Counter()
         results: list[Claim | Refusal] = []
         for row, event in enumerate(events):
             violations = [
@@ -169,17 +174,16 @@ class Matcher:
             ]
             kept: set[tuple[int, str, int, bytes]] = set()
             for identifier in event.identifiers:
-                found = next(digested)
-                seen[_TYPE_LABELS[identifier.type], found.status.name.lower()] += 1
-                if found.status is IdentifierStatus.INVALID:
-                    violations.append(Violation(identifier.path, f"is not a valid {_TYPE_LABELS[identifier.type]}"))
-                elif found.status is IdentifierStatus.OK and found.digest is not None:
-                    namespace = (
-                        event.source if identifier.type == IdentifierType.CUSTOMER_NUMBER else identifier.namespace
-                    )
-                    kept.add((identifier.type, namespace, identifier.form, found.digest))
-                    if found.folded is not None:
-                        kept.add((identifier.type, namespace, DigestForm.GMAIL_FOLDED, found.folded))
+                status, digest, folded = next(digested)
+                kind = identifier.type
+                seen[kind, status] += 1
+                if status is IdentifierStatus.INVALID:
+                    violations.append(Violation(identifier.path, f"is not a valid {_TYPE_LABELS[kind]}"))
+                elif status is IdentifierStatus.OK and digest is not None:
+                    namespace = event.source if kind == _CUSTOMER_NUMBER else identifier.namespace
+                    kept.add((kind, namespace, identifier.form, digest))
+                    if folded is not None:
+                        kept.add((kind, namespace, DigestForm.GMAIL_FOLDED, folded))
             attributes = clean[row]
             if violations:
                 results.append(Refusal(RejectionReason.INVALID_FIELD, tuple(violations)))
@@ -190,11 +194,12 @@ class Matcher:
                 results.append(Refusal(RejectionReason.NO_USABLE_CLAIM, (no_claim,)))
             else:
                 identifiers = tuple(
-                    Identifier(type=IdentifierType(kind), namespace=namespace, form=DigestForm(form), digest=digest)
+                    Identifier(_TYPES[kind], namespace, _FORMS[form], digest)
                     for kind, namespace, form, digest in sorted(kept)
                 )
                 results.append(Claim(source=event.source, identifiers=identifiers, attributes=attributes))
-        return results, seen
+        told = {(_TYPE_LABELS[kind], status.name.lower()): count for (kind, status), count in seen.items()}
+        return results, Counter(told)
 
     def addresses(self, claims: Sequence[Claim]) -> list[bytes]:
         """Record addresses of claims at epoch 0, 32 bytes each."""
@@ -230,18 +235,23 @@ class Matcher:
     def blocking_keys(self, records: Sequence[Matchable]) -> list[BlockingKey]:
         """Every blocking key of every record, all depths."""
         columns = _core.blocking_keys(self._keys.blocking, self._records(records), self._model)
-        return [BlockingKey(*row) for row in zip(*columns, strict=True)]
+        return list(map(BlockingKey._make, zip(*columns, strict=True)))
 
     def score(self, records: Sequence[Matchable], pairs: Sequence[tuple[int, int]]) -> list[ScoredPair]:
         """Pairs of rows that are kept: at or above the model's floor, or kin (they would be one person if there were no households)."""
+        return self._score(records, pairs, cutoff=self._model.edge_floor)
+
+    def score_all(self, records: Sequence[Matchable], pairs: Sequence[tuple[int, int]]) -> list[ScoredPair]:
+        """Every pair of rows, however little speaks for it: for explaining why two are not one."""
+        return self._score(records, pairs, cutoff=None)
+
+    def _score(
+        self, records: Sequence[Matchable], pairs: Sequence[tuple[int, int]], *, cutoff: int | None
+    ) -> list[ScoredPair]:
         if not pairs:
             return []
         places, scores, levels, weights = _core.score_pairs(
-            self._records(records),
-            [a for a, _ in pairs],
-            [b for _, b in pairs],
-            self._model,
-            cutoff=self._model.edge_floor,
+            self._records(records), [a for a, _ in pairs], [b for _, b in pairs], self._model, cutoff=cutoff
         )
         width = len(self._levels)
         return [

@@ -18,8 +18,11 @@ Watch: TypeAlias = Callable[[str, int, int], None]
 
 
 @contextmanager
-def watched(watch: Watch | None) -> Iterator[_core.Progress | None]:
-    """What the core is to write its progress to; until the end `watch` is called a few times a second, from another thread. None if nobody watches."""
+def watched(watch: Watch | None, stopping: threading.Event | None = None) -> Iterator[_core.Progress | None]:
+    """What the core is to write its progress to; until the end `watch` is called a few times a second, from another thread. None if nobody watches.
+
+    Once `stopping` is set the core is told to stop.
+    """
     if watch is None:
         yield None
         return
@@ -27,6 +30,8 @@ def watched(watch: Watch | None) -> Iterator[_core.Progress | None]:
 
     def look() -> None:
         while not over.wait(_LOOK_SECONDS):
+            if stopping is not None and stopping.is_set():
+                progress.stop()
             watch(*progress.read())
 
     thread = threading.Thread(target=look, name="progress", daemon=True)

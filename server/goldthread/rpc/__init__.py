@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from goldthread.rpc.register import RegisterDoor
 from goldthread.rpc.server import RpcServer
 from goldthread.rpc.settings import CallLimits, RpcSettings
 
-__all__ = ["CallLimits", "RpcServer", "RpcSettings"]
+__all__ = ["CallLimits", "RegisterDoor", "RpcServer", "RpcSettings"]

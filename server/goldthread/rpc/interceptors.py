@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -20,7 +19,13 @@ from goldthread.domain.words import Violation
 from goldthread.rpc.settings import CallLimits
 from goldthread.rpc.status import code_of, status_of
 from goldthread.rpc.wrapping import AroundInterceptor, Context, service_of
-from goldthread.telemetry.context import RequestContext, current_request, remaining_seconds, request_scope
+from goldthread.telemetry.context import (
+    RequestContext,
+    chosen_request_id,
+    current_request,
+    remaining_seconds,
+    request_scope,
+)
 from goldthread.telemetry.logs import frames_of, get_logger
 from goldthread.telemetry.metrics import Metrics
 
@@ -36,7 +41,6 @@ __all__ = [
 _log = get_logger(__name__)
 _TIMER_SKEW_SECONDS = 0.01
 """The library's timer for the caller's deadline may fire this much before ours."""
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class TrackingInterceptor(AroundInterceptor):
@@ -77,7 +81,7 @@ class ContextInterceptor(AroundInterceptor):
     @asynccontextmanager
     async def around(self, method: str, context: Context) -> AsyncIterator[None]:
         """Scope of the request."""
-        limits = self._limits.get(service_of(method))
+        _, limits = _limited(self._limits, method)
         seconds = float("inf") if limits is None else limits.seconds
         # None without a deadline, which the type stubs do not say.
         asked: float | None = context.time_remaining()
@@ -87,10 +91,8 @@ class ContextInterceptor(AroundInterceptor):
             yield
 
     def _request_id(self, context: Context) -> str:
-        for key, value in context.invocation_metadata() or ():
-            if key == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
-                return value
-        return self._new_id()
+        given = (value for key, value in context.invocation_metadata() or () if key == "x-request-id")
+        return chosen_request_id(next(given, None), self._new_id)
 
 
 class MetricsInterceptor(AroundInterceptor):
@@ -155,28 +157,27 @@ class AdmissionInterceptor(AroundInterceptor):
 
     @asynccontextmanager
     async def around(self, method: str, context: Context) -> AsyncIterator[None]:  # noqa: ARG002
-        """Counts and bounds."""
-        service = service_of(method)
-        limits = self._limits.get(service)
+        """Counts by method where that has limits of its own, else by service, and bounds."""
+        limited, limits = _limited(self._limits, method)
         if limits is None:
             yield
             return
-        if self._running[service] >= limits.in_flight:
-            raise OverloadedError(service)
-        self._running[service] += 1
+        if self._running[limited] >= limits.in_flight:
+            raise OverloadedError(limited)
+        self._running[limited] += 1
         try:
             async with asyncio.timeout(remaining_seconds()):
                 yield
         except TimeoutError:
             raise DeadlineExceededError("the time for this call is over") from None
         finally:
-            self._running[service] -= 1
+            self._running[limited] -= 1
 
 
 class RequestInterceptor(aio.ServerInterceptor):
     """Decodes requests inside the other interceptors, so that bytes which are not the message are INVALID_ARGUMENT like any bad field.
 
-    Unary requests of limited services only. Must be the innermost interceptor.
+    Requests of limited services only. Must be the innermost interceptor.
     """
 
     def __init__(self, limits: Mapping[str, CallLimits]) -> None:
@@ -189,18 +190,46 @@ class RequestInterceptor(aio.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """See `grpc.aio.ServerInterceptor`."""
         handler = await continuation(handler_call_details)
-        limits = self._limits.get(service_of(handler_call_details.method))
-        if handler is None or limits is None or handler.request_streaming or handler.response_streaming:
+        _, limits = _limited(self._limits, handler_call_details.method)
+        if handler is None or limits is None:
             return handler
         # The type stubs know handlers of the blocking server only.
-        inner: Any = handler.unary_unary
+        blocking: Any = handler
         decode = handler.request_deserializer
         assert decode is not None
+        written = handler.response_serializer
 
         async def call(request: bytes, context: Context) -> Any:  # noqa: ANN401
-            return await inner(_decoded(request, decode, limits), context)
+            return await blocking.unary_unary(_decoded(request, decode, limits), context)
 
-        return grpc.unary_unary_rpc_method_handler(call, response_serializer=handler.response_serializer)
+        async def stream(request: bytes, context: Context) -> AsyncIterator[Any]:
+            async for answer in blocking.unary_stream(_decoded(request, decode, limits), context):
+                yield answer
+
+        async def converse(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
+            async for answer in blocking.stream_stream(_each_decoded(requests, decode, limits), context):
+                yield answer
+
+        if handler.request_streaming and handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(converse, response_serializer=written)
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(stream, response_serializer=written)
+        if handler.request_streaming:
+            return handler
+        return grpc.unary_unary_rpc_method_handler(call, response_serializer=written)
+
+
+def _limited(limits: Mapping[str, CallLimits], method: str) -> tuple[str, CallLimits | None]:
+    """What a call counts against, and its limits: those of the method if it has its own, else those of its service."""
+    name = method if method in limits else service_of(method)
+    return name, limits.get(name)
+
+
+async def _each_decoded(
+    requests: AsyncIterator[bytes], decode: Callable[[bytes], Any], limits: CallLimits
+) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _decoded(request, decode, limits)
 
 
 def _decoded(request: bytes, decode: Callable[[bytes], Any], limits: CallLimits) -> Any:  # noqa: ANN401

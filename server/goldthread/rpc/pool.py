@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any, TypeVar
 
 from goldthread.domain.errors import OverloadedError
+from goldthread.telemetry.context import remaining_seconds
 
 __all__ = ["BlockingPool"]
 
@@ -35,6 +37,11 @@ class BlockingPool:
         self._pending.add(future)
         future.add_done_callback(self._release)
         return await asyncio.shield(future)
+
+    async def run_within(self, call: Callable[[float], _T]) -> _T:
+        """The same of a call that is told how many seconds its caller still waits; the wait for a thread counts as well."""
+        until = monotonic() + remaining_seconds()
+        return await self.run(lambda: call(max(0.0, until - monotonic())))
 
     async def close(self, *, seconds: float) -> int:
         """Refuses new calls and waits for those that run, at most `seconds`; how many still do. Calls not yet begun are dropped."""

@@ -14,12 +14,10 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from goldthread.domain.errors import GoldthreadError, InvalidArgumentError
-from goldthread.domain.words import Violation
+from goldthread.domain.words import ERROR_DOMAIN, Violation
+from goldthread.v1 import failure_pb2
 
-__all__ = ["CODES", "DOMAIN", "code_of", "status_of"]
-
-DOMAIN = "goldthread.dev"
-"""Domain of every ErrorInfo."""
+__all__ = ["CODES", "code_of", "failure_of", "status_of"]
 
 CODES: Mapping[str, grpc.StatusCode] = MappingProxyType(
     {
@@ -31,6 +29,7 @@ CODES: Mapping[str, grpc.StatusCode] = MappingProxyType(
         "ENDED_ID": grpc.StatusCode.FAILED_PRECONDITION,
         "NOT_A_MEMBER": grpc.StatusCode.FAILED_PRECONDITION,
         "STALE_REVIEW": grpc.StatusCode.FAILED_PRECONDITION,
+        "REVIEW_CLAIMED": grpc.StatusCode.FAILED_PRECONDITION,
         "OPERATION_TOO_LARGE": grpc.StatusCode.FAILED_PRECONDITION,
         "NOT_REVERTIBLE": grpc.StatusCode.FAILED_PRECONDITION,
         "LATER_ENTRY": grpc.StatusCode.FAILED_PRECONDITION,
@@ -46,6 +45,7 @@ CODES: Mapping[str, grpc.StatusCode] = MappingProxyType(
         "POISON_LIMIT": grpc.StatusCode.FAILED_PRECONDITION,
         "SCHEMA_VERSION": grpc.StatusCode.FAILED_PRECONDITION,
         "INVALID_SETTING": grpc.StatusCode.FAILED_PRECONDITION,
+        "INVALID_SURVIVORSHIP": grpc.StatusCode.FAILED_PRECONDITION,
         "INVALID_MODEL": grpc.StatusCode.FAILED_PRECONDITION,
         "INTERNAL": grpc.StatusCode.INTERNAL,
     }
@@ -80,6 +80,26 @@ def status_of(error: BaseException, *, request_id: str) -> status_pb2.Status:
     return _with_violations(number, error, metadata, details)
 
 
+def failure_of(error: BaseException) -> failure_pb2.Failure:
+    """The same for an item of a stream."""
+    reason = _reason_of(error)
+    number: int = CODES[reason].value[0]
+    if reason == _INTERNAL or not isinstance(error, GoldthreadError):
+        return failure_pb2.Failure(code=number, message="internal error", reason=_INTERNAL)
+    failure = failure_pb2.Failure(
+        code=number,
+        message=_shortened(error.message),
+        reason=reason,
+        metadata={key: _shortened(value) for key, value in error.metadata.items()},
+    )
+    if error.retryable:
+        failure.retry_delay.nanos = _RETRY_NANOSECONDS
+    if isinstance(error, InvalidArgumentError):
+        for violation in error.violations:
+            failure.violations.add(field=violation.field, description=violation.description)
+    return failure
+
+
 def _with_violations(
     number: int, error: InvalidArgumentError, metadata: dict[str, str], details: list[Message]
 ) -> status_pb2.Status:
@@ -108,7 +128,7 @@ def _status(
     number: int, message: str, reason: str, metadata: Mapping[str, str], details: Sequence[Message]
 ) -> status_pb2.Status:
     status = status_pb2.Status(code=number, message=message)
-    info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=dict(metadata))
+    info = error_details_pb2.ErrorInfo(reason=reason, domain=ERROR_DOMAIN, metadata=dict(metadata))
     for detail in (info, *details):
         status.details.add().Pack(detail)
     return status

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from time import monotonic
-from typing import Protocol, TypeVar
+from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from goldthread.domain.steward import (
+    Confirmation,
+    ConfirmationOutcome,
     JournalPage,
     JournalView,
     OperationResult,
@@ -18,11 +19,12 @@ from goldthread.domain.steward import (
 )
 from goldthread.rpc.pool import BlockingPool
 from goldthread.rpc.wrapping import Context
-from goldthread.telemetry.context import remaining_seconds
 from goldthread.v1 import steward_service_pb2 as pb
 from goldthread.v1 import steward_service_pb2_grpc
 from goldthread.wire import (
     assertion_from_proto,
+    claim_from_proto,
+    claim_response,
     decision_from_proto,
     entry_message,
     entry_version_from_proto,
@@ -30,6 +32,7 @@ from goldthread.wire import (
     journal_response,
     merge_from_proto,
     operation_result,
+    release_from_proto,
     revert_from_proto,
     review_page_from_proto,
     reviews_response,
@@ -37,8 +40,6 @@ from goldthread.wire import (
 )
 
 __all__ = ["StewardServicer", "Stewards"]
-
-T = TypeVar("T")
 
 
 class Stewards(Protocol):
@@ -48,8 +49,22 @@ class Stewards(Protocol):
         """Does one operation."""
         ...
 
-    def reviews(self, *, size: int, after: ReviewPlace | None, seconds: float) -> ReviewPage:
+    def reviews(
+        self, *, size: int, after: ReviewPlace | None, by_value: bool, claimant: str, seconds: float
+    ) -> ReviewPage:
         """A page of open reviews."""
+        ...
+
+    def claim(self, review_id: int, *, actor: str, lease_seconds: int, seconds: float) -> datetime:
+        """Takes a review for a while."""
+        ...
+
+    def release(self, review_id: int, *, actor: str, seconds: float) -> None:
+        """Gives a review back."""
+        ...
+
+    def confirm(self, confirmation: Confirmation, *, source: str, event_id: str, seconds: float) -> ConfirmationOutcome:
+        """Takes what a customer answered."""
         ...
 
     def entry(self, version: int, *, seconds: float) -> JournalView:
@@ -70,10 +85,35 @@ class StewardServicer(steward_service_pb2_grpc.StewardServiceServicer):
 
     async def ListReviews(self, request: pb.ListReviewsRequest, context: Context) -> pb.ListReviewsResponse:  # noqa: ARG002, N802
         """Open reviews, strongest first."""
-        size, after = review_page_from_proto(request)
-        return reviews_response(
-            await self._run(lambda seconds: self._flow.reviews(size=size, after=after, seconds=seconds))
+        asked = review_page_from_proto(request)
+        found = await self._pool.run_within(
+            lambda seconds: self._flow.reviews(
+                size=asked.size,
+                after=asked.after,
+                by_value=asked.by_value,
+                claimant=asked.claimant,
+                seconds=seconds,
+            )
         )
+        return reviews_response(found)
+
+    async def ClaimReview(self, request: pb.ClaimReviewRequest, context: Context) -> pb.ClaimReviewResponse:  # noqa: ARG002, N802
+        """Takes a review for a while."""
+        asked = claim_from_proto(request)
+        until = await self._pool.run_within(
+            lambda seconds: self._flow.claim(
+                asked.review_id, actor=asked.actor, lease_seconds=asked.lease_seconds, seconds=seconds
+            )
+        )
+        return claim_response(until)
+
+    async def ReleaseReview(self, request: pb.ReleaseReviewRequest, context: Context) -> pb.ReleaseReviewResponse:  # noqa: ARG002, N802
+        """Gives a review back."""
+        asked = release_from_proto(request)
+        await self._pool.run_within(
+            lambda seconds: self._flow.release(asked.review_id, actor=asked.actor, seconds=seconds)
+        )
+        return pb.ReleaseReviewResponse()
 
     async def DecideReview(self, request: pb.DecideReviewRequest, context: Context) -> pb.DecideReviewResponse:  # noqa: ARG002, N802
         """Settles a review."""
@@ -102,22 +142,17 @@ class StewardServicer(steward_service_pb2_grpc.StewardServiceServicer):
     async def GetEntry(self, request: pb.GetEntryRequest, context: Context) -> pb.GetEntryResponse:  # noqa: ARG002, N802
         """One journal entry."""
         version = entry_version_from_proto(request)
-        found = await self._run(lambda seconds: self._flow.entry(version, seconds=seconds))
+        found = await self._pool.run_within(lambda seconds: self._flow.entry(version, seconds=seconds))
         return pb.GetEntryResponse(entry=entry_message(found))
 
     async def ListEntries(self, request: pb.ListEntriesRequest, context: Context) -> pb.ListEntriesResponse:  # noqa: ARG002, N802
         """The journal of a profile, latest first."""
         profile_id, size, before = journal_page_from_proto(request)
-        found = await self._run(
+        found = await self._pool.run_within(
             lambda seconds: self._flow.entries(profile_id, size=size, before=before, seconds=seconds)
         )
         return journal_response(found)
 
     async def _operate(self, action: StewardAction, request: StewardRequest) -> pb.OperationResult:
-        result = await self._run(lambda seconds: self._flow.operate(action, request, seconds=seconds))
+        result = await self._pool.run_within(lambda seconds: self._flow.operate(action, request, seconds=seconds))
         return operation_result(result)
-
-    async def _run(self, call: Callable[[float], T]) -> T:
-        """Result of a blocking call, told how long its caller still waits; the wait for a thread counts as well."""
-        until = monotonic() + remaining_seconds()
-        return await self._pool.run(lambda: call(max(0.0, until - monotonic())))

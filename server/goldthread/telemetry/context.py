@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-__all__ = ["RequestContext", "current_request", "remaining_seconds", "request_scope"]
+__all__ = ["RequestContext", "chosen_request_id", "current_request", "remaining_seconds", "request_scope"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,14 @@ class RequestContext:
 
     request_id: str
     deadline: float
+
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def chosen_request_id(given: object, new_id: Callable[[], str]) -> str:
+    """The caller's id if it is well formed, else a new one."""
+    return given if isinstance(given, str) and _REQUEST_ID.fullmatch(given) else new_id()
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("goldthread_request", default=None)

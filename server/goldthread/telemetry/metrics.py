@@ -11,9 +11,11 @@ from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-__all__ = ["Metrics"]
+from goldthread.telemetry.outside import OutsideCollector, OutsideCounts
 
-_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.048, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+__all__ = ["LATENCY_BOUNDS", "Metrics"]
+
+LATENCY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.048, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
@@ -40,7 +42,7 @@ class Metrics:
             "goldthread_stage_seconds",
             "Time of one stage of a micro-batch or request.",
             ["stage"],
-            buckets=_SECONDS,
+            buckets=LATENCY_BOUNDS,
             registry=self.registry,
         )
         self.batch_events = Histogram(
@@ -136,23 +138,70 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
-        self.cache_reads = Counter(
-            "goldthread_cache_reads",
-            "Card reads by result: hit, miss, stale, error.",
-            ["result"],
+        self.gathered_waiting = Gauge(
+            "goldthread_gathered_waiting",
+            "Calls that wait for their group to begin, by kind of call.",
+            ["call"],
             registry=self.registry,
         )
-        self.lookups = Counter("goldthread_lookups", "Lookups by outcome.", ["outcome"], registry=self.registry)
+        self.gathered_calls = Histogram(
+            "goldthread_gathered_calls",
+            "Calls that one group answered together, by kind of call.",
+            ["call"],
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+            registry=self.registry,
+        )
+        self.gathered_wait_seconds = Histogram(
+            "goldthread_gathered_wait_seconds",
+            "Time of one call until its group began, by kind of call.",
+            ["call"],
+            buckets=LATENCY_BOUNDS,
+            registry=self.registry,
+        )
+        self.groups_split = Counter(
+            "goldthread_groups_split",
+            "Groups of calls that failed together and were tried again in halves, by the step that failed: take, look, answer; receive.",
+            ["step"],
+            registry=self.registry,
+        )
+        self.rest_refusals = Counter(
+            "goldthread_rest_refusals",
+            "REST calls refused before any method was called, by reason: the rest are counted as calls of their methods.",
+            ["reason"],
+            registry=self.registry,
+        )
+        # The four that the register data plane counts as well, or alone.
+        self.cache_reads = Counter(
+            "goldthread_cache_reads", "Card reads by result: hit, miss, stale, error.", ["result"], registry=None
+        )
+        self.lookups = Counter("goldthread_lookups", "Lookups by outcome.", ["outcome"], registry=None)
+        self.budget_refusals = Counter(
+            "goldthread_budget_refusals",
+            "Lookups refused because their credential had no budget left: misses, answers.",
+            ["budget"],
+            registry=None,
+        )
         self.rpc_seconds = Histogram(
             "goldthread_rpc_seconds",
             "Time of one call, observed after its handler ended, by method and gRPC code.",
             ["method", "code"],
-            buckets=_SECONDS,
-            registry=self.registry,
+            buckets=LATENCY_BOUNDS,
+            registry=None,
         )
-        self.rpc_in_flight = Gauge(
-            "goldthread_rpc_in_flight", "Calls being handled.", ["method"], registry=self.registry
+        self.rpc_in_flight = Gauge("goldthread_rpc_in_flight", "Calls being handled.", ["method"], registry=None)
+        self._outside = OutsideCollector(
+            calls=self.rpc_seconds,
+            bounds=LATENCY_BOUNDS,
+            in_flight=self.rpc_in_flight,
+            outcomes=self.lookups,
+            reads=self.cache_reads,
+            refusals=self.budget_refusals,
         )
+        self.registry.register(self._outside)
+
+    def join(self, counts: OutsideCounts) -> None:
+        """Shows what is counted outside of Python under the same names; in place of what was joined before."""
+        self._outside.counts = counts
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

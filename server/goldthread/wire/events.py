@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import assert_never
 
 from goldthread.domain.errors import InvalidArgumentError
@@ -24,6 +25,7 @@ from goldthread.wire.times import datetime_of, timestamp_of
 __all__ = ["encode_event", "event_from_proto", "event_message", "identifier_from_proto"]
 
 _ATTRIBUTES = (*ATTRIBUTE_NAMES, "full_name")
+_attributes_of = attrgetter(*_ATTRIBUTES)
 
 
 def identifier_from_proto(message: identity_pb2.Identifier, path: str = "identifier") -> IncomingIdentifier:
@@ -42,7 +44,6 @@ def event_from_proto(message: event_pb2.CustomerEvent) -> IncomingEvent:
     """
     source = message.source
     claim = message.claim
-    attributes = claim.attributes
     return IncomingEvent(
         source=source,
         event_id=message.event_id,
@@ -54,7 +55,9 @@ def event_from_proto(message: event_pb2.CustomerEvent) -> IncomingEvent:
                 for index, identifier in enumerate(claim.identifiers)
             ),
         ),
-        attributes={name: value for name in _ATTRIBUTES if (value := getattr(attributes, name))},
+        attributes={
+            name: value for name, value in zip(_ATTRIBUTES, _attributes_of(claim.attributes), strict=True) if value
+        },
         payload=_payload(message),
     )
 

@@ -7,6 +7,7 @@ they need neither clock nor settings, so that its sender sees every broken field
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from goldthread.domain.policy import EARLIEST_EVENT
@@ -20,13 +21,23 @@ from goldthread.domain.words import (
     Violation,
 )
 
-__all__ = ["event_violations", "identifier_violations", "with_domain_rules"]
+__all__ = [
+    "MAX_REQUEST_ID_BYTES",
+    "event_violations",
+    "identifier_violations",
+    "is_line",
+    "request_id_violations",
+    "with_domain_rules",
+]
 
 _NAMESPACE = re.compile(r"[a-z0-9_.-]{1,64}")
 _TYPES = frozenset(int(kind) for kind in IdentifierType)
 _FORMS = frozenset(int(form) for form in DigestForm)
 _MAX_RAW = 512
 _DIGEST_BYTES = 32
+MAX_REQUEST_ID_BYTES = 128
+"""Length of an idempotency key in UTF-8."""
+_NOT_IN_A_LINE = frozenset({"Cc", "Zl", "Zp"})
 
 
 def event_violations(event: IncomingEvent, *, prefix: str = "") -> list[Violation]:
@@ -82,3 +93,17 @@ def identifier_violations(identifier: IncomingIdentifier, *, source: str | None 
         if len(identifier.digest) != _DIGEST_BYTES:
             found.append(Violation(f"{path}.sha256", f"exactly {_DIGEST_BYTES} bytes"))
     return found
+
+
+def request_id_violations(request_id: str, path: str) -> list[Violation]:
+    """What is wrong with an idempotency key that must be given."""
+    if is_line(request_id, MAX_REQUEST_ID_BYTES):
+        return []
+    limit = f"must be 1 to {MAX_REQUEST_ID_BYTES} bytes without control characters and line breaks, and not blank"
+    return [Violation(path, limit)]
+
+
+def is_line(text: str, most: int) -> bool:
+    """Whether it is one line of text, not blank and of at most so many bytes."""
+    broken = any(unicodedata.category(character) in _NOT_IN_A_LINE for character in text)
+    return len(text.encode()) <= most and bool(text.strip()) and not broken

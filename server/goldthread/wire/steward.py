@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from goldthread.domain.errors import InvalidArgumentError
 from goldthread.domain.steward import (
     MAX_MERGE_RECORDS,
     MAX_SPLIT_RECORDS,
     AssertRecords,
     ChangedProfile,
+    Confirmation,
     DecideReview,
     JournalPage,
     JournalView,
@@ -27,13 +28,20 @@ from goldthread.domain.steward import (
     SplitProfile,
     StewardAction,
 )
-from goldthread.domain.words import Violation, profile_public_id
+from goldthread.domain.words import profile_public_id
+from goldthread.v1 import resolver_service_pb2
 from goldthread.v1 import steward_service_pb2 as pb
 from goldthread.wire.answers import evidence_message
+from goldthread.wire.reading import MAX_BIGINT, Reader
 from goldthread.wire.times import timestamp_of
 
 __all__ = [
+    "ClaimAsked",
+    "ReviewsAsked",
     "assertion_from_proto",
+    "claim_from_proto",
+    "claim_response",
+    "confirmation_from_proto",
     "decision_from_proto",
     "encode_operation",
     "entry_message",
@@ -43,6 +51,7 @@ __all__ = [
     "merge_from_proto",
     "operation_from_bytes",
     "operation_result",
+    "release_from_proto",
     "revert_from_proto",
     "review_page_from_proto",
     "reviews_response",
@@ -51,17 +60,10 @@ __all__ = [
 
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _RECORD_ID = re.compile(_UUID)
-_PROFILE_ID = re.compile(f"GP-{_UUID}")
-_NUMBER = re.compile("[1-9][0-9]{0,18}")
-_PLACE = re.compile("(-?[0-9]{1,9})[.]([1-9][0-9]{0,18})")
-_MAX_BIGINT = 2**63 - 1
-_MAX_TEXT_BYTES = 500
-_MAX_REQUEST_ID_BYTES = 128
-_MAX_RANK = 100
-_MAX_PAGE = 200
-_PAGE = 50
+_PLACE = re.compile("(?:([0-9]{1,19})[.])?(-?[0-9]{1,9})[.]([1-9][0-9]{0,18})")
+_LEASE_SECONDS = 900
+_MAX_LEASE_SECONDS = 3_600
 _MILLIBITS = 1000
-_NOT_IN_A_LINE = frozenset({"Cc", "Zl", "Zp"})
 
 
 class _Asserted(Protocol):
@@ -77,74 +79,9 @@ class _Asserted(Protocol):
     def other_record_id(self) -> str: ...
 
 
-class _Reader:
-    """Collects violations while a request is read."""
-
-    def __init__(self) -> None:
-        self.violations: list[Violation] = []
-
-    def check(self, holds: bool, field: str, rule: str) -> bool:
-        if not holds:
-            self.violations.append(Violation(field, rule))
-        return holds
-
-    def action(self, message: pb.StewardAction) -> StewardAction:
-        unused = message.preview and not message.request_id
-        self.check(
-            unused or _is_line(message.request_id, _MAX_REQUEST_ID_BYTES),
-            "action.request_id",
-            f"must be 1 to {_MAX_REQUEST_ID_BYTES} bytes without control characters and line breaks, and not blank",
-        )
-        self.check(
-            _is_line(message.actor, _MAX_TEXT_BYTES),
-            "action.actor",
-            f"must be 1 to {_MAX_TEXT_BYTES} bytes without control characters and line breaks, and not blank",
-        )
-        self.check(0 <= message.actor_rank <= _MAX_RANK, "action.actor_rank", f"must be from 0 to {_MAX_RANK}")
-        self.check(
-            0 < len(message.reason.encode()) <= _MAX_TEXT_BYTES
-            and "\x00" not in message.reason
-            and not message.reason.isspace(),
-            "action.reason",
-            f"must be 1 to {_MAX_TEXT_BYTES} bytes without null characters, and not blank",
-        )
-        return StewardAction(
-            request_id=message.request_id,
-            actor=message.actor,
-            actor_rank=message.actor_rank,
-            reason=message.reason,
-            preview=message.preview,
-            expire_on_change=message.expire_on_change,
-        )
-
-    def record(self, text: str, field: str) -> UUID:
-        whole = self.check(_RECORD_ID.fullmatch(text) is not None, field, "must be the UUID of a record, in lower case")
-        return UUID(text) if whole else UUID(int=0)
-
-    def profile(self, text: str, field: str) -> UUID:
-        whole = self.check(_PROFILE_ID.fullmatch(text) is not None, field, "must be GP- and a UUID in lower case")
-        return UUID(text.removeprefix("GP-")) if whole else UUID(int=0)
-
-    def version(self, number: int, field: str) -> int:
-        self.check(number > 0, field, "must be above 0")
-        return number
-
-    def number(self, text: str, field: str, rule: str) -> int:
-        whole = _NUMBER.fullmatch(text) is not None and int(text) <= _MAX_BIGINT
-        return int(text) if self.check(whole, field, rule) else 0
-
-    def page_size(self, size: int) -> int:
-        self.check(0 <= size <= _MAX_PAGE, "page_size", f"must be from 0 to {_MAX_PAGE}")
-        return size or _PAGE
-
-    def done(self) -> None:
-        if self.violations:
-            raise InvalidArgumentError(self.violations)
-
-
 def decision_from_proto(message: pb.DecideReviewRequest) -> tuple[StewardAction, DecideReview]:
     """The decision; raises `InvalidArgumentError` with every broken field, as all of these do."""
-    read = _Reader()
+    read = Reader()
     action = read.action(message.action)
     verdicts = (pb.REVIEW_VERDICT_SAME, pb.REVIEW_VERDICT_DIFFERENT)
     read.check(message.verdict in verdicts, "verdict", "must be SAME or DIFFERENT")
@@ -160,7 +97,7 @@ def decision_from_proto(message: pb.DecideReviewRequest) -> tuple[StewardAction,
 
 def assertion_from_proto(message: _Asserted, *, same: bool) -> tuple[StewardAction, AssertRecords]:
     """What is said of two records."""
-    read = _Reader()
+    read = Reader()
     action = read.action(message.action)
     one = read.record(message.record_id, "record_id")
     other = read.record(message.other_record_id, "other_record_id")
@@ -175,7 +112,7 @@ def assertion_from_proto(message: _Asserted, *, same: bool) -> tuple[StewardActi
 
 def merge_from_proto(message: pb.MergeRequest) -> tuple[StewardAction, MergeProfiles]:
     """The profiles to merge."""
-    read = _Reader()
+    read = Reader()
     action = read.action(message.action)
     if read.check(
         2 <= len(message.profile_ids) <= MAX_MERGE_RECORDS, "profile_ids", f"must be from 2 to {MAX_MERGE_RECORDS}"
@@ -187,7 +124,7 @@ def merge_from_proto(message: pb.MergeRequest) -> tuple[StewardAction, MergeProf
 
 def split_from_proto(message: pb.SplitRequest) -> tuple[StewardAction, SplitProfile]:
     """The records to part from a profile."""
-    read = _Reader()
+    read = Reader()
     action = read.action(message.action)
     profile = read.profile(message.profile_id, "profile_id")
     if read.check(
@@ -200,7 +137,7 @@ def split_from_proto(message: pb.SplitRequest) -> tuple[StewardAction, SplitProf
 
 def revert_from_proto(message: pb.RevertRequest) -> tuple[StewardAction, RevertEntry | RevertOperation]:
     """The journal entry or the operation to revert."""
-    read = _Reader()
+    read = Reader()
     action = read.action(message.action)
     if message.operation_id:
         read.check(message.entry_version == 0, "entry_version", "must be left out where operation_id is given")
@@ -215,31 +152,100 @@ def revert_from_proto(message: pb.RevertRequest) -> tuple[StewardAction, RevertE
 
 def entry_version_from_proto(message: pb.GetEntryRequest) -> int:
     """Version of the entry asked for."""
-    read = _Reader()
+    read = Reader()
     version = read.version(message.version, "version")
     read.done()
     return version
 
 
-def review_page_from_proto(message: pb.ListReviewsRequest) -> tuple[int, ReviewPlace | None]:
-    """Size of the page, and the place after which it begins; None for the first page."""
-    read = _Reader()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewsAsked:
+    """A page of open reviews: its size, the place after which it begins (None for the first page), the order, and for whom."""
+
+    size: int
+    after: ReviewPlace | None
+    by_value: bool = False
+    claimant: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimAsked:
+    """Who takes which review, for how long; 0 seconds: gives it back."""
+
+    review_id: int
+    actor: str
+    lease_seconds: int
+
+
+def review_page_from_proto(message: pb.ListReviewsRequest) -> ReviewsAsked:
+    """The page of reviews asked for."""
+    read = Reader()
+    by_value = message.order == pb.REVIEW_ORDER_VALUE
+    read.check(message.order in pb.ReviewOrder.values(), "order", "must be STRENGTH or VALUE")
+    if message.claimant:
+        read.line(message.claimant, "claimant")
     size = read.page_size(message.page_size)
     found = _PLACE.fullmatch(message.page_token)
-    whole = found is not None and int(found[2]) <= _MAX_BIGINT
-    read.check(whole or not message.page_token, "page_token", "must be the token of a page before")
+    numbers = () if found is None else (int(found[1] or 0), int(found[3]))
+    whole = found is not None and max(numbers) <= MAX_BIGINT and (found[1] is not None) == by_value
+    read.check(whole or not message.page_token, "page_token", "must be the token of a page before, in the same order")
     read.done()
-    return size, None if found is None else ReviewPlace(int(found[1]), int(found[2]))
+    after = None
+    if found is not None:
+        after = ReviewPlace(int(found[2]), int(found[3]), int(found[1]) if found[1] is not None else None)
+    return ReviewsAsked(size=size, after=after, by_value=by_value, claimant=message.claimant)
+
+
+def claim_from_proto(message: pb.ClaimReviewRequest) -> ClaimAsked:
+    """The claim of a review."""
+    read = Reader()
+    read.check(0 <= message.seconds <= _MAX_LEASE_SECONDS, "seconds", f"must be from 0 to {_MAX_LEASE_SECONDS}")
+    return _claim(read, message.review_id, message.actor, message.seconds or _LEASE_SECONDS)
+
+
+def release_from_proto(message: pb.ReleaseReviewRequest) -> ClaimAsked:
+    """The review to give back."""
+    return _claim(Reader(), message.review_id, message.actor, 0)
+
+
+def _claim(read: Reader, review_id: str, actor: str, lease_seconds: int) -> ClaimAsked:
+    asked = ClaimAsked(
+        review_id=read.number(review_id, "review_id", "must be the id of a review"),
+        actor=read.line(actor, "actor"),
+        lease_seconds=lease_seconds,
+    )
+    read.done()
+    return asked
+
+
+def confirmation_from_proto(message: resolver_service_pb2.ResolveRequest) -> Confirmation | None:
+    """What a customer answered; None if nothing was asked."""
+    if not message.HasField("confirmation"):
+        return None
+    read, given = Reader(), message.confirmation
+    read.check(not message.preview, "confirmation", "must be left out of a preview")
+    answers = (resolver_service_pb2.CONFIRMATION_ANSWER_SAME, resolver_service_pb2.CONFIRMATION_ANSWER_DIFFERENT)
+    read.check(given.answer in answers, "confirmation.answer", "must be SAME or DIFFERENT")
+    found = Confirmation(
+        review_id=read.number(given.review_id, "confirmation.review_id", "must be the id of a review"),
+        same=given.answer == resolver_service_pb2.CONFIRMATION_ANSWER_SAME,
+        actor=read.line(given.actor, "confirmation.actor"),
+    )
+    read.done()
+    return found
+
+
+def claim_response(until: datetime) -> pb.ClaimReviewResponse:
+    """Until when a review is claimed."""
+    return pb.ClaimReviewResponse(claimed_until=timestamp_of(until))
 
 
 def journal_page_from_proto(message: pb.ListEntriesRequest) -> tuple[UUID, int, int | None]:
     """Profile, size of the page, and the version before which it begins; None for the first page."""
-    read = _Reader()
+    read = Reader()
     profile = read.profile(message.profile_id, "profile_id")
     size = read.page_size(message.page_size)
-    before = None
-    if message.page_token:
-        before = read.number(message.page_token, "page_token", "must be the token of a page before")
+    before = read.journal_place(message.page_token)
     read.done()
     return profile, size, before
 
@@ -298,8 +304,13 @@ def operation_from_bytes(encoded: bytes) -> OperationResult:
 
 def reviews_response(page: ReviewPage) -> pb.ListReviewsResponse:
     """A page of open reviews."""
-    token = "" if page.next is None else f"{page.next.strength}.{page.next.review_id}"
+    token = "" if page.next is None else _token(page.next)
     return pb.ListReviewsResponse(reviews=map(_review, page.reviews), next_page_token=token)
+
+
+def _token(place: ReviewPlace) -> str:
+    value = "" if place.value is None else f"{place.value}."
+    return f"{value}{place.strength}.{place.review_id}"
 
 
 def journal_response(page: JournalPage) -> pb.ListEntriesResponse:
@@ -328,12 +339,6 @@ def entry_message(entry: JournalView) -> pb.JournalEntry:
     )
 
 
-def _is_line(text: str, most: int) -> bool:
-    """Whether it is one line of text, not blank and of at most so many bytes."""
-    broken = any(unicodedata.category(character) in _NOT_IN_A_LINE for character in text)
-    return len(text.encode()) <= most and bool(text.strip()) and not broken
-
-
 def _review(review: ReviewView) -> pb.Review:
     return pb.Review(
         review_id=str(review.review_id),
@@ -347,6 +352,9 @@ def _review(review: ReviewView) -> pb.Review:
         probability=review.probability,
         evidence=None if review.evidence is None else evidence_message(review.evidence),
         opened_at=timestamp_of(review.opened_at),
+        value_minor=review.value_minor,
+        claimed_by=review.claimed_by,
+        claimed_until=None if review.claimed_until is None else timestamp_of(review.claimed_until),
     )
 
 

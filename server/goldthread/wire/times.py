@@ -9,7 +9,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 __all__ = ["datetime_of", "timestamp_of"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def datetime_of(stamp: Timestamp) -> datetime | None:
@@ -24,5 +23,5 @@ def datetime_of(stamp: Timestamp) -> datetime | None:
 
 def timestamp_of(moment: datetime) -> Timestamp:
     """The protobuf form of an aware datetime."""
-    seconds, microseconds = divmod((moment - _EPOCH) // _MICROSECOND, 1_000_000)
-    return Timestamp(seconds=seconds, nanos=microseconds * 1000)
+    since = moment - _EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)

@@ -53,7 +53,7 @@ class ConsumerSettings:
 
     group: str = "goldthread"
     currency: str = "USD"
-    batch_events: int = 500
+    batch_events: int = 2_000
     batch_ms: int = 50
     batch_bytes: int = 8 * 1024 * 1024
     idle_ms: int = 200

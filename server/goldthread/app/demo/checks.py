@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from goldthread.app.demo.confirmation import ReviewTold
 from goldthread.app.demo.findings import Findings
 from goldthread.app.demo.sets import GENERATED_SET
 
@@ -31,6 +32,7 @@ def checks_of(found: Findings) -> list[Check]:
         *_flow(found),
         *_people(found),
         *_lookups(found),
+        *_review(found.review),
     ]
 
 
@@ -124,6 +126,35 @@ def _lookups(found: Findings) -> Iterator[Check]:
         )
     elif lookups.identifiers:
         yield Check("stubs and reflection get the same answer", False, "no identifier was found")
+
+
+def _review(told: ReviewTold) -> Iterator[Check]:
+    one, other, after = told.by_email, told.by_phone, told.by_email_after
+    yield Check(
+        "a second record opened a review",
+        told.decision == "review" and told.listed and one.profile_id != other.profile_id,
+        f"decision {told.decision}, {told.probability:.1%}, {'listed' if told.listed else 'not listed'} for the service desk",
+    )
+    yield Check(
+        "the register is told to ask about it",
+        all(seen.outcome == "needs confirmation" and seen.question for seen in (one, other))
+        and one.review_id == other.review_id != "",
+        f"{one.outcome}, ask for the {one.question or 'nothing'}; {other.outcome}, ask for the {other.question or 'nothing'}",
+    )
+    yield Check(
+        "the customer's answer through Resolve is evidence, once",
+        told.confirmed == "recorded" and told.repeated,
+        f"{told.confirmed or 'no outcome'}, repeat {'changed nothing' if told.repeated else 'changed something'}",
+    )
+    yield Check(
+        "afterwards both identifiers show one card, of both records, and nothing is asked",
+        after == told.by_phone_after
+        and after.outcome == "found"
+        and after.profile_id in {one.profile_id, other.profile_id}
+        and not (after.question or after.review_id or told.listed_after)
+        and after.tier not in {one.tier, other.tier, ""},
+        f"{after.outcome}, {after.name}, {one.tier or 'no tier'} and {other.tier or 'no tier'} make {after.tier or 'no tier'}",
+    )
 
 
 def failing(checks: Sequence[Check]) -> list[Check]:

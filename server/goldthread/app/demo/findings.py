@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from goldthread.app.demo.confirmation import ReviewTold
 from goldthread.app.demo.latency import LatencyResult
 from goldthread.app.demo.ledger_audit import Accounting, DeadLetters, SetQuality
 from goldthread.app.demo.load import LoadResult
@@ -34,6 +35,7 @@ class Findings:
     lookups: LookupAudit
     latency: LatencyResult
     transcript: Transcript | None
+    review: ReviewTold
     memory: Mapping[str, int]
     model_version: str
     calibrated: bool

@@ -26,7 +26,7 @@ from goldthread.domain.words import IdentifierType, IncomingEvent
 from goldthread.v1.lookup_service_pb2 import LOOKUP_OUTCOME_NOT_FOUND
 from goldthread.wire import CONTENT_TYPE_PROTOBUF, encode_event
 
-__all__ = ["LatencyPlan", "LatencyResult", "background_events", "measure_latency", "probe_events"]
+__all__ = ["LatencyPlan", "LatencyResult", "background_events", "measure_latency", "measure_probes", "probe_events"]
 
 _HEADERS = {"content-type": CONTENT_TYPE_PROTOBUF}
 _GIVE_UP_SECONDS = 60.0
@@ -99,11 +99,12 @@ def measure_latency(
     progress: Progress,
 ) -> LatencyResult:
     """Sends the probes and looks them up. The two sinks are used by two threads."""
-    probes = probe_events(plan, defaults=defaults)
     count = max(1, round(plan.background_rate * plan.probes / plan.probe_rate))
     background = background_events(plan, count=count, defaults=defaults)
     with _in_background(background, background_sink, topic=topic, rate=plan.background_rate) as stream:
-        times = asyncio.run(_probe(probes, plan=plan, address=address, topic=topic, sink=probe_sink, progress=progress))
+        times = measure_probes(
+            plan, address=address, topic=topic, sink=probe_sink, defaults=defaults, progress=progress
+        )
     found = [seconds for seconds in times if seconds is not None]
     return LatencyResult(
         probes=len(times),
@@ -113,6 +114,14 @@ def measure_latency(
         background_events=stream.sent,
         timing=Timing.of(found),
     )
+
+
+def measure_probes(
+    plan: LatencyPlan, *, address: str, topic: str, sink: EventSink, defaults: RowDefaults, progress: Progress
+) -> list[float | None]:
+    """Sends the probes alone and looks them up; seconds until each was found, None for one that was not within a minute."""
+    probes = probe_events(plan, defaults=defaults)
+    return asyncio.run(_probe(probes, plan=plan, address=address, topic=topic, sink=sink, progress=progress))
 
 
 async def _probe(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from goldthread.app.demo.checks import Check
+from goldthread.app.demo.confirmation import Glance, ReviewTold
 from goldthread.app.demo.findings import Findings
 from goldthread.app.demo.ledger_audit import SetQuality
 from goldthread.app.demo.timing import Timing
@@ -25,6 +26,7 @@ def as_text(found: Findings, checks: Sequence[Check]) -> str:
             *_speed(found),
             *_memory(found.memory),
             *_transcript(found),
+            *_review(found.review),
             *_checks(checks),
             f"took {found.seconds:.0f} s",
         ]
@@ -62,6 +64,7 @@ def as_json(found: Findings, checks: Sequence[Check]) -> str:
         },
         "memory_mib": dict(found.memory),
         "transcript": asdict(found.transcript) if found.transcript is not None else None,
+        "review": asdict(found.review),
     }
     return json.dumps(content, indent=2) + "\n"
 
@@ -141,6 +144,24 @@ def _transcript(found: Findings) -> Iterator[str]:
     yield from _block("LookupRequest", transcript.request)
     yield from _block("LookupResponse, by the Python stubs", transcript.by_stubs)
     yield from _block(f"LookupResponse, by reflection of {', '.join(transcript.services)}", transcript.by_reflection)
+
+
+def _review(told: ReviewTold) -> Iterator[str]:
+    yield "One review, at the register"
+    yield f"  a second record    {told.decision}, {told.probability:.1%}: {told.because}"
+    yield f"  lookup by e-mail   {_glance(told.by_email)}"
+    yield f"  lookup by phone    {_glance(told.by_phone)}"
+    yield from _block("why it is open", "\n".join(told.why_open))
+    yield f"  the answer: same   {told.confirmed}"
+    yield f"  lookup by e-mail   {_glance(told.by_email_after)}"
+    yield f"  lookup by phone    {_glance(told.by_phone_after)}"
+    yield from _block("why they are one", "\n".join(told.why_one))
+
+
+def _glance(seen: Glance) -> str:
+    store = f", last in {seen.store or 'the web shop'}" if seen.tier else ""
+    question = f"; ask for the {seen.question} (review {seen.review_id})" if seen.question else ""
+    return f"{seen.outcome}: {seen.name or 'a customer'}, {seen.tier or 'no tier'}{store}, {seen.profile_id}{question}"
 
 
 def _block(title: str, text: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The demo's story: up, make the input, through Kafka, compare with the truth and the ledger, probe, ask as a register would."""
+"""The demo's story: up, make the input, through Kafka, compare with the truth and the ledger, probe, ask as a register would, settle a review."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 from goldthread.app import wiring
+from goldthread.app.demo.confirmation import tell_review
 from goldthread.app.demo.findings import Findings
 from goldthread.app.demo.latency import LatencyPlan, LatencyResult, measure_latency
 from goldthread.app.demo.ledger_audit import account, quality_of, read_dead_letters
@@ -79,6 +80,7 @@ def _story(
     transcript = _transcript(expected, up.endpoints.grpc)
     latency = _latency(options, loaded.messages / loaded.ingest_seconds, up=up, producer=producer, progress=progress)
     settle(ledger, settings, messages=loaded.messages + latency.messages, progress=progress)
+    review = tell_review(up.endpoints.grpc, settings)
     return Findings(
         generated=options.input is None,
         rows=sum(one.rows for one in sets),
@@ -92,6 +94,7 @@ def _story(
         lookups=lookups,
         latency=latency,
         transcript=transcript,
+        review=review,
         memory=resident_mebibytes({**up.endpoints.pids, "demo": os.getpid()}),
         model_version=matcher.model_version,
         calibrated=matcher.calibrated,

@@ -163,6 +163,8 @@ class KafkaServer(LaunchedServer):
             str(self._java.launcher),
             # A small heap on shared cores: the serial collector costs least there.
             "-XX:+UseSerialGC",
+            # For minutes the second compiler takes a fifth of a core from everything else here; what it makes is for brokers that run for days.
+            "-XX:TieredStopAtLevel=1",
             "-XX:+ExitOnOutOfMemoryError",
             *options,
             *(quiet if self._java.major >= 24 else []),

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from goldthread.app.evaluate.systems import SystemReport
-from goldthread.matching.evaluation import Calibration, Measure, Resampling, difference
+from goldthread.matching.evaluation import MOST_JUDGED, Calibration, Measure, Resampling, difference
 
 __all__ = ["DIFFERENCES", "MEASURES", "as_json", "as_text", "interval", "lines"]
 
@@ -22,10 +22,12 @@ MEASURES = {
     "band_precision": "observed for p in [.90, .98]",
     "blocking_direct": "blocking recall, direct",
     "blocking_through_cluster": "blocking recall, through the cluster",
+    "blocking_findable_direct": "of findable pairs, direct",
+    "blocking_findable_through_cluster": "of findable pairs, through the cluster",
+    "blocking_beyond_names_direct": "of those with more in common than names, direct",
+    "blocking_beyond_names_through_cluster": "of those with more in common than names, through the cluster",
     "blocking_kept_direct": "of pairs that would be kept, direct",
     "blocking_kept_through_cluster": "of pairs that would be kept, through the cluster",
-    "blocking_alike_direct": "of pairs alike in any field, direct",
-    "blocking_alike_through_cluster": "of pairs alike in any field, through the cluster",
 }
 """Measures with an interval, in the order in which they are shown."""
 
@@ -47,8 +49,9 @@ _COUNTS = {
 
 _FINDABLE_COUNTS = {
     "true_record_pairs": "true pairs of different records",
+    "findable_pairs": "of them findable",
+    "beyond_names_pairs": "of them findable by more than names",
     "kept_pairs": "of them would be kept as candidates",
-    "alike_pairs": "of them alike in any field",
 }
 
 
@@ -86,6 +89,7 @@ def lines(systems: Sequence[SystemReport]) -> Iterator[tuple[str, list[str]]]:
             [None if (found := one.evaluation.blocking) is None else found.per_record for one in systems],
         ),
         ("reviews per 1,000 rows", [one.reviews_per_thousand for one in systems]),
+        ("reviews per 1,000 records", [one.reviews_per_thousand_records for one in systems]),
         ("seconds", [one.seconds for one in systems]),
         ("MiB", [one.peak_mebibytes for one in systems]),
     )
@@ -96,6 +100,12 @@ def lines(systems: Sequence[SystemReport]) -> Iterator[tuple[str, list[str]]]:
         counts = [None if (found := one.evaluation.blocking) is None else getattr(found, name) for one in systems]
         if any(count is not None for count in counts):
             yield title, ["" if count is None else f"{count:,}" for count in counts]
+    beyond = [one.evaluation.blocking is not None and one.evaluation.blocking.judged is False for one in systems]
+    if any(beyond):
+        yield (
+            "which of them could be found",
+            [f"not judged: more than {MOST_JUDGED:,}" if one else "" for one in beyond],
+        )
     for name, title in _COUNTS.items():
         yield title, [f"{getattr(system.evaluation.counts, name):,}" for system in systems]
     if any(system.evaluation.unlabelled for system in systems):
@@ -144,6 +154,7 @@ def _system(system: SystemReport) -> dict[str, object]:
         else dataclasses.asdict(found.blocking) | {"per_record": found.blocking.per_record},
         "precision_recall": [[point.probability, point.precision, point.recall] for point in found.curve],
         "reviews_per_thousand": system.reviews_per_thousand,
+        "reviews_per_thousand_records": system.reviews_per_thousand_records,
         "seconds": system.seconds,
         "peak_mebibytes": system.peak_mebibytes,
     }

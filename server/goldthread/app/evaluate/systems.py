@@ -31,6 +31,8 @@ class SystemReport:
     evaluation: Evaluation
     reviews_per_thousand: float | None = None
     """Open questions for a thousand rows."""
+    reviews_per_thousand_records: float | None = None
+    """Open questions for a thousand records. Rows that say the same are one record and open nothing more, so this is no less than that of rows."""
     seconds: float | None = None
     peak_mebibytes: float | None = None
 
@@ -90,6 +92,7 @@ def evaluate_ours(
             resampling=resampling,
         ),
         reviews_per_thousand=1000 * len(result.reviews) / len(truth),
+        reviews_per_thousand_records=1000 * len(result.reviews) / max(1, len(run.gathered.records)),
         seconds=seconds,
         peak_mebibytes=peak,
     )

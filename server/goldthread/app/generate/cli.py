@@ -11,6 +11,7 @@ import click
 from tqdm import tqdm
 
 from goldthread.app.generate.files import SUFFIXES, write_events
+from goldthread.app.generate.layouts import LAYOUTS
 from goldthread.app.generate.options import REGIONS, GenerateOptions, Profile
 from goldthread.app.generate.rows import GenerateSummary
 from goldthread.app.generate.stream import generate_events
@@ -38,6 +39,14 @@ __all__ = ["command"]
     help="default: all noise. reference: 20 % new claims, 75 % repeats, 5 % bridges.",
 )
 @click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["flat", *LAYOUTS]),
+    default="flat",
+    show_default=True,
+    help="flat: all events as goldthread's rows. Others: those events only that such an export holds, in CSV.",
+)
+@click.option(
     "--truth",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the truth into this CSV file instead of the events.",
@@ -58,6 +67,7 @@ def command(
     seed: int,
     out: Path,
     profile: str,
+    layout: str,
     truth: Path | None,
     region: str,
     locale_mix: str | None,
@@ -68,6 +78,8 @@ def command(
     """Write synthetic retail customers' events, with the truth of who is who."""
     if not out.name.endswith(SUFFIXES):
         raise click.BadParameter(f"the name must end in one of {', '.join(SUFFIXES)}", param_hint="--out")
+    if layout != "flat" and not out.name.removesuffix(".gz").endswith(".csv"):
+        raise click.BadParameter(f"{layout} is written as .csv or .csv.gz", param_hint="--out")
     try:
         options = GenerateOptions(
             people=people or max(1, events // 4),
@@ -84,7 +96,7 @@ def command(
         raise click.UsageError(str(error)) from error
     stream = generate_events(options)
     progress = tqdm(stream, total=events, unit=" events", file=sys.stderr, disable=not sys.stderr.isatty())
-    write_events(progress, out, truth)
+    write_events(progress, out, truth, LAYOUTS.get(layout))
     click.echo(_told(stream.summary()), err=True)
 
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from goldthread.app.generate.layouts import Layout
 from goldthread.app.generate.rows import COLUMNS, EventSort, GeneratedEvent
 
 __all__ = ["SUFFIXES", "write_events"]
@@ -22,19 +23,28 @@ TRUTH_COLUMNS = ("source", "event_id", "truth")
 COMPRESSION_LEVEL = 3
 
 
-def write_events(events: Iterable[GeneratedEvent], path: Path, truth_path: Path | None = None) -> None:
+def write_events(
+    events: Iterable[GeneratedEvent], path: Path, truth_path: Path | None = None, layout: Layout | None = None
+) -> None:
     """Writes the events in the format that the name of ``path`` asks for.
 
-    With ``truth_path`` the truth goes into that CSV file instead, one line per distinct event. Files appear under
-    their names only when complete; equal events give equal bytes. Raises ``ValueError`` on an unknown ending.
+    With ``truth_path`` the truth goes into that CSV file instead, one line per distinct event. With ``layout`` the rows
+    are another system's, in CSV, of those events only that it would hold, and the truth is left out unless it has a file.
+    Files appear under their names only when complete; equal events give equal bytes. Raises ``ValueError`` on an
+    unknown ending.
     """
     if not path.name.endswith(SUFFIXES):
         raise ValueError(f"the name of the file must end in one of {', '.join(SUFFIXES)}")
     columns = COLUMNS if truth_path is None else COLUMNS[:-1]
     with ExitStack() as files:
+        if layout is not None:
+            events = (event for event in events if layout.holds(event))
         if truth_path is not None:
-            events = _with_truth(events, files.enter_context(_opened(truth_path)))
+            events = _with_truth(events, files.enter_context(_opened(truth_path)), layout)
         out = files.enter_context(_opened(path))
+        if layout is not None:
+            _write_layout(events, out, layout)
+            return
         if path.name.removesuffix(".gz").endswith(".csv"):
             _write_csv(events, out, columns)
         else:
@@ -48,6 +58,13 @@ def _write_csv(events: Iterable[GeneratedEvent], out: TextIO, columns: tuple[str
     writer.writerows(event.row()[:width] for event in events)
 
 
+def _write_layout(events: Iterable[GeneratedEvent], out: TextIO, layout: Layout) -> None:
+    writer = csv.DictWriter(out, layout.columns, restval=layout.nothing, lineterminator="\n")
+    writer.writeheader()
+    for event in events:
+        writer.writerows(layout.rows(event))
+
+
 def _write_jsonl(events: Iterable[GeneratedEvent], out: TextIO, columns: tuple[str, ...]) -> None:
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     for event in events:
@@ -55,12 +72,13 @@ def _write_jsonl(events: Iterable[GeneratedEvent], out: TextIO, columns: tuple[s
         out.write(encode(row) + "\n")
 
 
-def _with_truth(events: Iterable[GeneratedEvent], out: TextIO) -> Iterator[GeneratedEvent]:
+def _with_truth(events: Iterable[GeneratedEvent], out: TextIO, layout: Layout | None) -> Iterator[GeneratedEvent]:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(TRUTH_COLUMNS)
     for event in events:
         if event.sort is not EventSort.DUPLICATE:
-            writer.writerow((event.claim.source, event.event_id, event.truth))
+            source, event_id = (event.claim.source, event.event_id) if layout is None else layout.identity(event)
+            writer.writerow((source, event_id, event.truth))
         yield event
 
 

@@ -14,19 +14,29 @@ WHERE token.token_id = grown.token_id;
 
 -- name: overused_tokens
 -- Identifiers of these records, not generic yet, whose carriers made too many purchases, or in too many stores, on one of these UTC days. Written so that every
--- step can only go by its key: without statistics the planner would else read all purchases for each identifier.
+-- step can only go by its key: without statistics the planner would else read all purchases for each identifier. Neither the carriers nor the purchases of a day
+-- are looked at where one record is the only carrier and never bought often enough. An identifier counts the records of one claim, which are several only
+-- where the claim has no name, once.
 SELECT DISTINCT touched.token_id
 FROM (
     SELECT DISTINCT mine.token_id, asked.used_on
     FROM unnest(%(record_ids)s::bigint[], %(days)s::date[]) AS asked (record_id, used_on)
     CROSS JOIN LATERAL (
-        SELECT token_id FROM record_token JOIN token USING (token_id) WHERE record_token.record_id = asked.record_id AND NOT token.generic
+        SELECT purchase_count > least(%(purchases_per_day)s::bigint, %(stores_per_day)s::bigint) OR name_key IS NULL AS often
+        FROM record WHERE record.record_id = asked.record_id OFFSET 0
+    ) AS bought
+    CROSS JOIN LATERAL (
+        SELECT token_id FROM record_token JOIN token USING (token_id)
+        WHERE record_token.record_id = asked.record_id AND NOT token.generic AND (bought.often OR token.records > 1)
     ) AS mine
 ) AS touched
 CROSS JOIN LATERAL (
+    SELECT ARRAY(SELECT record_id FROM record_token WHERE record_token.token_id = touched.token_id) AS carriers OFFSET 0
+) AS carried
+CROSS JOIN LATERAL (
     SELECT count(*) AS purchases, count(DISTINCT store) FILTER (WHERE store <> '') AS stores
     FROM purchase
-    WHERE purchase.record_id = ANY(ARRAY(SELECT record_id FROM record_token WHERE record_token.token_id = touched.token_id))
+    WHERE purchase.record_id = ANY(carried.carriers)
         AND purchase.occurred_at >= touched.used_on::timestamp AT TIME ZONE 'UTC'
         AND purchase.occurred_at < (touched.used_on + 1)::timestamp AT TIME ZONE 'UTC'
 ) AS day
@@ -127,6 +137,50 @@ WITH RECURSIVE reached (record_id) AS (
 )
 SELECT record_id FROM reached LIMIT %(limit)s;
 
+-- name: marked_around
+-- Which of these records stand in a closure in which a mark is pending: all that pairs, standing assertions and shared profiles connect. The closure of all of them
+-- is searched first, and only if there is a mark in it each one's own. By keys alone, row by row: the planner takes what recursion gives for far more than it is.
+WITH RECURSIVE together (record_id) AS (
+    SELECT unnest(%(record_ids)s::bigint[])
+    UNION
+    SELECT next.record_id
+    FROM together
+    CROSS JOIN LATERAL (
+        SELECT high AS record_id FROM pair WHERE low = together.record_id
+        UNION ALL
+        SELECT low FROM pair WHERE high = together.record_id
+        UNION ALL
+        SELECT high FROM assertion WHERE low = together.record_id AND retracted_by IS NULL
+        UNION ALL
+        SELECT low FROM assertion WHERE high = together.record_id AND retracted_by IS NULL
+        UNION ALL
+        SELECT fellow.record_id FROM membership AS mine JOIN membership AS fellow USING (profile_id) WHERE mine.record_id = together.record_id
+    ) AS next
+), pending AS MATERIALIZED (
+    SELECT EXISTS (
+        SELECT FROM together CROSS JOIN LATERAL (SELECT FROM dirty_mark WHERE dirty_mark.record_id = together.record_id LIMIT 1) AS marked
+    ) AS somewhere
+), reached (asked, record_id) AS (
+    SELECT record_id, record_id FROM unnest(%(record_ids)s::bigint[]) AS seed (record_id) WHERE (SELECT somewhere FROM pending)
+    UNION
+    SELECT reached.asked, next.record_id
+    FROM reached
+    CROSS JOIN LATERAL (
+        SELECT high AS record_id FROM pair WHERE low = reached.record_id
+        UNION ALL
+        SELECT low FROM pair WHERE high = reached.record_id
+        UNION ALL
+        SELECT high FROM assertion WHERE low = reached.record_id AND retracted_by IS NULL
+        UNION ALL
+        SELECT low FROM assertion WHERE high = reached.record_id AND retracted_by IS NULL
+        UNION ALL
+        SELECT fellow.record_id FROM membership AS mine JOIN membership AS fellow USING (profile_id) WHERE mine.record_id = reached.record_id
+    ) AS next
+)
+SELECT DISTINCT reached.asked
+FROM reached
+CROSS JOIN LATERAL (SELECT FROM dirty_mark WHERE dirty_mark.record_id = reached.record_id LIMIT 1) AS marked;
+
 -- name: load_pairs
 -- Kept pairs inside a set of records, in order.
 SELECT low, high, score, levels, weights FROM pair WHERE low = ANY(%(record_ids)s) AND high = ANY(%(record_ids)s) ORDER BY low, high;
@@ -149,7 +203,7 @@ SELECT unnest(%(record_ids)s::bigint[]);
 SELECT record_id, profile_id FROM membership WHERE record_id = ANY(%(record_ids)s) ORDER BY record_id FOR NO KEY UPDATE;
 
 -- name: count_looks
--- Writes down that a look changed the evidence or the place of records: what makes a look with an older snapshot fail.
+-- Writes down that a look changed the evidence of records that stay where they are: what makes a look with an older snapshot fail.
 UPDATE membership SET looks = looks + 1 WHERE record_id = ANY(%(record_ids)s);
 
 -- name: insert_marks
@@ -191,10 +245,6 @@ DELETE FROM dirty_mark WHERE mark_id = ANY(%(mark_ids)s);
 -- Puts marks whose look failed behind the others, ever longer.
 UPDATE dirty_mark SET attempts = attempts + 1, due_at = now() + least(%(most)s, %(base)s * 2 ^ least(attempts, 20)) * %(jitter)s * interval '1 second'
 WHERE mark_id = ANY(%(mark_ids)s);
-
--- name: marks_among
--- Which of these records carry a mark.
-SELECT DISTINCT record_id FROM dirty_mark WHERE record_id = ANY(%(record_ids)s);
 
 -- name: pending_marks
 -- Marks pending, counted up to a bound, and the age of the oldest in seconds.

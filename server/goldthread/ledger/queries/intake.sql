@@ -134,8 +134,9 @@ INSERT INTO match_model (version, sha256, body) VALUES (%(version)s, %(sha256)s,
 ON CONFLICT ON CONSTRAINT match_model_version_key DO NOTHING;
 
 -- name: find_model
--- Surrogate and digest of a match model by version, and whether it is the one in use.
-SELECT match_model.model_id, match_model.sha256, model_in_use.model_id IS NOT DISTINCT FROM match_model.model_id
+-- Surrogate and digest of a match model by version, whether it is the one in use, and the survivorship policy in force.
+SELECT match_model.model_id, match_model.sha256, model_in_use.model_id IS NOT DISTINCT FROM match_model.model_id,
+    coalesce(model_in_use.survivorship, '')
 FROM match_model LEFT JOIN model_in_use ON true WHERE match_model.version = %(version)s;
 
 -- name: claim_model

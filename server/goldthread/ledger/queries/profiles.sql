@@ -5,8 +5,8 @@ SELECT profile_id, version, live, ambiguous, name_record, address_record, birth_
 FROM profile WHERE profile_id = ANY(%(profile_ids)s) ORDER BY profile_id FOR NO KEY UPDATE;
 
 -- name: move_records
--- Hangs records on the profiles that hold them now.
-UPDATE membership SET profile_id = new.profile_id
+-- Hangs records on the profiles that hold them now, and counts the look as count_looks does.
+UPDATE membership SET profile_id = new.profile_id, looks = looks + 1
 FROM unnest(%(record_ids)s::bigint[], %(profile_ids)s::uuid[]) AS new (record_id, profile_id)
 WHERE membership.record_id = new.record_id;
 
@@ -26,6 +26,42 @@ SELECT profile_id,
     max(last_purchase_at) AS last_purchase_at,
     coalesce((array_agg(last_purchase_store ORDER BY last_purchase_at DESC NULLS LAST, last_purchase_store DESC))[1], '') AS last_purchase_store
 FROM membership JOIN record USING (record_id) WHERE profile_id = ANY(%(profile_ids)s)
+GROUP BY profile_id HAVING bool_or(sightings > 0) ORDER BY profile_id;
+
+-- name: survey_profiles_by_policy
+-- The same where another policy is in force. For name, address and birth date it gives the numbers of the rules in their order: 1 completeness,
+-- 2 recency, 3 frequency, 4 trust; a place that it leaves out decides nothing. Ties go to the greatest address.
+SELECT profile_id,
+    array_agg(birth_id ORDER BY birth_id) AS members,
+    (array_agg(record_id ORDER BY
+        (ARRAY[name_parts, recency, sightings, trust])[(%(names)s::integer[])[1]] DESC NULLS LAST,
+        (ARRAY[name_parts, recency, sightings, trust])[(%(names)s::integer[])[2]] DESC NULLS LAST,
+        (ARRAY[name_parts, recency, sightings, trust])[(%(names)s::integer[])[3]] DESC NULLS LAST,
+        (ARRAY[name_parts, recency, sightings, trust])[(%(names)s::integer[])[4]] DESC NULLS LAST, address DESC
+    ) FILTER (WHERE name_parts > 0 AND sightings > 0))[1] AS name_record,
+    (array_agg(record_id ORDER BY
+        (ARRAY[address_parts, recency, sightings, trust])[(%(addresses)s::integer[])[1]] DESC NULLS LAST,
+        (ARRAY[address_parts, recency, sightings, trust])[(%(addresses)s::integer[])[2]] DESC NULLS LAST,
+        (ARRAY[address_parts, recency, sightings, trust])[(%(addresses)s::integer[])[3]] DESC NULLS LAST,
+        (ARRAY[address_parts, recency, sightings, trust])[(%(addresses)s::integer[])[4]] DESC NULLS LAST, address DESC
+    ) FILTER (WHERE num_nonnulls(street, city, postcode) > 0 AND sightings > 0))[1] AS address_record,
+    (array_agg(record_id ORDER BY
+        (ARRAY[0, recency, sightings, trust])[(%(birth_dates)s::integer[])[1]] DESC NULLS LAST,
+        (ARRAY[0, recency, sightings, trust])[(%(birth_dates)s::integer[])[2]] DESC NULLS LAST,
+        (ARRAY[0, recency, sightings, trust])[(%(birth_dates)s::integer[])[3]] DESC NULLS LAST,
+        (ARRAY[0, recency, sightings, trust])[(%(birth_dates)s::integer[])[4]] DESC NULLS LAST, address DESC
+    ) FILTER (WHERE birth_date IS NOT NULL AND sightings > 0))[1] AS birth_date_record,
+    sum(purchase_count)::bigint AS purchase_count,
+    sum(purchase_total_minor)::bigint AS purchase_total_minor,
+    max(last_purchase_at) AS last_purchase_at,
+    coalesce((array_agg(last_purchase_store ORDER BY last_purchase_at DESC NULLS LAST, last_purchase_store DESC))[1], '') AS last_purchase_store
+FROM membership JOIN record USING (record_id)
+CROSS JOIN LATERAL (
+    SELECT num_nonnulls(given_name, family_name)::bigint AS name_parts, num_nonnulls(street, postcode)::bigint AS address_parts,
+        (extract(epoch FROM last_seen) * 1000000)::bigint AS recency,
+        -coalesce(array_position(%(trusted)s::text[], source), 2147483647)::bigint AS trust
+) AS spoken
+WHERE profile_id = ANY(%(profile_ids)s)
 GROUP BY profile_id HAVING bool_or(sightings > 0) ORDER BY profile_id;
 
 -- name: draw_versions
@@ -95,13 +131,24 @@ INSERT INTO contender (profile_id, contender_id)
 SELECT * FROM unnest(%(profile_ids)s::uuid[], %(contender_ids)s::uuid[]) ON CONFLICT DO NOTHING;
 
 -- name: insert_journal
--- Writes one journal entry.
+-- Writes journal entries; ids of records and profiles are flat, and each entry has those of its range. Their time is one, and that of the statement:
+-- the profiles are locked by now, so that of two changes of one profile the later version has the later time.
 INSERT INTO journal (
     version, profile_id, live, before_records, after_records, successors, before_survivors, after_survivors, cause, actor, source, event_id,
-    operation_id, model_id
-) VALUES (
-    %(version)s, %(profile_id)s, %(live)s, %(before_records)s, %(after_records)s, %(successors)s, %(before_survivors)s, %(after_survivors)s,
-    %(cause)s, %(actor)s, %(source)s, %(event_id)s, %(operation_id)s, %(model_id)s
+    operation_id, model_id, written_at
+)
+SELECT
+    version, profile_id, live, (%(ids)s::uuid[])[before_from:after_from - 1], (%(ids)s::uuid[])[after_from:successors_from - 1],
+    (%(ids)s::uuid[])[successors_from:ends], ARRAY[before_name, before_address, before_birth_date], ARRAY[after_name, after_address, after_birth_date],
+    cause, actor, source, event_id, operation_id, %(model_id)s, (SELECT clock_timestamp())
+FROM unnest(
+    %(versions)s::bigint[], %(profile_ids)s::uuid[], %(lives)s::boolean[], %(before_from)s::integer[], %(after_from)s::integer[],
+    %(successors_from)s::integer[], %(ends)s::integer[], %(before_names)s::bigint[], %(before_addresses)s::bigint[], %(before_birth_dates)s::bigint[],
+    %(after_names)s::bigint[], %(after_addresses)s::bigint[], %(after_birth_dates)s::bigint[], %(causes)s::text[], %(actors)s::text[],
+    %(sources)s::text[], %(event_ids)s::text[], %(operation_ids)s::uuid[]
+) AS entry (
+    version, profile_id, live, before_from, after_from, successors_from, ends, before_name, before_address, before_birth_date,
+    after_name, after_address, after_birth_date, cause, actor, source, event_id, operation_id
 );
 
 -- name: insert_journal_links
@@ -113,35 +160,34 @@ JOIN pair ON pair.low = asked.low AND pair.high = asked.high
 ON CONFLICT DO NOTHING;
 
 -- name: insert_outbox
--- Queues changes for the relay.
-INSERT INTO outbox (profile_id, version, live, change, token_ids) VALUES (%(profile_id)s, %(version)s, %(live)s, %(change)s, %(token_ids)s);
+-- Queues changes for the relay; identifiers are flat, and each change has those of its range.
+INSERT INTO outbox (profile_id, version, live, change, token_ids)
+SELECT profile_id, version, live, change, (%(token_ids)s::bigint[])[first:last]
+FROM unnest(%(profile_ids)s::uuid[], %(versions)s::bigint[], %(lives)s::boolean[], %(changes)s::bytea[], %(firsts)s::integer[], %(lasts)s::integer[])
+    AS told (profile_id, version, live, change, first, last);
 
 -- name: as_of
 -- The published date of the tiers, and when this transaction began.
 SELECT as_of, now() FROM tiering;
 
--- name: birth_ids
--- Birth ids of records.
-SELECT record_id, birth_id FROM record WHERE record_id = ANY(%(record_ids)s);
+-- name: homes_of_records
+-- Birth ids of records, and the profiles that hold them; null before the first look.
+SELECT record_id, birth_id, profile_id FROM record JOIN membership USING (record_id) WHERE record_id = ANY(%(record_ids)s);
 
--- name: standing
--- Where a record stands: its profile, the profile's version, ambiguity and size, and whether a review of it is open. Null profile: not looked at since it came, or came back.
-SELECT profile.profile_id, coalesce(profile.version, 0), coalesce(profile.ambiguous, false),
+-- name: standings
+-- Where records stand: the profile, its version, ambiguity and size, and whether a review of it is open. Null profile: not looked at since it came, or came back.
+SELECT membership.record_id, profile.profile_id, coalesce(profile.version, 0), coalesce(profile.ambiguous, false),
     (SELECT count(*) FROM membership AS member JOIN record USING (record_id) WHERE member.profile_id = profile.profile_id AND sightings > 0),
     EXISTS (
         SELECT FROM review
         WHERE closed_at IS NULL AND (review.low_profile = profile.profile_id OR review.high_profile = profile.profile_id)
     )
-FROM membership LEFT JOIN profile ON profile.profile_id = membership.profile_id AND profile.live WHERE membership.record_id = %(record_id)s;
+FROM membership LEFT JOIN profile ON profile.profile_id = membership.profile_id AND profile.live
+WHERE membership.record_id = ANY(%(record_ids)s);
 
 -- name: profiles_of_records
 -- Profiles that hold these records.
 SELECT record_id, profile_id FROM membership WHERE record_id = ANY(%(record_ids)s) AND profile_id IS NOT NULL;
-
--- name: same_profile
--- Those of the records that stand in the same profile as one record, itself included.
-SELECT other.record_id FROM membership AS one JOIN membership AS other USING (profile_id)
-WHERE one.record_id = %(record_id)s AND other.record_id = ANY(%(record_ids)s);
 
 -- name: households_of
 -- Households in which any of these profiles stands.
@@ -164,7 +210,7 @@ ON CONFLICT (low_profile, high_profile) DO UPDATE SET
     low_record = excluded.low_record, high_record = excluded.high_record, strength = excluded.strength;
 
 -- name: pairs_with
--- Kept pairs of one record.
-SELECT low, high, score, levels, weights FROM pair WHERE low = %(record_id)s
+-- Kept pairs that touch these records, with what their comparisons weigh.
+SELECT low, high, score, levels, weights FROM pair WHERE low = ANY(%(record_ids)s)
 UNION ALL
-SELECT low, high, score, levels, weights FROM pair WHERE high = %(record_id)s;
+SELECT low, high, score, levels, weights FROM pair WHERE high = ANY(%(record_ids)s) AND low <> ALL(%(record_ids)s);

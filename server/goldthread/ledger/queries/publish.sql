@@ -4,19 +4,40 @@ SELECT outbox.outbox_id, outbox.profile_id, outbox.version, outbox.live, outbox.
     ARRAY(SELECT token FROM token WHERE token_id = ANY(outbox.token_ids))
 FROM outbox ORDER BY version, outbox_id LIMIT %(limit)s;
 
+-- name: relay_pending
+-- Whether changes or dead letters wait to be published. Asked often, so in the order of their indexes: those remember which of their rows are gone.
+SELECT (SELECT version FROM outbox ORDER BY version LIMIT 1) IS NOT NULL
+    OR (SELECT outbox_id FROM outbox_later ORDER BY outbox_id LIMIT 1) IS NOT NULL
+    OR (SELECT dead_letter_id FROM dead_letter WHERE published_at IS NULL ORDER BY dead_letter_id LIMIT 1) IS NOT NULL;
+
 -- name: outbox_ids
 -- Places of unpublished changes after a place, in the same order.
 SELECT version, outbox_id FROM outbox
 WHERE version >= %(version)s AND (version, outbox_id) > (%(version)s, %(outbox_id)s)
 ORDER BY version, outbox_id LIMIT %(limit)s;
 
+-- name: outbox_waiting
+-- Unpublished changes, counted up to a bound.
+SELECT count(*) FROM (SELECT FROM outbox LIMIT %(most)s) AS counted;
+
 -- name: outbox_tokens
 -- Identifiers whose answers unpublished changes may have changed.
 SELECT token FROM token WHERE token_id IN (SELECT unnest(token_ids) FROM outbox WHERE outbox_id = ANY(%(outbox_ids)s));
 
+-- name: outbox_later
+-- The first changes of the lane that may wait.
+SELECT outbox_later.outbox_id, outbox_later.profile_id, outbox_later.version, outbox_later.live, outbox_later.change, outbox_later.created_at,
+    ARRAY(SELECT token FROM token WHERE token_id = ANY(outbox_later.token_ids))
+FROM outbox_later ORDER BY outbox_id LIMIT %(limit)s;
+
+-- name: outbox_later_done
+-- Forgets published changes of that lane.
+DELETE FROM outbox_later WHERE outbox_id = ANY(%(outbox_ids)s);
+
 -- name: outbox_done
--- Forgets published changes.
-DELETE FROM outbox WHERE outbox_id = ANY(%(outbox_ids)s);
+-- Forgets published changes, and what the lane that may wait says of the same profiles: it is older.
+WITH done AS (DELETE FROM outbox WHERE outbox_id = ANY(%(outbox_ids)s) RETURNING profile_id, version)
+DELETE FROM outbox_later USING done WHERE outbox_later.profile_id = done.profile_id AND outbox_later.version < done.version;
 
 -- name: dead_letters_unpublished
 -- Dead letters that are not on their topic yet.
@@ -55,48 +76,54 @@ counted AS (UPDATE life SET number = number + 1 FROM begun WHERE begun.singleton
 SELECT setval('ledger_version', ledger_version.last_value + (1::bigint << 32)) FROM counted CROSS JOIN ledger_version;
 
 -- name: answers
--- The answer to each known token in one snapshot, with its stamp: the profiles that hold the token's records, with what a card shows. Records
--- that no look has placed yet count for nothing, nor do withdrawn ones, even once they are back but still at the home of their own. Of a phone that
--- changed hands the latest owner's count alone. Of several open reviews the one of the lowest ids is shown: not the eldest, since a review that is taken
--- back and comes again must leave the answer as it was.
-SELECT token.token, token.type, token.generic, stamped.stamp, held.placed, held.profiles,
-    profile.profile_id, given.given_name, given.family_name,
-    profile.purchase_count, profile.purchase_total_minor, profile.last_purchase_at, profile.last_purchase_store,
+-- The answer to each known token in one snapshot, with its stamp: first the profiles that hold the token's records, then, in rows without a token, what a
+-- card shows of each live profile that was named, once for all of its tokens. Records that no look has placed yet count for nothing, nor do withdrawn ones,
+-- even once they are back but still at the home of their own, which has ended. Of a phone that changed hands the latest owner's count alone. Of several open
+-- reviews the one of the lowest ids is shown: not the eldest, since a review that is taken back and comes again must leave the answer as it was. LATERAL, LIMIT
+-- and OFFSET keep every step by its key: while the statistics are behind, the planner would else read whole tables, or the whole index of reviews for each.
+WITH held AS MATERIALIZED (
+    SELECT token.token, token.type, token.generic, ARRAY(
+        SELECT DISTINCT membership.profile_id
+        FROM record_token JOIN record USING (record_id) JOIN membership USING (record_id)
+        WHERE record_token.token_id = token.token_id AND record_token.epoch = token.epochs AND record.sightings > 0
+            AND membership.profile_id IS NOT NULL AND NOT token.generic
+    ) AS profile_ids
+    FROM token WHERE token.token = ANY(%(tokens)s)
+)
+SELECT token, type, generic, (
+    SELECT (life.number << 44) + pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+        - (SELECT count(*) FROM pg_snapshot_xip(pg_current_snapshot()))
+    FROM life JOIN life_mark USING (singleton)
+) AS stamp, profile_ids,
+    NULL::uuid, NULL::boolean, NULL::text, NULL::text, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::text, NULL::bigint, NULL::date
+FROM held
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL,
+    shown.profile_id, shown.ambiguous, given.given_name, given.family_name,
+    shown.purchase_count, shown.purchase_total_minor, shown.last_purchase_at, shown.last_purchase_store,
     (
         SELECT review_id
         FROM (
             (
                 SELECT review_id, low_profile, high_profile FROM review
-                WHERE closed_at IS NULL AND low_profile = profile.profile_id ORDER BY high_profile LIMIT 1
+                WHERE closed_at IS NULL AND low_profile = shown.profile_id ORDER BY high_profile LIMIT 1
             )
             UNION ALL
             (
-                SELECT review_id, low_profile, high_profile FROM review
-                WHERE closed_at IS NULL AND high_profile = profile.profile_id ORDER BY low_profile LIMIT 1
+                SELECT review_id, low_profile, high_profile
+                FROM (SELECT review_id, low_profile, high_profile FROM review WHERE closed_at IS NULL AND high_profile = shown.profile_id OFFSET 0) AS theirs
+                ORDER BY low_profile LIMIT 1
             )
         ) AS mine
         ORDER BY low_profile, high_profile LIMIT 1
     ),
     tiering.as_of
-FROM token
+FROM (SELECT DISTINCT unnest(profile_ids) AS profile_id FROM held) AS named
 CROSS JOIN tiering
-CROSS JOIN (
-    SELECT (
-        SELECT (life.number << 44) + pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-            - (SELECT count(*) FROM pg_snapshot_xip(pg_current_snapshot()))
-        FROM life JOIN life_mark USING (singleton)
-    ) AS stamp
-) AS stamped
 CROSS JOIN LATERAL (
-    SELECT count(*) AS placed,
-        count(DISTINCT p.profile_id) FILTER (WHERE NOT p.ambiguous) AS profiles,
-        (array_agg(p.profile_id ORDER BY p.profile_id) FILTER (WHERE NOT p.ambiguous))[1] AS profile_id
-    FROM record_token JOIN record USING (record_id) JOIN membership USING (record_id) JOIN profile p USING (profile_id)
-    WHERE record_token.token_id = token.token_id AND record_token.epoch = token.epochs AND record.sightings > 0 AND p.live AND NOT token.generic
-) AS held
-LEFT JOIN profile ON held.profiles = 1 AND profile.profile_id = held.profile_id
-LEFT JOIN record AS given ON given.record_id = profile.name_record
-WHERE token.token = ANY(%(tokens)s);
+    SELECT * FROM profile WHERE profile.profile_id = named.profile_id AND profile.live LIMIT 1
+) AS shown
+LEFT JOIN LATERAL (SELECT given_name, family_name FROM record WHERE record_id = shown.name_record LIMIT 1) AS given ON true;
 
 -- name: tokens_after
 -- A page of the known tokens, in the order of their surrogates.
@@ -115,7 +142,8 @@ SELECT count(*) FROM token;
 SELECT
     (SELECT count(*) FROM inbox), (SELECT count(*) FROM dead_letter), (SELECT count(*) FROM record),
     (SELECT count(*) FROM profile WHERE live), (SELECT count(*) FROM review WHERE closed_at IS NULL), (SELECT count(*) FROM review),
-    (SELECT count(*) FROM profile WHERE NOT live), (SELECT count(*) FROM dirty_mark), (SELECT count(*) FROM outbox),
+    (SELECT count(*) FROM profile WHERE NOT live), (SELECT count(*) FROM dirty_mark),
+    (SELECT count(*) FROM outbox) + (SELECT count(*) FROM outbox_later),
     (SELECT count(*) FROM dead_letter WHERE published_at IS NULL);
 
 -- name: partition

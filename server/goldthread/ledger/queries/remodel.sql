@@ -2,6 +2,14 @@
 -- Takes another match model into use and starts a switch from the first record and identifier.
 UPDATE model_in_use SET model_id = %(model_id)s, next_record = 0, next_token = 0;
 
+-- name: survivorship
+-- The survivorship policy in force; no row before a match model is in use.
+SELECT survivorship FROM model_in_use;
+
+-- name: set_survivorship
+-- Puts another survivorship policy in force.
+UPDATE model_in_use SET survivorship = %(text)s;
+
 -- name: no_statement_limit
 -- Lets this transaction take its time.
 SELECT set_config('statement_timeout', '0', true);

@@ -75,6 +75,10 @@ SELECT record_id, address FROM record WHERE record_id = ANY(%(record_ids)s);
 -- Profiles of a review, and whether it is open.
 SELECT low_profile, high_profile, closed_at IS NULL FROM review WHERE review_id = %(review_id)s;
 
+-- name: review_records
+-- The best pair of records of a review.
+SELECT low_record, high_record FROM review WHERE review_id = %(review_id)s;
+
 -- name: operation_marks
 -- Marks of an operation that no look has worked off.
 SELECT mark_id FROM dirty_mark WHERE operation_id = %(operation_id)s ORDER BY mark_id;
@@ -121,12 +125,43 @@ SELECT max(version) FROM journal
 WHERE profile_id = ANY(%(profile_ids)s) AND version > %(version)s AND before_records <> after_records;
 
 -- name: review_page
--- Open reviews, strongest first, after a place.
+-- Open reviews, strongest first, after a place; without those that others than a claimant have claimed, if one is named.
 SELECT review_id, low_profile, low.version, high_profile, high.version, strength, opened_at, low_record, high_record,
-    pair.score, pair.levels, pair.weights
+    pair.score, pair.levels, pair.weights, least(low.purchase_total_minor, high.purchase_total_minor),
+    CASE WHEN claimed_until > now() THEN claimed_by END, CASE WHEN claimed_until > now() THEN claimed_until END
 FROM review
 JOIN profile AS low ON low.profile_id = low_profile
 JOIN profile AS high ON high.profile_id = high_profile
 LEFT JOIN pair ON pair.low = low_record AND pair.high = high_record
 WHERE closed_at IS NULL AND (-strength, review_id) > (-%(strength)s::integer, %(review_id)s)
+    AND (%(claimant)s::text IS NULL OR claimed_by IS NULL OR claimed_by = %(claimant)s OR claimed_until <= now())
 ORDER BY -strength, review_id LIMIT %(limit)s;
+
+-- name: review_page_by_value
+-- The same by what hangs on the decision: the smaller of the two sums of purchases.
+SELECT review_id, low_profile, low.version, high_profile, high.version, strength, opened_at, low_record, high_record,
+    pair.score, pair.levels, pair.weights, least(low.purchase_total_minor, high.purchase_total_minor),
+    CASE WHEN claimed_until > now() THEN claimed_by END, CASE WHEN claimed_until > now() THEN claimed_until END
+FROM review
+JOIN profile AS low ON low.profile_id = low_profile
+JOIN profile AS high ON high.profile_id = high_profile
+LEFT JOIN pair ON pair.low = low_record AND pair.high = high_record
+WHERE closed_at IS NULL
+    AND (-least(low.purchase_total_minor, high.purchase_total_minor), -strength, review_id) > (-%(value)s::bigint, -%(strength)s::integer, %(review_id)s)
+    AND (%(claimant)s::text IS NULL OR claimed_by IS NULL OR claimed_by = %(claimant)s OR claimed_until <= now())
+ORDER BY -least(low.purchase_total_minor, high.purchase_total_minor), -strength, review_id LIMIT %(limit)s;
+
+-- name: claim_review
+-- Claims an open review that nobody else has.
+UPDATE review SET claimed_by = %(actor)s, claimed_until = clock_timestamp() + %(seconds)s * interval '1 second'
+WHERE review_id = %(review_id)s AND closed_at IS NULL
+    AND (claimed_by IS NULL OR claimed_by = %(actor)s OR claimed_until <= clock_timestamp())
+RETURNING claimed_until;
+
+-- name: release_review
+-- Gives a review back.
+UPDATE review SET claimed_by = NULL, claimed_until = NULL WHERE review_id = %(review_id)s AND claimed_by = %(actor)s;
+
+-- name: claim_of_review
+-- Who has a review, and until when.
+SELECT claimed_by, claimed_until FROM review WHERE review_id = %(review_id)s AND claimed_until > clock_timestamp();

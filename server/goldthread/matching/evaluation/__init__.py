@@ -17,21 +17,22 @@ Everything is contingency counts and scored pairs: nothing here goes through all
 
 from __future__ import annotations
 
-from goldthread.matching.evaluation.blocking import Blocking, Findable, Judge
+from goldthread.matching.evaluation.blocking import MOST_JUDGED, Blocking, Judge, Judged
 from goldthread.matching.evaluation.calibration import Bin, Calibration, CurvePoint
 from goldthread.matching.evaluation.clusters import ClusterCounts, Quality, compare_partitions
 from goldthread.matching.evaluation.evaluate import Evaluation, Measure, PairColumns, difference, evaluate
 from goldthread.matching.evaluation.resample import Resampling
 
 __all__ = [
+    "MOST_JUDGED",
     "Bin",
     "Blocking",
     "Calibration",
     "ClusterCounts",
     "CurvePoint",
     "Evaluation",
-    "Findable",
     "Judge",
+    "Judged",
     "Measure",
     "PairColumns",
     "Quality",

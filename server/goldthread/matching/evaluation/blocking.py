@@ -12,26 +12,38 @@ from dataclasses import dataclass, field
 from itertools import combinations, islice
 from typing import TypeAlias
 
-__all__ = ["FINDABLE", "Blocking", "Findable", "Judge", "RecordPersons", "tally_blocking", "tally_findable"]
+__all__ = [
+    "FINDABLE",
+    "MOST_JUDGED",
+    "Blocking",
+    "FoundPairs",
+    "Judge",
+    "Judged",
+    "RecordPersons",
+    "tally_blocking",
+    "tally_findable",
+]
 
-FINDABLE = ("alike", "kept")
-"""The kinds of pairs that could be found, as `Findable` has them."""
-_CHUNK = 500_000
-_MOST_PAIRS = 20_000_000
-"""True pairs of records that are judged; a truth with more is one of crowds, not of persons."""
+FINDABLE = ("findable", "beyond_names", "kept")
+"""The kinds of pairs that could be found, as `Judged` has them."""
+MOST_JUDGED = 2_000_000
+"""True pairs of records that are judged, at some hundred bytes each; a truth with more is one of crowds rather than of persons."""
+_CHUNK = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findable:
+class Judged:
     """One byte for each of some pairs of records, 1 or 0."""
 
-    alike: bytes = field(repr=False)
-    """They agree or nearly agree in at least one compared field."""
+    findable: bytes = field(repr=False)
+    """They share an identifier, or agree or nearly agree in at least two fields of which one is not the place."""
+    beyond_names: bytes = field(repr=False)
+    """Likewise, and given and family name are not all that they agree in."""
     kept: bytes = field(repr=False)
     """They would be kept if they were candidates."""
 
 
-Judge: TypeAlias = Callable[[Sequence[int], Sequence[int]], Findable]
+Judge: TypeAlias = Callable[[Sequence[int], Sequence[int]], Judged]
 """Says of pairs of records, as two parallel columns, which could be found."""
 
 
@@ -46,9 +58,13 @@ class Blocking:
     """Share of the true pairs of rows whose records are one, or candidates."""
     through_cluster: float
     """Share of the true pairs of rows whose records are one, or joined by a chain of candidates of that same person."""
-    true_record_pairs: int | None = None
-    """Pairs of different records of one person; None where they were not judged, as the two that follow."""
-    alike_pairs: int | None = None
+    true_record_pairs: int = 0
+    """Pairs of different records of one person."""
+    judged: bool | None = None
+    """Whether it was judged which of them could be found; None where nothing could judge, False where they are more than `MOST_JUDGED`."""
+    findable_pairs: int | None = None
+    """None where they were not judged, as the two that follow."""
+    beyond_names_pairs: int | None = None
     kept_pairs: int | None = None
 
     @property
@@ -106,6 +122,21 @@ class RecordPersons:
             own.setdefault(person, []).append(record)
         return ((person, a, b) for person, records in own.items() for a, b in combinations(sorted(records), 2))
 
+    def pair_count(self) -> int:
+        """How many pairs of records one person has, of all persons."""
+        records = Counter(person for _, person, _ in self.nodes())
+        return sum(count * (count - 1) // 2 for count in records.values())
+
+    def own(self, left: Sequence[int], right: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
+        """`(person, record, other record, pairs of rows)` of those of some pairs of records that are of one person. O(pairs)."""
+        single = {record: held[0] for record, held in self._held.items() if len(held) == 1}
+        for a, b in zip(left, right, strict=True):
+            one, other = single.get(a), single.get(b)
+            if one is None or other is None:
+                yield from ((person, a, b, pairs) for person, pairs in self.shared(a, b))
+            elif one[0] == other[0]:
+                yield one[0], a, b, one[1] * other[1]
+
     def nodes(self) -> Iterable[tuple[int, int, int]]:
         """`(record, person, rows)` of every person in every record."""
         return ((record, person, rows) for record, held in self._held.items() for person, rows in held)
@@ -130,56 +161,65 @@ class _Chains:
         self._parent[self.root((left, person))] = self.root((right, person))
 
 
-def tally_blocking(persons: RecordPersons, left: Sequence[int], right: Sequence[int]) -> dict[str, list[float]]:
-    """For each person its true pairs found directly and through the cluster; O(candidates)."""
-    direct = [float(pairs) for pairs in persons.within()]
-    chains = _Chains()
-    for a, b in zip(left, right, strict=True):
-        for person, pairs in persons.shared(a, b):
-            direct[person] += pairs
-            chains.join(a, b, person)
+class FoundPairs:
+    """The candidates that are of one person, and the chains that they make of a person's records. O(candidates).
+
+    `remembered` keeps which they are, for `tally_findable`: some hundred bytes each.
+    """
+
+    def __init__(
+        self, persons: RecordPersons, left: Sequence[int], right: Sequence[int], *, remembered: bool = False
+    ) -> None:
+        self.direct = [float(pairs) for pairs in persons.within()]
+        """For each person its pairs of rows whose records are one, or candidates."""
+        self._chains = _Chains()
+        self._pairs: set[tuple[int, int]] = set()
+        for person, a, b, pairs in persons.own(left, right):
+            self.direct[person] += pairs
+            self._chains.join(a, b, person)
+            if remembered:
+                self._pairs.add((min(a, b), max(a, b)))
+
+    def has(self, left: int, right: int) -> bool:
+        """Whether two records, the lower first, are a candidate."""
+        return (left, right) in self._pairs
+
+    def chain(self, record: int, person: int) -> tuple[int, int]:
+        """What names the chain that a record of a person belongs to."""
+        return self._chains.root((record, person))
+
+
+def tally_blocking(persons: RecordPersons, found: FoundPairs) -> dict[str, list[float]]:
+    """For each person its true pairs of rows found directly and through the cluster; O(records)."""
     sizes: Counter[tuple[int, int]] = Counter()
     for record, person, rows in persons.nodes():
-        sizes[chains.root((record, person))] += rows
-    through = [0.0] * len(direct)
+        sizes[found.chain(record, person)] += rows
+    through = [0.0] * len(found.direct)
     for (_, person), rows in sizes.items():
         through[person] += rows * (rows - 1) // 2
-    return {"direct": direct, "through_cluster": through}
+    return {"direct": found.direct, "through_cluster": through}
 
 
-def tally_findable(
-    persons: RecordPersons, left: Sequence[int], right: Sequence[int], judge: Judge
-) -> dict[str, list[float]]:
-    """For each person its pairs of different records, how many of them could be found, and how many were; O(candidates + pairs of records).
+def tally_findable(persons: RecordPersons, found: FoundPairs, judge: Judge) -> dict[str, list[float]]:
+    """For each person how many of its pairs of different records could be found, and how many were; O(pairs of records).
 
-    Columns: `record_pairs`; of those that are alike and those that are kept `alike` and `kept`, found directly `kept.direct`, and through the cluster
-    `kept.through_cluster`. Pairs of records count once each, however many rows they have; rows of one record need no finding and are no such pair.
-    Empty where there are more than 20 million pairs.
+    Columns: of each kind in `FINDABLE` the pairs, those found directly (`kept.direct`) and those found through the cluster (`kept.through_cluster`). Pairs
+    of records count once each, however many rows they have; rows of one record need no finding and are no such pair. `found` must have remembered.
     """
-    records = Counter(person for _, person, _ in persons.nodes())
-    if sum(count * (count - 1) // 2 for count in records.values()) > _MOST_PAIRS:
-        return {}
-    columns = {name: [0.0] * len(persons.place) for name in ("record_pairs", *_FINDABLE_COLUMNS)}
-    chains = _Chains()
-    found: set[tuple[int, int]] = set()
-    for a, b in zip(left, right, strict=True):
-        for person, _ in persons.shared(a, b):
-            found.add((min(a, b), max(a, b)))
-            chains.join(a, b, person)
+    columns = {name + part: [0.0] * len(persons.place) for name in FINDABLE for part in _FOUND}
     pairs = persons.pairs()
     while chunk := list(islice(pairs, _CHUNK)):
         judged = judge([a for _, a, _ in chunk], [b for _, _, b in chunk])
-        for (person, a, b), alike, kept in zip(chunk, judged.alike, judged.kept, strict=True):
-            columns["record_pairs"][person] += 1
-            if not (alike or kept):
+        flags = zip(*(getattr(judged, name) for name in FINDABLE), strict=True)
+        for (person, a, b), kinds in zip(chunk, flags, strict=True):
+            if not any(kinds):
                 continue
-            direct = (a, b) in found
-            through = direct or chains.root((a, person)) == chains.root((b, person))
-            for name, flag in zip(FINDABLE, (alike, kept), strict=True):
-                columns[name][person] += flag
-                columns[f"{name}.direct"][person] += flag and direct
-                columns[f"{name}.through_cluster"][person] += flag and through
+            direct = found.has(a, b)
+            through = direct or found.chain(a, person) == found.chain(b, person)
+            for name, flag in zip(FINDABLE, kinds, strict=True):
+                for part, counts in zip(_FOUND, (True, direct, through), strict=True):
+                    columns[name + part][person] += flag and counts
     return columns
 
 
-_FINDABLE_COLUMNS = [name + part for name in FINDABLE for part in ("", ".direct", ".through_cluster")]
+_FOUND = ("", ".direct", ".through_cluster")

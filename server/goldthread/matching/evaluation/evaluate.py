@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from goldthread.matching.evaluation.blocking import (
     FINDABLE,
+    MOST_JUDGED,
     Blocking,
+    FoundPairs,
     Judge,
     RecordPersons,
     tally_blocking,
@@ -54,7 +56,7 @@ class Evaluation:
 
     `measures` has, by name: precision, recall, f1, bcubed_precision, bcubed_recall, bcubed_f1, exact; with scored pairs expected_calibration_error and
     band_precision (0.90 to 0.98, where any pair lies there); with candidates blocking_direct and blocking_through_cluster; with a judge of pairs the
-    same two of the pairs that are alike and of those that would be kept (blocking_alike_direct …), where there are any.
+    same two of the pairs of each kind that could be found (blocking_findable_direct …), where there are any.
     """
 
     counts: ClusterCounts
@@ -114,8 +116,11 @@ def evaluate(
         )
     blocking = None
     if candidates is not None:
-        found = tally_blocking(persons, candidates.left, candidates.right)
-        findable = {} if judge is None else tally_findable(persons, candidates.left, candidates.right, judge)
+        pair_count = persons.pair_count()
+        judged = None if judge is None else pair_count <= MOST_JUDGED
+        own = FoundPairs(persons, candidates.left, candidates.right, remembered=bool(judged))
+        found = tally_blocking(persons, own)
+        findable = tally_findable(persons, own, judge) if judge is not None and judged else {}
         columns |= found | findable
         sizes = {name: int(sum(column)) for name, column in findable.items()}
         blocking = Blocking(
@@ -124,8 +129,10 @@ def evaluate(
             true_pairs=counts.true_pairs,
             direct=ratio(sum(found["direct"]), counts.true_pairs),
             through_cluster=ratio(sum(found["through_cluster"]), counts.true_pairs),
-            true_record_pairs=sizes.get("record_pairs"),
-            alike_pairs=sizes.get("alike"),
+            true_record_pairs=pair_count,
+            judged=judged,
+            findable_pairs=sizes.get("findable"),
+            beyond_names_pairs=sizes.get("beyond_names"),
             kept_pairs=sizes.get("kept"),
         )
     values = _measures({name: sum(column) for name, column in columns.items()}, bins=binned)

@@ -1,0 +1,75 @@
+"""Looks beside intake: while the marks of one batch are looked at, the next batch is read, admitted and taken.
+
+Taking and looking are two transactions, of which neither waits for a lock of the other (ADR 0010), and half of each is the ledger's work, during which
+the caller only waits. One after the other they leave a core idle; side by side they do not.
+
+Nothing is lost by it: the marks are durable before the look begins, and a worker that dies with a look under way leaves them to redo, as before. At most one
+look is under way and none waits, so intake is never more than one batch ahead of what is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Protocol, Self
+
+from goldthread.flows.look import Look
+from goldthread.telemetry.logs import get_logger
+
+__all__ = ["Looks", "LooksBeside"]
+
+_log = get_logger(__name__)
+
+
+class Looks(Protocol):
+    """Who looks at marks: `flows.Looker`, before `look` returns, or `LooksBeside`."""
+
+    def look(self, mark_ids: Sequence[int]) -> Look:
+        """Looks at the records of these marks. Raises only what must end this worker."""
+        ...
+
+    def redo(self, limit: int) -> int:
+        """Works off up to `limit` marks that are due and returns how many. Raises `LedgerUnavailableError`."""
+        ...
+
+
+class LooksBeside:
+    """Looks on a thread of its own. For one caller; leaving it waits for the look under way."""
+
+    def __init__(self, looks: Looks) -> None:
+        self._looks = looks
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="look")
+        self._running: Future[Look] | None = None
+
+    def look(self, mark_ids: Sequence[int]) -> Look:
+        """Begins to look at these marks, once the look before has ended; gives what that one did (nothing if `redo` ended it), and raises what it raised."""
+        done = self._ended()
+        if mark_ids:
+            self._running = self._executor.submit(self._looks.look, mark_ids)
+        return done
+
+    def redo(self, limit: int) -> int:
+        """Works marks off once the look under way has ended, whose marks may be among those that are due."""
+        self._ended()
+        return self._looks.redo(limit)
+
+    def _ended(self) -> Look:
+        running, self._running = self._running, None
+        return Look() if running is None else running.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._ended()
+        except Exception as own:
+            if error is None:
+                raise
+            # What ends the worker is already on its way, and its exit code with it.
+            _log.warning("look_failed", reason=type(own).__name__)
+        finally:
+            self._executor.shutdown()

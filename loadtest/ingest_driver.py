@@ -56,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", type=Path, help="flat rows, JSON lines")
     parser.add_argument("--batch", type=int, default=500)
-    parser.add_argument("--profile", type=Path, help="write cProfile's tables here")
+    parser.add_argument("--profile", type=Path, help="write cProfile's tables of processor time here")
     options = parser.parse_args()
     settings = Settings(postgres_dsn=os.environ["GOLDTHREAD_POSTGRES_DSN"], master_key=bytes(range(32)).hex())
     migrate(settings)
@@ -67,7 +67,7 @@ def main() -> None:
         flow = build_ingest(ledger, build_matcher(settings), metrics, settings=settings)
         flow.run(batches[0])
         gc.collect()
-        profiler = cProfile.Profile() if options.profile else None
+        profiler = cProfile.Profile(time.process_time) if options.profile else None
         taken = 0
         wall, cpu = time.perf_counter(), time.process_time()
         if profiler is not None:
@@ -81,7 +81,7 @@ def main() -> None:
     if profiler is not None:
         with options.profile.open("w", encoding="utf-8") as out:
             for order in ("tottime", "cumtime"):
-                pstats.Stats(profiler, stream=out).sort_stats(order).print_stats(30)
+                pstats.Stats(profiler, stream=out).sort_stats(order).print_stats(60)
     stages = {
         sample.labels["stage"]: round(sample.value, 3)
         for family in metrics.registry.collect()

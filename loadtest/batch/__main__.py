@@ -11,6 +11,8 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -27,6 +29,8 @@ _CLI = "goldthread.app.cli"
 _SIZES = (300_000, 600_000, 1_200_000, 2_400_000)
 _PEOPLE_PER_RECORD = 0.75
 _SECONDS = 3_600.0
+_PLANS = {"Splink": (), "Splink lean": ("--lean",)}
+"""Splink's plans: the rules of its published figures, and without the costliest of them."""
 
 
 @click.command()
@@ -59,14 +63,20 @@ def main(*, records: tuple[int, ...], folder: Path, peer: str, only: tuple[str, 
 
 
 def people(folder: Path, records: int) -> Path:
-    """A table of generated retail records, made once; without the truth."""
+    """A table of generated retail records, made once; its truth stands beside it, where nobody who matches it looks."""
     table, raw = folder / f"retail-{records}.parquet", folder / f"retail-{records}.csv"
-    if not table.exists():
+    truth = truth_of(table)
+    if not (table.exists() and truth.exists()):
         count = str(int(records * _PEOPLE_PER_RECORD))
         _python(_CLI, "generate", "--events", str(records), "--people", count, "--out", str(raw))
-        _python("loadtest.batch.tables", str(raw), str(table))
+        _python("loadtest.batch.tables", str(raw), str(table), str(truth))
         raw.unlink()
     return table
+
+
+def truth_of(table: Path) -> Path:
+    """Where the truth of a table stands."""
+    return table.with_suffix(".truth.parquet")
 
 
 def _python(module: str, *arguments: str) -> str:
@@ -84,9 +94,8 @@ def ours(table: Path, out: Path, *, model: Path | None) -> Measured:
     )
 
 
-def splink(python: str, table: Path, out: Path, model: Path, *, trained: bool) -> Measured:
-    """Splink in a process of its own, under a Python that has it; trains first, or reads the model it trained before."""
-    flags = ["--trained"] if trained else []
+def splink(python: str, table: Path, out: Path, model: Path, *flags: str) -> Measured:
+    """Splink in a process of its own, under a Python that has it; trains first, or reads the model that the same plan trained before."""
     return run_measured([python, str(_PEER), str(table), str(out), str(model), *flags], timeout=_SECONDS)
 
 
@@ -108,29 +117,57 @@ def _against(folder: Path, size: int, python: str) -> None:
     if python == sys.executable and importlib.util.find_spec("splink") is None:
         click.echo("Splink: not installed here; name a Python that has it with --splink.\n")
         return
-    table, shipped, model = people(folder, size), folder / "shipped.toml", folder / "splink.json"
+    table, shipped, theirs = people(folder, size), folder / "shipped.toml", folder / "splink.parquet"
     shipped.write_text(Settings().model_text(), encoding="utf-8")
-    theirs = folder / "splink.parquet"
-    runs = [
-        ("Splink, training", "", splink(python, table, theirs, model, trained=False)),
-        ("Splink, trained", "", splink(python, table, theirs, model, trained=True)),
-        ("ours, without a model", "Splink, training", ours(table, folder / "out.parquet", model=None)),
-        ("ours, with a model", "Splink, trained", ours(table, folder / "out.parquet", model=shipped)),
-    ]
-    by_name = {name: run for name, _, run in runs}
-    used = {line.split()[1] for _, _, run in runs for line in run.output.splitlines() if line.startswith("model ")}
-    click.echo(f"{size:,} records:\n\n| run | seconds | CPU s | peak MiB | times faster |\n|---|---|---|---|---|")
-    for name, rival, run in runs:
-        if not run.ended:
-            click.echo(f"| {name} | {run.told()} | | | |")
-            continue
-        factor = f"{by_name[rival].seconds / run.seconds:.1f}" if rival and by_name[rival].ended else ""
-        click.echo(f"| {name} | {run.seconds:.1f} | {run.cpu_seconds:.1f} | {run.peak_bytes / 2**20:,.0f} | {factor} |")
-    for name in ("Splink, training", "Splink, trained"):
-        if by_name[name].ended:
-            told = json.loads(by_name[name].output.splitlines()[-1])
+    found: dict[str, _Found] = {}
+    for plan, flags in _PLANS.items():
+        model = folder / f"{plan.replace(' ', '-').lower()}.json"
+        for learned, more in (("training", []), ("trained", ["--trained"])):
+            run = splink(python, table, theirs, model, *flags, *more)
+            found[f"{plan}, {learned}"] = _Found.of(run, table, theirs, "cluster_id")
+    out = folder / "out.parquet"
+    for name, given in (("ours, training", None), ("ours, trained", shipped)):
+        found[name] = _Found.of(ours(table, out, model=given), table, out, "profile_id")
+    plans = " | ".join(f"times faster than {plan}" for plan in _PLANS)
+    click.echo(f"{size:,} records:\n\n| run | seconds | CPU s | peak MiB | precision | recall | F1 | {plans} |")
+    click.echo("|---" * (7 + len(_PLANS)) + "|")
+    for name, one in found.items():
+        rivals = [found[f"{plan}, {name.split(', ')[1]}"] for plan in _PLANS] if name.startswith("ours") else []
+        click.echo(
+            f"| {name} | {one.cells()} | {' | '.join(map(one.times_faster, rivals)) or ' | '.join('' for _ in _PLANS)} |"
+        )
+    for name, one in found.items():
+        if one.run.ended and not name.startswith("ours"):
+            told = json.loads(one.run.output.splitlines()[-1])
             click.echo(f"\n{name}: " + ", ".join(f"{key} {value:,.1f}" for key, value in told.items()))
-    click.echo(f"\nOurs used {', '.join(sorted(used))}.\n")
+    used = {
+        line.split()[1] for one in found.values() for line in one.run.output.splitlines() if line.startswith("model ")
+    }
+    click.echo(
+        f"\nOurs used {', '.join(sorted(used))}. Precision, recall and F1 are those of all pairs of rows that end in one cluster.\n"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A run, and how right it was: one that is faster may have found less."""
+
+    run: Measured
+    quality: Mapping[str, float]
+
+    @classmethod
+    def of(cls, run: Measured, table: Path, out: Path, column: str) -> _Found:
+        told = _python("loadtest.batch.found", str(truth_of(table)), str(out), column) if run.ended else "{}"
+        return cls(run, json.loads(told))
+
+    def cells(self) -> str:
+        if not self.run.ended:
+            return f"{self.run.told()} | | | | |"
+        shares = " | ".join(f"{self.quality[name]:.4f}" for name in ("precision", "recall", "f1"))
+        return f"{self.run.seconds:.1f} | {self.run.cpu_seconds:.1f} | {self.run.peak_bytes / 2**20:,.0f} | {shares}"
+
+    def times_faster(self, rival: _Found) -> str:
+        return f"{rival.run.seconds / self.run.seconds:.1f}" if self.run.ended and rival.run.ended else ""
 
 
 def _extremes(folder: Path) -> None:

@@ -16,18 +16,25 @@ from time import perf_counter
 from goldthread.app.evaluate.systems import SystemReport
 from goldthread.app.peers import peak_mebibytes
 from goldthread.app.settings import Settings
+from goldthread.domain.errors import GoldthreadError
 from goldthread.files import Table, read_table, write_table
-from goldthread.flows.batch import BatchRun, ModelWish, run_batch
+from goldthread.flows.batch import BatchRun, ModelOrigin, ModelWish, run_batch
 from goldthread.flows.match import batch_keys
 from goldthread.matching.batch import candidates_of
 from goldthread.matching.evaluation import PairColumns, Resampling, evaluate
 from goldthread.matching.model_file import restated
 from loadtest.quality.sets import LabelledSet
 
-__all__ = ["half_of", "halves_of", "households_of", "report_halves"]
+__all__ = ["UnlearnedHalfError", "half_of", "halves_of", "households_of", "report_halves"]
 
 SEED = 1
 """Seed of the parting unless another is given."""
+
+
+class UnlearnedHalfError(GoldthreadError):
+    """A half that teaches no model would be measured under the shipped one, which is not what is asked here."""
+
+    reason = "HALF_NOT_LEARNED"
 
 
 def half_of(person: str | None, *, seed: int = SEED) -> int:
@@ -74,7 +81,7 @@ def report_halves(
 ) -> SystemReport:
     """Measures a set, or another table with its columns, with its mapping file and models trained on the other half.
 
-    A model has the priors of as many records as it is asked about. Raises `FileFormatError`.
+    A model has the priors of as many records as it is asked about. Raises `FileFormatError`, and `UnlearnedHalfError` where a half teaches no model.
     """
     halves = halves_of(read_table(path or labelled.path), home=labelled.home, seed=seed)
     found = _Both()
@@ -84,8 +91,10 @@ def report_halves(
         for file, table in zip(files, halves, strict=True):
             write_table(file, table)
         for learned, asked in ((1, 0), (0, 1)):
-            text = _run(labelled, files[learned], given=None).model.text
-            given = restated(text, len(halves[asked]["truth"]))
+            model = _run(labelled, files[learned], given=None).model
+            if model.origin is not ModelOrigin.TRAINED:
+                raise UnlearnedHalfError(f"nothing was learned from one half: {model.origin.value}")
+            given = restated(model.text, len(halves[asked]["truth"]))
             found.add(_run(labelled, files[asked], given=given), halves[asked]["truth"])
     return found.report("goldthread-halves", perf_counter() - start, resampling)
 
@@ -136,6 +145,7 @@ class _Both:
                 resampling=resampling,
             ),
             reviews_per_thousand=1000 * self._reviews / len(self._truth),
+            reviews_per_thousand_records=1000 * self._reviews / max(1, self._known),
             seconds=seconds,
             peak_mebibytes=peak_mebibytes(),
         )

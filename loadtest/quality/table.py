@@ -24,11 +24,12 @@ _HEAD = (
     "p in [.90, .98]: observed",
     "mean p there",
     "reviews / 1,000 rows",
+    "/ 1,000 records",
     "blocking direct",
     "through cluster",
-    "of kept: direct",
+    "of findable: direct",
     "through cluster",
-    "of alike: direct",
+    "of kept: direct",
     "through cluster",
     "candidates / record",
     "seconds",
@@ -85,8 +86,9 @@ def _cells(row: Row) -> Iterator[str]:
     calibration = None if band is None else found.calibration
     yield "" if band is None or calibration is None else f"{_spread(band)}, n = {calibration.band.pairs:,}"
     yield "" if calibration is None else f"{calibration.band.mean:.3f}"
-    yield "" if report.reviews_per_thousand is None else f"{report.reviews_per_thousand:.1f}"
-    for part in ("", "kept_", "alike_"):
+    for reviews in (report.reviews_per_thousand, report.reviews_per_thousand_records):
+        yield "" if reviews is None else f"{reviews:.1f}"
+    for part in ("", "findable_", "kept_"):
         for name in ("direct", "through_cluster"):
             yield _value(found.measures.get(f"blocking_{part}{name}"))
     yield "" if found.blocking is None else f"{found.blocking.per_record:.1f}"

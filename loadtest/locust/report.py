@@ -1,0 +1,178 @@
+"""What a run gave: a text, and a page that is complete in itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from itertools import pairwise
+
+from goldthread.app.charts import Axis, Series, chart, legend, page, table
+from loadtest.locust.calls import Call, percentile
+from loadtest.locust.figures import Times, by_name, family, per_second, sources, times_of
+from loadtest.locust.run import Outcome
+from loadtest.locust.thresholds import Check
+
+__all__ = ["as_figures", "as_page", "as_text"]
+
+_METHODS = {
+    "lookup": ("/goldthread.v1.LookupService/Lookup", "/v1/lookup", "/api/pos/lookup"),
+    "resolve": ("/goldthread.v1.ResolverService/Resolve",),
+}
+_SOURCES = {-1: "none: failed", 0: "not told", 1: "cache", 2: "ledger"}
+_STYLES = ("first", "second", "third")
+
+
+def as_text(outcome: Outcome, checks: Sequence[Check]) -> str:
+    """The figures and what became of each bound."""
+    run = outcome.run
+    lines = [f"{run.name}: {run.seconds:g} s, seed {run.seed}", *outcome.notes, ""]
+    lines += [f"{name:24} {times}" for name, times in _rows(outcome)]
+    lines += ["", *(f"{name:24} {count}" for name, count in sorted(outcome.failures.items()))]
+    lines += [
+        f"{'ok  ' if check.holds else 'FAIL'} {check.figure} = {_number(check.measured)} ({check.bound})"
+        for check in checks
+    ]
+    return "\n".join([*lines, *outcome.told])
+
+
+def as_page(outcome: Outcome, checks: Sequence[Check]) -> str:
+    """The same as a page, with the time of calls second by second, and the caller's histogram beside the server's."""
+    run = outcome.run
+    verdicts = [
+        (
+            escape(check.figure),
+            _number(check.measured),
+            check.bound,
+            "holds" if check.holds else "<strong>FAILS</strong>",
+        )
+        for check in checks
+    ]
+    introduction = (
+        f"<p class='note'>{run.seconds:g} s, the first {run.warm_up:g} of them to warm up, seed {run.seed}. Times count from the moment "
+        "when a call was due, not when it was begun.</p>"
+    )
+    body = [
+        introduction,
+        *(f"<p class='note'>{escape(note)}</p>" for note in outcome.notes),
+        table(("figure", "measured", "bound", ""), verdicts, caption="Thresholds"),
+        *(f"<p class='note'>{escape(one)}</p>" for one in outcome.told),
+        "<h2>Calls</h2>",
+        table(
+            ("call", "calls", "p50 ms", "p99 ms", "p99.9 ms", "longest ms", "begun late p99.9 ms"),
+            [(escape(name), *_cells(times)) for name, times in by_name(_counted(outcome)).items()],
+        ),
+        "<h2>Second by second</h2>",
+        _seconds(outcome),
+        *(_side_by_side(outcome, name) for name in _METHODS),
+        "<h2>Where answers came from</h2>",
+        table(
+            ("", "lookups"),
+            [(_SOURCES[source], f"{count:,}") for source, count in sorted(sources(outcome.calls).items())],
+        ),
+        table(
+            ("cache read", "count"),
+            [(escape(name), f"{count:,.0f}") for name, count in sorted(outcome.server.reads.items())],
+        ),
+        "<h2>Stages of the work in the server</h2>",
+        table(("stage", "times", "mean ms"), _stages(outcome)),
+        "<h2>Retries, looks and groups in the server</h2>",
+        table((), [(escape(name), _number(count)) for name, count in sorted(outcome.server.counters.items()) if count]),
+        "<h2>All figures</h2>",
+        table((), [(escape(name), _number(value)) for name, value in sorted(outcome.figures.items())]),
+    ]
+    return page(f"Load: {run.name}", [part for part in body if part])
+
+
+def _counted(outcome: Outcome) -> list[Call]:
+    return [call for call in outcome.calls if call.due >= outcome.run.warm_up]
+
+
+def _rows(outcome: Outcome) -> list[tuple[str, str]]:
+    found = []
+    for name, times in by_name(_counted(outcome)).items():
+        shown = "  ".join(
+            f"{share.removesuffix('_ms')} {times.at(share):.1f}"
+            for share in ("p50_ms", "p99_ms", "p999_ms", "longest_ms")
+        )
+        found.append((name, f"{len(times.ordered):>8,}  {shown} ms"))
+    return found
+
+
+def _cells(times: Times) -> tuple[str, ...]:
+    shares = ("p50_ms", "p99_ms", "p999_ms", "longest_ms")
+    late = percentile(times.late, 0.999)
+    return (f"{len(times.ordered):,}", *(f"{times.at(share):.1f}" for share in shares), f"{late:.1f}")
+
+
+def _seconds(outcome: Outcome) -> str:
+    series = [
+        Series(name=f"{name}, p99", points=points, style=style)
+        for name, style in zip(("lookup", "resolve", "event"), _STYLES, strict=True)
+        if (points := per_second(outcome.calls, name=name, share=0.99))
+    ]
+    most = max((value for one in series for _, value in one.points), default=1.0)
+    ticks = [tick for tick in (1, 5, 10, 48, 100, 500, 1_000, 5_000) if tick <= most * 1.2]
+    end = outcome.run.seconds
+    across = Axis(title="seconds of the run", high=end, ticks=[round(end * part / 6) for part in range(7)])
+    up = Axis(title="milliseconds", low=0.5, high=max(60.0, most * 1.2), ticks=ticks, logarithmic=True)
+    return legend(series) + chart("Time of calls by the second", across, up, series)
+
+
+def _side_by_side(outcome: Outcome, name: str) -> str:
+    """The caller's times in the server's own buckets, beside the server's."""
+    methods = [outcome.server.calls[method] for method in _METHODS[name] if method in outcome.server.calls]
+    bounds = sorted({bound for method in methods for bound in method})
+    told = {bound: sum(method.get(bound, 0.0) for method in methods) for bound in bounds}
+    mine = times_of(call for call in outcome.calls if family(call.name) == name)
+    if not mine.ordered or not told or not told[bounds[-1]]:
+        return ""
+    rows = []
+    for low, bound in pairwise([0.0, *bounds]):
+        here = mine.within(bound * 1000) - (mine.within(low * 1000) if low else 0)
+        there = told[bound] - (told[low] if low else 0.0)
+        label = f"to {bound * 1000:g} ms" if bound != float("inf") else "longer"
+        rows.append(
+            (
+                label,
+                f"{here:,}",
+                f"{mine.within(bound * 1000) / len(mine.ordered):.4%}",
+                f"{there:,.0f}",
+                f"{told[bound] / told[bounds[-1]]:.4%}",
+            )
+        )
+    head = ("time", "caller", "up to here", "server", "up to here")
+    return f"<h2>{escape(name.capitalize())}: the caller's clock and the server's</h2>" + table(head, rows)
+
+
+def _stages(outcome: Outcome) -> list[tuple[str, str, str]]:
+    return [
+        (escape(name), f"{count:,.0f}", f"{seconds / count * 1000:.2f}")
+        for name, (count, seconds) in sorted(outcome.server.stages.items())
+        if count
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:,.3f}".rstrip("0").rstrip(".")
+
+
+def as_figures(outcome: Outcome, checks: Sequence[Check]) -> Mapping[str, object]:
+    """The figures for other programs."""
+    return {
+        "scenario": outcome.run.name,
+        "seconds": outcome.run.seconds,
+        "seed": outcome.run.seed,
+        "notes": list(outcome.notes),
+        "not_the_ledgers": list(outcome.told),
+        "figures": dict(outcome.figures),
+        "failures": dict(outcome.failures),
+        "stages": {
+            name: {"count": count, "seconds": seconds} for name, (count, seconds) in outcome.server.stages.items()
+        },
+        "counters": dict(outcome.server.counters),
+        "ok": all(check.holds for check in checks),
+        "checks": [
+            {"figure": check.figure, "bound": check.bound, "measured": check.measured, "holds": check.holds}
+            for check in checks
+        ],
+    }

@@ -1,0 +1,50 @@
+"""Events that are looked for until a register sees them, beside the callers of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from goldthread.app import wiring
+from goldthread.app.demo.latency import LatencyPlan, measure_probes
+from goldthread.app.demo.load import defaults_of
+from goldthread.app.demo.progress import Progress
+from goldthread.bus import EventProducer
+from loadtest.locust.calls import percentile
+from loadtest.locust.stage import Stage
+
+__all__ = ["Visible", "watch_events"]
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """Seconds from the send of an event to the first lookup that shows its card, ascending; how many were sent."""
+
+    seconds: Sequence[float]
+    sent: int
+
+    def figures(self) -> Mapping[str, float]:
+        """Figures by name; times in milliseconds. A lookup that finds nothing is asked again after 2 to 50 ms."""
+        return {
+            "visible.calls": self.sent,
+            "visible.missed": self.sent - len(self.seconds),
+            "visible.p50_ms": percentile(self.seconds, 0.5) * 1000,
+            "visible.p99_ms": percentile(self.seconds, 0.99) * 1000,
+            "visible.longest_ms": percentile(self.seconds, 1.0) * 1000,
+        }
+
+
+def watch_events(given: Stage, *, rate: float, seconds: float, seed: int, progress: Progress) -> Visible:
+    """Sends that many events a second for a while, each of somebody new; returns once all were seen, or for a minute were not."""
+    settings = given.settings
+    plan = LatencyPlan(probes=max(1, int(rate * seconds)), probe_rate=rate, background_rate=0.0, seed=seed)
+    with EventProducer(wiring.bus_settings(settings)) as producer:
+        found = measure_probes(
+            plan,
+            address=given.plan.address,
+            topic=settings.events_topic,
+            sink=producer,
+            defaults=defaults_of(settings),
+            progress=progress,
+        )
+    return Visible(sorted(one for one in found if one is not None), len(found))

@@ -1,0 +1,1 @@
+"""Lookups at full speed beside servers that do less: `make bench-lookup`."""

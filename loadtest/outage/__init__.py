@@ -1,0 +1,1 @@
+"""Lookups while the cache is away: `make storm-outage`."""

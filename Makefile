@@ -11,14 +11,14 @@ RUST := $(shell find resolver_core -type f -not -path '*/target/*' 2>/dev/null) 
 PYTEST_ARGS ?=
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
-export MYPYPATH := server
+export MYPYPATH := server:clients/python/src:clients/pos/src
 # The binding is linted with its feature on; pyo3 then asks an interpreter for its version.
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export CARGO_TERM_COLOR ?= never
 
 .PHONY: help
 help: ## Shows this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 # --- build ---------------------------------------------------------------------------------------------------------
 
@@ -67,6 +67,8 @@ lint-python: build
 	$(BIN)/mypy
 	$(BIN)/mypy tools
 	$(BIN)/mypy loadtest
+	$(BIN)/mypy clients/python
+	$(BIN)/mypy clients/pos
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/stubtest goldthread._core
 
@@ -85,8 +87,20 @@ test: build lint test-rust test-python ## Builds, lints and runs every test.
 test-rust: build
 	cargo test --locked --workspace --quiet
 
+# Both halves mostly wait for servers, so they run beside each other; PYTEST_ARGS runs what it names alone.
 test-python: build
+ifeq ($(PYTEST_ARGS),)
+	$(MAKE) --no-print-directory --keep-going --jobs=2 test-integration test-others
+else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+endif
+
+.PHONY: test-integration test-others
+test-integration: build ## Runs the tests of parts against real servers.
+	$(BIN)/python -m pytest tests/integration
+
+test-others: build ## Runs all other tests: units, the house's rules, the whole service.
+	$(BIN)/python -m pytest --ignore=tests/integration
 
 # --- the rest ------------------------------------------------------------------------------------------------------
 
@@ -131,12 +145,42 @@ PAIRS ?= 7
 bench-ingest: build ## Compares ingest throughput with the commit AGAINST, in alternating PAIRS.
 	$(BIN)/python -m loadtest.ingest_pairs --against $(AGAINST) --pairs $(PAIRS)
 
+STREAM_ARGS ?=
+
+.PHONY: bench-stream
+bench-stream: build ## Drains events from Kafka to cards: events/s, processor time per event by process, memory (STREAM_ARGS="--workers 2 --rate 2500").
+	$(BIN)/python -m loadtest.stream $(STREAM_ARGS)
+
+LOAD_SECONDS ?= 600
+SCENARIO ?= mixed
+LOAD_ARGS ?=
+
+.PHONY: load load-h2 load-web load-ceiling
+load: build ## Loads the whole service by Locust for LOAD_SECONDS and judges it (SCENARIO=mixed, ramp, black-friday, resolve, redis-stopped).
+	$(BIN)/python -m loadtest.locust --scenario $(SCENARIO) --seconds $(LOAD_SECONDS) $(LOAD_ARGS)
+
+load-h2: build ## The same beside 2,000 lookups a second by h2load, which must be installed.
+	$(BIN)/python -m loadtest.locust --scenario h2 --seconds $(LOAD_SECONDS) $(LOAD_ARGS)
+
+load-web: build ## The same with Locust's page, until Ctrl-C.
+	$(BIN)/python -m loadtest.locust --scenario $(SCENARIO) --web $(LOAD_ARGS)
+
+load-ceiling: build ## Measures what Locust's callers can do at most, against a server that does nothing, and one that does it slowly.
+	$(BIN)/python -m loadtest.locust.ceiling
+	$(BIN)/python -m loadtest.locust.ceiling --slow-ms 100 --rate 400
+
 VALUES ?= 100
 PEOPLE ?= 10000
 
 .PHONY: bench-generics
 bench-generics: build ## Counts false merges with and without VALUES generic values on PEOPLE people each.
 	$(BIN)/python -m loadtest.generics --values $(VALUES) --people $(PEOPLE)
+
+FILL = .cache/bench-batch/retail-2400000.parquet
+
+.PHONY: bench-fill
+bench-fill: build ## Loads FILL, of generated records as bench-batch leaves them, into an empty ledger.
+	$(BIN)/python -m loadtest.fill $(FILL)
 
 SHIPPED = build/shipped
 
@@ -161,6 +205,46 @@ SYSTEMS ?=
 .PHONY: bench-quality
 bench-quality: build $(STAMPS)/compare ## Measures every labelled set × fields × system (SETS="fake1000 …", SYSTEMS="splink …").
 	$(BIN)/python -m loadtest.quality $(foreach set,$(SETS),--set $(set)) $(foreach system,$(SYSTEMS),--system $(system)) --out build/quality
+
+RECORDS ?= 20000 100000 300000
+
+.PHONY: bench-blocking
+bench-blocking: build ## Measures what blocking finds of generated customers at each number of RECORDS, and what it costs.
+	$(BIN)/python -m loadtest.quality.blocking $(foreach count,$(RECORDS),--records $(count))
+
+LOOKUP_ARGS ?=
+
+PEER := loadtest/lookup/express
+EXAMPLES := target/release/examples
+
+$(PEER)/node_modules: $(PEER)/package.json $(PEER)/package-lock.json
+	npm ci --silent --no-audit --no-fund --prefix $(PEER)
+	touch $@
+
+.PHONY: bench-lookup
+bench-lookup: build $(PEER)/node_modules ## Measures lookups on one core beside Express, echoes by tonic and grpc.aio, and the cache; needs node and two cores.
+	cargo build --locked --release --package goldthread-register --example echo --example load
+	$(BIN)/python -m loadtest.lookup --echo $(EXAMPLES)/echo --load $(EXAMPLES)/load --out build/bench-lookup.json $(LOOKUP_ARGS)
+
+OUTAGE_ARGS ?=
+
+.PHONY: storm-outage
+storm-outage: build ## Stops the cache for a minute under lookups by the clock, then kills one: nobody may be unknown or wait long.
+	$(BIN)/python -m loadtest.outage --fault stop $(OUTAGE_ARGS)
+	$(BIN)/python -m loadtest.outage --fault kill $(OUTAGE_ARGS)
+
+FLAME_ARGS ?=
+FLAME := target/flame
+INFERNO := 0.12.8
+
+$(FLAME)/bin/inferno-flamegraph:
+	cargo install --locked --quiet --root $(FLAME) --version $(INFERNO) inferno
+
+.PHONY: flame
+flame: build $(FLAME)/bin/inferno-flamegraph ## Draws where a lookup's time goes: build/flame.svg; needs perf and two cores.
+	cargo build --locked --release --package goldthread-register --example load
+	RUSTFLAGS="-C force-frame-pointers=yes" CARGO_TARGET_DIR=$(FLAME) cargo build --locked --profile flame --package goldthread-register --example serve
+	$(BIN)/python -m loadtest.lookup.flame --serve $(FLAME)/flame/examples/serve --load $(EXAMPLES)/load --inferno $(FLAME)/bin --out build/flame.svg $(FLAME_ARGS)
 
 .PHONY: clean
 clean: ## Removes everything that was built, the environment included.

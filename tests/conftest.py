@@ -9,6 +9,7 @@ import pytest
 
 pytest_plugins = [
     "fixtures.proxy",
+    "fixtures.relays",
     "fixtures.repository",
     "fixtures.servers",
     "fixtures.service",

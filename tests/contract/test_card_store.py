@@ -1,4 +1,4 @@
-"""One contract for every card cache: the memory twin, the relay's blocking store and the lookup's asynchronous one on a real server."""
+"""One contract for every card cache: the memory twin, the relay's blocking store and the filler of lookups on a real server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pytest
 
-from goldthread.cache import AsyncCardCache, CacheSettings, MemoryCardCache, MemoryCardStore, RedisCardStore
+from goldthread.cache import CacheSettings, CardFiller, MemoryCardCache, MemoryCardStore, RedisCardStore
 from goldthread.domain.errors import CacheUnavailableError
 from goldthread.domain.ports import CachedAnswer, CardVersion
 
@@ -27,21 +27,21 @@ class Store(Protocol):
 
 
 class Blocking:
-    """An asynchronous cache behind the blocking face; one connection pool per loop, so one loop for all calls."""
+    """The caches that are filled asynchronously, behind the blocking face; one connection pool per loop, so one loop for all calls."""
 
-    def __init__(self, cache: AsyncCardCache | MemoryCardCache, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, cache: CardFiller | MemoryCardCache, store: Store, loop: asyncio.AbstractEventLoop) -> None:
         self._cache = cache
+        self._store = store
         self._loop = loop
 
     def generation(self) -> bytes:
-        self.get_many([TOKEN])
-        return self._cache.generation()
+        return self._store.generation()
 
     def put_many(self, entries: Sequence[tuple[bytes, CachedAnswer]], *, generation: bytes) -> int:
         return self._loop.run_until_complete(self._cache.put_many(entries, generation=generation))
 
     def get_many(self, tokens: Sequence[bytes]) -> list[CachedAnswer | None]:
-        return self._loop.run_until_complete(self._cache.get_many(tokens))
+        return self._store.get_many(tokens)
 
 
 @pytest.fixture(params=["memory", "memory-async", "redis", "redis-async"])
@@ -52,17 +52,18 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         if request.param == "memory-async":
-            yield Blocking(MemoryCardCache(MemoryCardStore()), loop)
+            memory = MemoryCardStore()
+            yield Blocking(MemoryCardCache(memory), memory, loop)
             return
         request.getfixturevalue("card_client")
         settings = CacheSettings(url=request.getfixturevalue("card_server").endpoint, timeout_ms=2_000)
-        if request.param == "redis":
-            with RedisCardStore(settings) as real:
+        with RedisCardStore(settings) as real:
+            if request.param == "redis":
                 yield real
-        else:
-            cache = AsyncCardCache(settings)
-            yield Blocking(cache, loop)
-            loop.run_until_complete(cache.close())
+                return
+            filler = CardFiller(settings)
+            yield Blocking(filler, real, loop)
+            loop.run_until_complete(filler.close())
 
 
 @dataclass

@@ -20,6 +20,7 @@ from goldthread.domain.errors import GoldthreadError
 from goldthread.domain.ports import Answer, ResolveResult
 from goldthread.domain.steward import OperationResult, StewardRequest
 from goldthread.ledger import Ledger, ReviewRow
+from goldthread.ledger.fill import FILLED_TABLES
 from goldthread.ledger.queries import query
 from goldthread.telemetry.metrics import Metrics
 from memory import STATEMENTS, ConstraintError, MemoryLedger
@@ -30,6 +31,17 @@ ON_THE_SERVER_ONLY = {
     *("begin_life", "life_known", "commit_status", "commit_witness", "end_orphan", "relay_lock", "relay_unlock"),
     *("applied_migrations", "create_migration_table", "migration_lock", "migration_unlock", "record_migration"),
     *("claim_keys", "known_keys"),
+    *(
+        "is_empty",
+        "fill_limits",
+        "fill_lock",
+        "fill_drops",
+        "fill_restores",
+        "fill_truncate",
+        "fill_sequences",
+        "fill_analyze",
+    ),
+    *(f"copy_{table}" for table in FILLED_TABLES),
 }
 
 

@@ -143,7 +143,8 @@ def test_bad_messages_are_kept_counted_and_passed_by(service: Up, ledger: Ledger
         producer.send(bus.events_topic, key=b"k", value=event("last").SerializeToString(), headers={})
         producer.flush()
     deadline = time.monotonic() + 60
-    while (counts := ledger.counts()).inbox < len(bad) + 1 or counts.unpublished_dead_letters:
+    # An event is in once its evidence has committed; whose it is, the look says that follows.
+    while (counts := ledger.counts()).inbox < len(bad) + 1 or counts.unpublished_dead_letters or counts.dirty_marks:
         assert time.monotonic() < deadline, counts
         time.sleep(0.1)
     assert (counts.inbox, counts.dead_letters) == (len(bad) + 1, len(bad))

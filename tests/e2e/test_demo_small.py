@@ -70,12 +70,19 @@ def test_generated_customers(temporary: Path, tmp_path: Path) -> None:
     assert report["event_to_card"]["timing"]["count"] == 15
     assert report["transcript"]["same"] is True
     assert 'raw: "(masked)"' in out
+    review = report["review"]
+    assert (review["decision"], review["confirmed"], review["repeated"]) == ("review", "recorded", True)
+    assert review["by_email"]["question"] == "phone"
+    assert review["by_email_after"]["tier"] == "gold"
+    assert any("said on" in line for line in review["why_one"])
 
     # Neither the report nor the progress shows a raw identifier.
     said = out + errors + report_file.read_text(encoding="utf-8")
     for event in generate_events(GenerateOptions(events=2_500, people=600)):
         values = (event.claim.email, event.claim.phone, event.claim.loyalty_card)
         assert not any(len(value) > 6 and value in said for value in values)
+    assert "marfa-mail" not in said
+    assert "729 4018" not in said
 
 
 def test_any_file(temporary: Path, tmp_path: Path) -> None:

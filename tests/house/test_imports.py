@@ -95,13 +95,18 @@ def test_contracts_have_no_exceptions() -> None:
     assert [contract["name"] for contract in contracts() if "ignore_imports" in contract] == []
 
 
-def test_only_matching_imports_the_core() -> None:
+def test_only_matching_imports_the_core_and_the_door_its_data_plane() -> None:
     """The linter reads Python sources and cannot see a compiled module, so this rule is checked here."""
     importers = {
         name for name, path in modules() if any(f"{used}.".startswith("goldthread._core.") for used in imported(path))
     }
     assert importers
-    assert {name for name in importers if not name.startswith("goldthread.matching")} == set()
+    assert {name for name in importers if not name.startswith("goldthread.matching")} == {"goldthread.rpc.register"}
+    door = imported(PACKAGE / "rpc/register.py")
+    assert {name for name in door if name.startswith("goldthread._core.")} == {
+        "goldthread._core.InputError",
+        "goldthread._core.Register",
+    }
 
 
 def test_the_domain_is_pure_python() -> None:

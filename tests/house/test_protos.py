@@ -27,10 +27,17 @@ def check_stubs(root: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
     """A copy of proto/, its stubs and the generator, to be spoilt."""
-    for part in ("proto", "server/goldthread/v1"):
+    for part in ("proto", "server/goldthread/v1", "clients/python/src/goldthread_client"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "clients/service_config.json", tmp_path / "clients")
     (tmp_path / "tools").mkdir()
-    shutil.copy(ROOT / "tools/genproto.py", tmp_path / "tools")
+    for name in ("genproto.py", "openapi.py", "openapi_rules.py", "reference.py", "errors_page.py"):
+        shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
+    (tmp_path / "server/goldthread/rest").mkdir()
+    shutil.copy(ROOT / "server/goldthread/rest/openapi.json", tmp_path / "server/goldthread/rest")
+    (tmp_path / "docs").mkdir()
+    for name in ("reference.md", "errors.md"):
+        shutil.copy(ROOT / "docs" / name, tmp_path / "docs")
     return tmp_path
 
 
@@ -84,7 +91,7 @@ def test_drift_between_protos_and_stubs_is_refused(copied: Path, part: str) -> N
     spoil(copied / part, "source", "origin")
     done = check_stubs(copied)
     assert done.returncode == 1
-    assert "stub differs from proto: goldthread/v1/event_pb2" in done.stderr
+    assert "generated file differs from proto: server/goldthread/v1/event_pb2" in done.stderr
 
 
 def test_a_left_over_stub_is_refused(copied: Path) -> None:
@@ -92,3 +99,18 @@ def test_a_left_over_stub_is_refused(copied: Path) -> None:
     done = check_stubs(copied)
     assert done.returncode == 1
     assert "gone_pb2.py" in done.stderr
+
+
+def test_drift_between_a_comment_and_the_description_is_refused(copied: Path) -> None:
+    spoil(copied / "proto/goldthread/v1/event.proto", "// A visit or click.", "// A visit.")
+    done = check_stubs(copied)
+    assert done.returncode == 1
+    for name in ("server/goldthread/rest/openapi.json", "docs/reference.md"):
+        assert f"generated file differs from proto: {name}" in done.stderr
+
+
+def test_a_page_that_somebody_wrote_into_is_refused(copied: Path) -> None:
+    spoil(copied / "docs/errors.md", "### STALE_REVIEW", "### STALE_REVIEWS")
+    done = check_stubs(copied)
+    assert done.returncode == 1
+    assert "generated file differs from proto: docs/errors.md" in done.stderr

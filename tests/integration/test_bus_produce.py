@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from goldthread.app.produce import produce_file
 from goldthread.app.produce_rows import RowDefaults
+from goldthread.app.produce_state import SentLines
 from goldthread.bus import BusSettings, EventConsumer, EventProducer
 from goldthread.domain.errors import LedgerUnavailableError, OffsetFencedError
 from goldthread.domain.ports import IngestBatch, IngestReport, KnownOffset
@@ -96,8 +100,61 @@ def test_every_row_takes_effect_once_and_every_bad_message_is_a_rejection(tmp_pa
 def run_produce(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "goldthread.app.cli", "produce", str(path), *options],
-        capture_output=True, text=True, check=False, timeout=30,
+        capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
+
+
+def topic_keys(bus: BusSettings) -> Counter[str]:
+    """How often each event stands in the topic."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bus.bootstrap,
+            "group.id": "reader",
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+        }
+    )
+    try:
+        partitions = consumer.list_topics(bus.events_topic, timeout=10).topics[bus.events_topic].partitions
+        consumer.assign([TopicPartition(bus.events_topic, number, OFFSET_BEGINNING) for number in partitions])
+        left, found = len(partitions), Counter[str]()
+        while left:
+            message = consumer.poll(30)
+            assert message is not None
+            error = message.error()
+            if error is None:
+                found[(message.key() or b"").decode()] += 1
+            else:
+                assert error.code() == KafkaError._PARTITION_EOF
+                left -= 1
+        return found
+    finally:
+        consumer.close()
+
+
+def test_a_run_that_is_killed_is_gone_on_with(tmp_path: Path, bus: BusSettings) -> None:
+    rows, broken = 15_000, 12_001
+    path = tmp_path / "rows.csv"
+    lines = [f"e-{n},jane{n}@shop.org" + (",odd" if n == broken else "") for n in range(rows)]
+    path.write_text("event_id,email\n" + "\n".join(lines) + "\n")
+    arguments = ["--kafka-bootstrap", bus.bootstrap, "--events-topic", bus.events_topic, "--source", "file"]
+    arguments += ["--occurred-at", "2026-01-01T00:00:00Z"]
+    killed = subprocess.Popen([sys.executable, "-m", "goldthread.app.cli", "produce", str(path), *arguments])
+    note = SentLines.beside(path)
+    until = monotonic() + 60
+    while not note.exists() and monotonic() < until:
+        sleep(0.002)
+    killed.kill()
+    assert killed.wait(10) != 0
+    done = run_produce(path, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"rows.csv: lines up to [\d,]+ were sent before", done.stderr)
+    assert f"3 fields, the header has 2 (lines {broken + 2})" in done.stderr
+    keys = topic_keys(bus)
+    assert keys.keys() == {f"file/e-{n}" for n in range(rows) if n != broken}
+    assert max(keys.values()) <= 2
+    assert "was sent before" in run_produce(path, *arguments).stderr
+    assert topic_keys(bus) == keys
 
 
 @pytest.mark.parametrize(("options", "code"), [((), 0), (("--strict",), 1)])

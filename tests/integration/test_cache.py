@@ -15,7 +15,7 @@ import pytest
 from redis import Redis
 
 from goldthread.app.embedded import ValkeyServer
-from goldthread.cache import AsyncCardCache, CacheSettings, RedisCardStore, card_key
+from goldthread.cache import CacheSettings, CardFiller, RedisCardStore, card_key
 from goldthread.domain.errors import CacheUnavailableError
 from goldthread.domain.ports import CachedAnswer
 
@@ -72,12 +72,11 @@ def test_a_damaged_entry_counts_as_absent_and_is_overwritten(card_server: Valkey
 
 def test_a_server_that_forgot_the_script_is_taught_again(card_server: ValkeyServer, card_client: Redis) -> None:
     async def fill() -> int:
-        cache = AsyncCardCache(CacheSettings(url=card_server.endpoint, timeout_ms=2_000))
+        filler = CardFiller(CacheSettings(url=card_server.endpoint, timeout_ms=2_000))
         try:
-            await cache.get_many([TOKEN])
-            return await cache.put_many([(TOKEN, CachedAnswer(3, b"c"))], generation=cache.generation())
+            return await filler.put_many([(TOKEN, CachedAnswer(3, b"c"))], generation=card_client.get("gt:cards"))
         finally:
-            await cache.close()
+            await filler.close()
 
     with RedisCardStore(CacheSettings(url=card_server.endpoint)) as store:
         for version in (1, 2):
@@ -88,19 +87,19 @@ def test_a_server_that_forgot_the_script_is_taught_again(card_server: ValkeyServ
 
 
 def test_a_silent_server_costs_the_timeout_and_then_nothing() -> None:
-    async def read(port: int) -> list[float]:
-        cache = AsyncCardCache(CacheSettings(url=f"redis://127.0.0.1:{port}/0", timeout_ms=100, breaker_failures=2))
+    async def fill(port: int) -> list[float]:
+        filler = CardFiller(CacheSettings(url=f"redis://127.0.0.1:{port}/0", timeout_ms=100, breaker_failures=2))
         times: list[float] = []
         for _ in range(4):
             started = time.monotonic()
             with pytest.raises(CacheUnavailableError):
-                await cache.get_many([TOKEN])
+                await filler.put_many([(TOKEN, CachedAnswer(1, b"card"))], generation=b"")
             times.append(time.monotonic() - started)
-        await cache.close()
+        await filler.close()
         return times
 
     with silent_server() as port:
-        times = asyncio.run(read(port))
+        times = asyncio.run(fill(port))
     assert all(0.08 < seconds < 0.5 for seconds in times[:2])
     assert all(seconds < 0.02 for seconds in times[2:])
 
@@ -122,31 +121,37 @@ def test_a_restarted_server_is_found_again(tmp_path: Path) -> None:
     settings = CacheSettings(url=server.endpoint, timeout_ms=2_000, breaker_seconds=0.01)
     try:
         with asyncio.Runner() as runner, RedisCardStore(settings) as store:
-            cache = AsyncCardCache(settings)
+            filler = CardFiller(settings)
+
+            def fill(version: int) -> int:
+                entry = (TOKEN, CachedAnswer(version, b"card"))
+                return runner.run(filler.put_many([entry], generation=store.generation()))
+
             assert store.put_many([(TOKEN, CachedAnswer(1, b"card"))], generation=store.generation()) == 1
-            assert runner.run(cache.get_many([TOKEN])) == [CachedAnswer(1, b"card")]
+            assert fill(2) == 1
             server.stop()
             with pytest.raises(CacheUnavailableError):
-                store.put_many([(TOKEN, CachedAnswer(2, b"card"))], generation=b"")
+                store.put_many([(TOKEN, CachedAnswer(3, b"card"))], generation=b"")
             with pytest.raises(CacheUnavailableError):
-                runner.run(cache.get_many([TOKEN]))
+                runner.run(filler.put_many([(TOKEN, CachedAnswer(3, b"card"))], generation=b""))
             server.start()
             assert server.endpoint == settings.url
-            assert runner.run(cache.get_many([TOKEN])) == [CachedAnswer(1, b"card")]
+            assert fill(4) == 1
+            assert store.get_many([TOKEN]) == [CachedAnswer(4, b"card")]
             store.ping()
-            runner.run(cache.close())
+            runner.run(filler.close())
     finally:
         server.stop()
 
 
-def test_many_readers_at_once(card_server: ValkeyServer, card_client: Redis) -> None:
-    async def read() -> list[list[CachedAnswer | None]]:
-        cache = AsyncCardCache(CacheSettings(url=card_server.endpoint, timeout_ms=2_000, max_connections=8))
-        await cache.get_many([TOKEN])
-        await cache.put_many([(TOKEN, CachedAnswer(1, b"card"))], generation=cache.generation())
-        results = await asyncio.gather(*(cache.get_many([TOKEN, bytes(32)]) for _ in range(200)))
-        await cache.close()
+def test_many_fillers_at_once_share_the_connections(card_server: ValkeyServer, card_client: Redis) -> None:
+    async def fill() -> list[int]:
+        filler = CardFiller(CacheSettings(url=card_server.endpoint, timeout_ms=2_000, max_connections=8))
+        entries = [(bytes([number]) * 32, CachedAnswer(1, b"card")) for number in range(200)]
+        results = await asyncio.gather(*(filler.put_many([entry], generation=b"one") for entry in entries))
+        await filler.close()
         return results
 
-    assert asyncio.run(read()) == [[CachedAnswer(1, b"card"), None]] * 200
+    card_client.set("gt:cards", b"one")
+    assert asyncio.run(fill()) == [1] * 200
     assert len(card_client.client_list()) <= 9

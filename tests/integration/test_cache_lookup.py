@@ -1,58 +1,58 @@
-"""Lookups over a real cache that is flushed and killed under them: slower, never wrong, never unknown."""
+"""Lookups over a real cache that is flushed, killed and stalled under them: slower, never wrong, never unknown."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import random
+import signal
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from redis import Redis
 
-from fixtures.twins import LedgerTwin, MatcherTwin, found, token_of
+from fixtures.certificates import certificate
+from fixtures.door import Door, token_of
+from fixtures.twins import LedgerTwin, found
 from goldthread.app.embedded import ValkeyServer
-from goldthread.cache import AsyncCardCache, CacheSettings, RedisCardStore
+from goldthread.cache import CacheSettings, RedisCardStore
 from goldthread.domain.ports import Answer, CachedAnswer
-from goldthread.domain.words import IdentifierType, IncomingIdentifier
-from goldthread.flows.loader import AnswerLoader
-from goldthread.flows.lookup import AnswerSource, FoundAnswer, LookupFlow
-from goldthread.telemetry.metrics import Metrics
+from goldthread.rpc import CallLimits, RpcSettings
+from goldthread.v1.lookup_service_pb2 import ANSWER_SOURCE_CACHE, ANSWER_SOURCE_LEDGER, LookupResponse
 from goldthread.wire import cached_answer, encode_answer
 
 NAMES = [f"{number}@shop.example" for number in range(60)]
+TOKENS = {name: token_of(name) for name in NAMES}
+PATIENT = RpcSettings(lookup=CallLimits(in_flight=64, seconds=10, request_bytes=1_000))
+
+Answers = list[tuple[str, LookupResponse]]
 
 
-def under_load(ledger: LedgerTwin, url: str, trouble: Callable[[], Awaitable[None]]) -> list[tuple[str, FoundAnswer]]:
+def under_load(ledger: LedgerTwin, url: str, trouble: Callable[[], Awaitable[None]]) -> Answers:
     """Answers of eight callers who look everybody up, again and again, until `trouble` has been through and once more after it."""
 
-    async def tell() -> list[tuple[str, FoundAnswer]]:
-        answers: list[tuple[str, FoundAnswer]] = []
+    async def tell() -> Answers:
+        answers: Answers = []
         over = asyncio.Event()
-        cache = AsyncCardCache(CacheSettings(url=url, timeout_ms=500, breaker_seconds=0.05))
-        with ThreadPoolExecutor(4) as executor:
-            metrics = Metrics()
-            loader = AnswerLoader(ledger, cache, metrics, executor=executor, seconds=5)
-            flow = LookupFlow(MatcherTwin(), cache, loader, metrics)
+        door = Door(url)
+        door.ledger = ledger
 
-            async def caller(seed: int) -> None:
-                order = random.Random(seed)
-                last = False
-                while not last:
-                    last = over.is_set()
-                    for name in order.sample(NAMES, len(NAMES)):
-                        identifier = IncomingIdentifier(path="", type=IdentifierType.EMAIL, namespace="", raw=name)
-                        answers.append((name, await flow.lookup(identifier, min_version=0, seconds=10)))
+        async def caller(seed: int) -> None:
+            order = random.Random(seed)
+            last = False
+            while not last:
+                last = over.is_set()
+                for name in order.sample(NAMES, len(NAMES)):
+                    answers.append((name, await door.lookup(name)))
 
-            async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-                for seed in range(8):
-                    group.create_task(caller(seed))
-                await trouble()
-                over.set()
-            await loader.close()
-            await cache.close()
+        async with asyncio.timeout(60), door.open(PATIENT), asyncio.TaskGroup() as group:
+            for seed in range(8):
+                group.create_task(caller(seed))
+            await trouble()
+            over.set()
         return answers
 
     return asyncio.run(tell())
@@ -60,14 +60,16 @@ def under_load(ledger: LedgerTwin, url: str, trouble: Callable[[], Awaitable[Non
 
 def known_ledger() -> LedgerTwin:
     ledger = LedgerTwin()
-    ledger.tell(*(found(token_of(name), 5, f"GP-{name}") for name in NAMES))
+    ledger.tell(*(found(TOKENS[name], 5, f"GP-{name}") for name in NAMES))
     return ledger
 
 
-def assert_right(answers: list[tuple[str, FoundAnswer]]) -> None:
-    expected = {name: CachedAnswer(5, encode_answer(found(token_of(name), 5, f"GP-{name}"))) for name in NAMES}
-    assert {(name, answer.answer.version) for name, answer in answers} == {(name, 5) for name in NAMES}
-    assert all(answer.answer == expected[name] for name, answer in answers)
+def assert_right(answers: Answers) -> None:
+    for name, answer in answers:
+        expected = LookupResponse.FromString(encode_answer(found(TOKENS[name], 5, f"GP-{name}")))
+        expected.version, expected.answer_source = 5, answer.answer_source
+        assert answer == expected
+    assert {name for name, _ in answers} == set(NAMES)
 
 
 def test_flushes_under_load_make_nobody_unknown(card_server: ValkeyServer, card_client: Redis) -> None:
@@ -78,7 +80,7 @@ def test_flushes_under_load_make_nobody_unknown(card_server: ValkeyServer, card_
 
     answers = under_load(known_ledger(), card_server.endpoint, flush)
     assert_right(answers)
-    assert {answer.source for _, answer in answers} == {AnswerSource.CACHE, AnswerSource.LEDGER}
+    assert {answer.answer_source for _, answer in answers} == {ANSWER_SOURCE_CACHE, ANSWER_SOURCE_LEDGER}
 
 
 def test_a_killed_cache_makes_nobody_unknown_and_is_used_again(tmp_path: Path) -> None:
@@ -98,7 +100,30 @@ def test_a_killed_cache_makes_nobody_unknown_and_is_used_again(tmp_path: Path) -
     finally:
         server.stop()
     assert_right(answers)
-    assert answers[-1][1].source is AnswerSource.CACHE
+    assert answers[-1][1].answer_source == ANSWER_SOURCE_CACHE
+
+
+def test_a_stalled_cache_costs_a_timeout_and_is_then_left_alone(tmp_path: Path) -> None:
+    """FAILURES C4: everybody is answered by the ledger, few of them late, and the cache is used again once it goes on."""
+    server = ValkeyServer(tmp_path, environ=os.environ)
+    server.start()
+    with Redis.from_url(server.endpoint) as client:
+        process = int(client.info("server")["process_id"])
+
+    async def stall() -> None:
+        await asyncio.sleep(0.2)
+        os.kill(process, signal.SIGSTOP)
+        await asyncio.sleep(2)
+        os.kill(process, signal.SIGCONT)
+        await asyncio.sleep(1)
+
+    try:
+        answers = under_load(known_ledger(), server.endpoint, stall)
+    finally:
+        server.stop()
+    assert_right(answers)
+    assert {answer.answer_source for _, answer in answers} == {ANSWER_SOURCE_CACHE, ANSWER_SOURCE_LEDGER}
+    assert answers[-1][1].answer_source == ANSWER_SOURCE_CACHE
 
 
 def write(store: RedisCardStore, entry: tuple[bytes, CachedAnswer]) -> None:
@@ -108,7 +133,7 @@ def write(store: RedisCardStore, entry: tuple[bytes, CachedAnswer]) -> None:
 def test_fills_and_relay_writes_in_any_order_end_at_the_newest(card_server: ValkeyServer, card_client: Redis) -> None:
     """Late fills race with newer writes; once all is quiet no entry is older than the ledger."""
     ledger = known_ledger()
-    newest = {name: found(token_of(name), 9, "GP-new") for name in NAMES}
+    newest = {name: found(TOKENS[name], 9, "GP-new") for name in NAMES}
 
     async def relay() -> None:
         with RedisCardStore(CacheSettings(url=card_server.endpoint)) as store:
@@ -120,9 +145,9 @@ def test_fills_and_relay_writes_in_any_order_end_at_the_newest(card_server: Valk
                     await asyncio.to_thread(write, store, (answer.token, entry))
 
     answers = under_load(ledger, card_server.endpoint, relay)
-    assert {answer.answer.version for _, answer in answers} <= {5, 9}
+    assert {answer.version for _, answer in answers} <= {5, 9}
     with RedisCardStore(CacheSettings(url=card_server.endpoint)) as store:
-        entries = store.get_many([token_of(name) for name in NAMES])
+        entries = store.get_many([TOKENS[name] for name in NAMES])
     assert entries == [CachedAnswer(9, encode_answer(newest[name])) for name in NAMES]
 
 
@@ -151,12 +176,12 @@ def test_late_fills_and_flushes_leave_no_stale_card(card_server: ValkeyServer, c
         with RedisCardStore(CacheSettings(url=card_server.endpoint)) as store:
             for version in range(1, 16):
                 for name in NAMES:
-                    answer = found(token_of(name), version, f"GP-{version}")
+                    answer = found(TOKENS[name], version, f"GP-{version}")
                     ledger.tell(answer)
                     write(store, (answer.token, cached_answer(answer)))
                 card_client.flushall()
                 time.sleep(0.2)
-                entries = store.get_many([token_of(name) for name in NAMES])
+                entries = store.get_many([TOKENS[name] for name in NAMES])
                 stale.extend((version, entry.version) for entry in entries if entry and entry.version != version)
                 card_client.flushall()
 
@@ -164,5 +189,41 @@ def test_late_fills_and_flushes_leave_no_stale_card(card_server: ValkeyServer, c
         await asyncio.to_thread(change)
 
     answers = under_load(ledger, card_server.endpoint, trouble)
-    assert {answer.answer.version for _, answer in answers} == set(range(16))
+    assert {answer.version for _, answer in answers} == set(range(16))
     assert stale == []
+
+
+async def passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Bytes from one connection to another until the first ends."""
+    while part := await reader.read(65_536):
+        writer.write(part)
+        await writer.drain()
+    writer.close()
+
+
+def test_a_cache_with_a_private_authority_is_read_over_tls(
+    tmp_path: Path, card_server: ValkeyServer, card_client: Redis
+) -> None:
+    authority, _ = certificate(tmp_path, "authority")
+    chain, key = certificate(tmp_path, "server", signer="authority")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(chain, key)
+    plain = urlsplit(card_server.endpoint)
+    assert plain.hostname is not None
+
+    async def through(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, to = await asyncio.open_connection(plain.hostname, plain.port)
+        await asyncio.gather(passed_on(reader, to), passed_on(there, writer), return_exceptions=True)
+
+    async def tell() -> None:
+        server = await asyncio.start_server(through, "127.0.0.1", 0, ssl=context)
+        tls_port = server.sockets[0].getsockname()[1]
+        door = Door(f"rediss://:{plain.password}@localhost:{tls_port}/0?ssl_ca_certs={authority}")
+        door.ledger = known_ledger()
+        async with asyncio.timeout(30), server, door.open(PATIENT):
+            sources = []
+            while ANSWER_SOURCE_CACHE not in sources:
+                sources.append((await door.lookup(NAMES[0])).answer_source)
+        assert set(sources) == {ANSWER_SOURCE_LEDGER, ANSWER_SOURCE_CACHE}
+
+    asyncio.run(tell())

@@ -6,34 +6,33 @@ import asyncio
 import io
 import json
 import logging
+import re
 import threading
 from collections.abc import Iterator
 
 import pytest
 import structlog
 from google.rpc import error_details_pb2
-from grpc import aio
+from redis import Redis
 
 from fixtures.door import (
     CODES,
     LOOKUP,
     RESOLVE,
     Door,
-    ResolverTwin,
-    StewardTwin,
     assert_set,
-    lookup_request,
     reason,
     refused,
     run,
+    token_of,
     until,
 )
-from fixtures.twins import EPOCH, found, token_of
+from fixtures.twins import EPOCH, found
+from goldthread.app.embedded import ValkeyServer
+from goldthread.cache import card_key
 from goldthread.domain.errors import EventIdConflictError
-from goldthread.rpc import CallLimits, RpcServer, RpcSettings
-from goldthread.telemetry.context import current_request
+from goldthread.rpc import CallLimits, RpcSettings
 from goldthread.telemetry.logs import configure_logs
-from goldthread.telemetry.metrics import Metrics
 from goldthread.v1 import lookup_service_pb2 as lookup_pb
 from goldthread.v1 import profile_pb2
 from goldthread.v1.lookup_service_pb2_grpc import LookupServiceStub
@@ -51,10 +50,12 @@ def log_lines() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-def test_lookup_from_the_ledger_and_then_from_the_cache() -> None:
+def test_lookup_from_the_ledger_and_then_from_the_cache(card_server: ValkeyServer, card_client: Redis) -> None:
     async def story(door: Door) -> None:
         door.ledger.tell(found(token_of("a@b.de"), 7))
-        first, second = await door.lookup("a@b.de"), await door.lookup("a@b.de")
+        first = await door.lookup("a@b.de")
+        await until(lambda: bool(card_client.exists(card_key(token_of("a@b.de")))))
+        second = await door.lookup("a@b.de")
         assert first.outcome == lookup_pb.LOOKUP_OUTCOME_FOUND
         assert first.card.masked_name == "Jennifer M."
         assert first.card.tier == profile_pb2.TIER_GOLD
@@ -73,8 +74,10 @@ def test_lookup_from_the_ledger_and_then_from_the_cache() -> None:
         assert door.sample("goldthread_lookups_total", outcome="not_found") == 2
         assert door.sample("goldthread_rpc_seconds_count", method=LOOKUP, code="OK") == 4
         assert door.sample("goldthread_rpc_in_flight", method=LOOKUP) == 0
+        assert door.sample("goldthread_cache_reads_total", result="hit") == 1
+        assert door.sample("goldthread_cache_reads_total", result="miss") == 2
 
-    run(story)
+    run(story, door=Door(card_server.endpoint))
 
 
 def test_every_broken_field_comes_back_at_once() -> None:
@@ -127,7 +130,9 @@ def test_ledger_down_is_unavailable_with_a_hint_to_retry() -> None:
         assert isinstance(retry, error_details_pb2.RetryInfo)
         assert retry.retry_delay.ToMilliseconds() == 100
         _, details, _ = await refused(door.lookup("a@b.de", metadata=(("x-request-id", "no good!"),)))
-        assert details["RequestInfo"] == error_details_pb2.RequestInfo(request_id="made-1")
+        made = details["RequestInfo"]
+        assert isinstance(made, error_details_pb2.RequestInfo)
+        assert re.fullmatch("[0-9a-f]{32}", made.request_id)
 
     run(story)
 
@@ -157,7 +162,10 @@ def test_bytes_that_are_not_the_message_are_an_invalid_argument() -> None:
             assert (code, reason(details)) == (CODES.INVALID_ARGUMENT, "INVALID_ARGUMENT")
         code, _, _ = await refused(door.lookup("x" * 70_000))
         assert code is CODES.INVALID_ARGUMENT
-        code, _, _ = await refused(door.channel.unary_unary(LOOKUP)(bytes(5 * 1024 * 1024)))
+        large = bytes(5 * 1024 * 1024)
+        code, details, _ = await refused(door.channel.unary_unary(LOOKUP)(large))
+        assert (code, reason(details)) == (CODES.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+        code, _, _ = await refused(door.channel.unary_unary(RESOLVE)(large))
         assert code is CODES.RESOURCE_EXHAUSTED
         code, _, _ = await refused(door.channel.unary_unary("/goldthread.v1.LookupService/Nothing")(b""))
         assert code is CODES.UNIMPLEMENTED
@@ -180,17 +188,21 @@ def test_more_calls_than_the_limit_are_refused_at_once_and_other_services_go_on(
 
     async def story(door: Door) -> None:
         door.resolver.action = lambda: assert_set(gate)
-        calls = [asyncio.create_task(door.resolve()) for _ in range(3)]
-        await until(lambda: len(door.resolver.taken) == 3)
+        calls = [asyncio.create_task(door.resolve())]
+        await until(lambda: len(door.resolver.taken) == 1)
+        calls += [asyncio.create_task(door.resolve(f"e-{number}")) for number in (2, 3)]
+        await until(lambda: door.sample("goldthread_gathered_waiting", call="resolve") == 2)
         for _ in range(5):
-            code, details, _ = await refused(door.resolve())
+            code, details, _ = await refused(door.resolve("e-4"))
             assert (code, reason(details)) == (CODES.RESOURCE_EXHAUSTED, "OVERLOADED")
+            assert isinstance(details["RetryInfo"], error_details_pb2.RetryInfo)
         assert (await door.lookup("n/a")).outcome == lookup_pb.LOOKUP_OUTCOME_NOT_FOUND
         gate.set()
         assert {answer.version for answer in await asyncio.gather(*calls)} == {12}
+        assert door.resolver.groups == [1, 2]
         assert (await door.resolve()).version == 12
 
-    run(story, RpcSettings(resolve=limits))
+    run(story, RpcSettings(resolve=limits, resolve_threads=1))
 
 
 def test_the_servers_own_deadline_ends_calls_without_one() -> None:
@@ -218,27 +230,15 @@ def test_the_callers_shorter_deadline_counts_and_the_write_goes_on() -> None:
 
 
 def test_an_inner_cancellation_still_answers_the_caller() -> None:
-    class Cancelled:
-        async def lookup(self, *_: object, **__: object) -> object:
-            assert current_request() is not None
-            raise asyncio.CancelledError
+    def cancelled() -> None:
+        raise asyncio.CancelledError
 
-    async def tell() -> None:
-        server = RpcServer(
-            RpcSettings(),
-            lookup=Cancelled(),  # type: ignore[arg-type]
-            resolve=ResolverTwin(),
-            steward=StewardTwin(),
-            metrics=Metrics(),
-        )
-        port = await server.start()
-        async with asyncio.timeout(10), aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            call = LookupServiceStub(channel).Lookup
-            code, details, _ = await refused(call(lookup_request("a@b.de"), timeout=5))  # type: ignore[arg-type]
-            assert (code, reason(details)) == (CODES.INTERNAL, "INTERNAL")
-        await server.stop()
+    async def story(door: Door) -> None:
+        door.resolver.action = cancelled
+        code, details, _ = await refused(door.resolve(timeout=5))
+        assert (code, reason(details)) == (CODES.INTERNAL, "INTERNAL")
 
-    asyncio.run(tell())
+    run(story)
 
 
 def test_a_cancelled_call_ends_as_cancelled() -> None:

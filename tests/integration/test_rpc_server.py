@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,20 +14,21 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from fixtures.certificates import certificate
 from fixtures.door import (
     CODES,
     LOOKUP,
     Door,
-    ResolverTwin,
-    StewardTwin,
+    Nobody,
     assert_set,
     lookup_request,
     refused,
+    register_door,
     run,
     until,
 )
 from goldthread.domain.errors import SettingsError
-from goldthread.rpc import CallLimits, RpcServer, RpcSettings
+from goldthread.rpc import RpcServer, RpcSettings
 from goldthread.telemetry.metrics import Metrics
 from goldthread.v1 import lookup_service_pb2 as lookup_pb
 from goldthread.v1.lookup_service_pb2_grpc import LookupServiceStub
@@ -96,36 +96,40 @@ def test_stop_lets_running_calls_finish_and_refuses_new_ones() -> None:
     run(story)
 
 
+def test_stop_finishes_the_calls_that_are_queued() -> None:
+    gate = threading.Event()
+
+    async def story(door: Door) -> None:
+        door.resolver.action = lambda: assert_set(gate)
+        calls = [asyncio.create_task(door.resolve("first"))]
+        await until(lambda: len(door.resolver.taken) == 1)
+        calls += [asyncio.create_task(door.resolve(f"e-{number}")) for number in range(5)]
+        await until(lambda: door.sample("goldthread_gathered_waiting", call="resolve") == 5)
+        stopping = asyncio.create_task(door.server.stop())
+        await asyncio.sleep(0.05)
+        assert not stopping.done()
+        gate.set()
+        assert [answer.version for answer in await asyncio.gather(*calls)] == [12] * 6
+        await stopping
+        assert door.resolver.groups == [1, 5]
+
+    run(story, RpcSettings(resolve_threads=1))
+
+
 def test_stop_returns_only_after_handlers_that_outlast_the_grace_have_cleaned_up() -> None:
-    cleaned: list[str] = []
+    gate = threading.Event()
 
-    class Slow:
-        async def lookup(self, *_: object, **__: object) -> object:
-            try:
-                await asyncio.sleep(20)
-            finally:
-                await asyncio.sleep(0.2)
-                cleaned.append("handler")
-            raise AssertionError
+    async def story(door: Door) -> None:
+        door.resolver.action = lambda: assert_set(gate)
+        call = asyncio.create_task(refused(door.resolve()))
+        await until(lambda: len(door.resolver.taken) == 1)
+        asyncio.get_running_loop().call_later(0.4, gate.set)
+        await door.server.stop()
+        assert door.resolver.finished == 1
+        code, _, _ = await call
+        assert code in {CODES.UNAVAILABLE, CODES.CANCELLED}
 
-    async def tell() -> None:
-        limits = CallLimits(in_flight=8, seconds=30, request_bytes=1_000)
-        server = RpcServer(
-            RpcSettings(lookup=limits, grace_seconds=0.1),
-            lookup=Slow(),  # type: ignore[arg-type]
-            resolve=ResolverTwin(),
-            steward=StewardTwin(),
-            metrics=Metrics(),
-        )
-        port = await server.start()
-        async with asyncio.timeout(10), aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            call = asyncio.create_task(refused(LookupServiceStub(channel).Lookup(lookup_request("a@b.de"))))  # type: ignore[arg-type]
-            await asyncio.sleep(0.2)
-            await server.stop()
-            assert cleaned == ["handler"]
-            await call
-
-    asyncio.run(tell())
+    run(story, RpcSettings(grace_seconds=0.1))
 
 
 def test_a_taken_port_and_unreadable_keys_are_settings_errors(tmp_path: Path) -> None:
@@ -134,7 +138,15 @@ def test_a_taken_port_and_unreadable_keys_are_settings_errors(tmp_path: Path) ->
             (RpcSettings(port=door.port), "rpc.port"),
             (RpcSettings(tls_certificate=tmp_path / "c", tls_key=tmp_path / "k"), "rpc.tls_key"),
         ):
-            other = RpcServer(settings, lookup=None, resolve=door.resolver, steward=door.steward, metrics=Metrics())  # type: ignore[arg-type]
+            other = RpcServer(
+                settings,
+                register=register_door(settings, Nobody(), Metrics()),
+                resolve=door.resolver,
+                receive=door.resolver,
+                steward=door.steward,
+                profiles=door.profiles,
+                metrics=Metrics(),
+            )
             with pytest.raises(SettingsError) as caught:
                 await other.start()
             assert caught.value.metadata == {"key": key}
@@ -143,19 +155,22 @@ def test_a_taken_port_and_unreadable_keys_are_settings_errors(tmp_path: Path) ->
 
 
 def test_tls_with_client_certificates(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
-    extra = ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
-    subprocess.run([*command.split(), *extra], check=True, capture_output=True)
-    settings = RpcSettings(tls_certificate=certificate, tls_key=key, tls_client_ca=certificate)
+    authority, _ = certificate(tmp_path, "authority")
+    server, server_key = certificate(tmp_path, "server", signer="authority")
+    till, till_key = certificate(tmp_path, "till", signer="authority")
+    settings = RpcSettings(tls_certificate=server, tls_key=server_key, tls_client_ca=authority)
 
     async def story(door: Door) -> None:
         target = f"localhost:{door.port}"
-        root = certificate.read_bytes()
-        known = grpc.ssl_channel_credentials(root, key.read_bytes(), root)
+        root = authority.read_bytes()
+        known = grpc.ssl_channel_credentials(root, till_key.read_bytes(), till.read_bytes())
         async with aio.secure_channel(target, known) as channel:
             answer = await LookupServiceStub(channel).Lookup(lookup_request("n/a"))  # type: ignore[arg-type, misc]
             assert answer.outcome == lookup_pb.LOOKUP_OUTCOME_NOT_FOUND
+            health = health_pb2_grpc.HealthStub(channel)
+            assert (
+                await health.Check(health_pb2.HealthCheckRequest())
+            ).status == health_pb2.HealthCheckResponse.SERVING
         async with aio.secure_channel(target, grpc.ssl_channel_credentials(root)) as channel:
             code, _, _ = await refused(LookupServiceStub(channel).Lookup(lookup_request("n/a"), timeout=3))  # type: ignore[arg-type]
             assert code in {CODES.UNAVAILABLE, CODES.DEADLINE_EXCEEDED}

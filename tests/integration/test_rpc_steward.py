@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
 from google.rpc import error_details_pb2
-from grpc import aio
 
-from fixtures.door import CODES, Door, ResolverTwin, reason, refused, run
+from fixtures.door import CODES, Door, over, reason, refused, run
 from fixtures.story import Story, customer, story
 from goldthread.domain.errors import LaterEntryError, LedgerUnavailableError, RequestIdConflictError, UnknownIdError
 from goldthread.domain.steward import (
@@ -23,8 +20,7 @@ from goldthread.domain.steward import (
     SplitProfile,
     StewardAction,
 )
-from goldthread.rpc import CallLimits, RpcServer, RpcSettings
-from goldthread.telemetry.metrics import Metrics
+from goldthread.rpc import CallLimits, RpcSettings
 from goldthread.v1 import steward_service_pb2 as pb
 from goldthread.v1.steward_service_pb2_grpc import StewardServiceStub
 
@@ -62,7 +58,7 @@ def test_each_call_reaches_the_flow_as_it_was_meant() -> None:
             (READ, MergeProfiles(profile_ids=(ONE, OTHER))),
             (READ, SplitProfile(profile_id=ONE, record_ids=(OTHER,))),
             (READ, RevertEntry(entry_version=77)),
-            (7, ReviewPlace(4500, 9)),
+            (7, ReviewPlace(4500, 9), False, ""),
             (ONE, 50, 88),
         ]
 
@@ -139,27 +135,6 @@ def test_stewards_have_limits_of_their_own() -> None:
     run(tell, RpcSettings(steward=CallLimits(in_flight=1, seconds=5, request_bytes=5)))
 
 
-def over(flow: Story, tale: Callable[[StewardServiceStub], Awaitable[None]]) -> None:
-    """Tells a tale to a real server over the story's own flow."""
-
-    async def tell() -> None:
-        server = RpcServer(
-            RpcSettings(),
-            lookup=None,  # type: ignore[arg-type]
-            resolve=ResolverTwin(),
-            steward=flow.steward,
-            metrics=Metrics(),
-        )
-        port = await server.start()
-        try:
-            async with asyncio.timeout(60), aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-                await tale(StewardServiceStub(channel))
-        finally:
-            await server.stop()
-
-    asyncio.run(tell())
-
-
 def test_a_review_is_found_previewed_decided_and_taken_back(story: Story) -> None:
     home: dict[str, Any] = {"given_name": "Jennifer", "family_name": "Miller", "city": "Austin", "postcode": "78701"}
     story.ingest(customer("a", street="12 Oak St", **home), customer("b", source="crm", **home))
@@ -204,5 +179,5 @@ def test_a_review_is_found_previewed_decided_and_taken_back(story: Story) -> Non
         assert not undone.already_gone
         assert undone.ledger_version > result.ledger_version
 
-    over(story, tale)
+    over(story, StewardServiceStub, tale)
     assert story.ledger.partition() == before

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from types import MappingProxyType, ModuleType
 from typing import Any
 
 from goldthread.ledger.queries import query
-from memory import epochs, evidence, intake, profiles, publish, remodel, rework, steward
+from memory import epochs, evidence, history, intake, profiles, publish, remodel, rework, steward, stored_answers
 from memory.tables import Tables
 
 __all__ = ["STATEMENTS", "Connection"]
@@ -30,7 +30,7 @@ def _statements(*modules: ModuleType) -> dict[str, Statement]:
 
 
 STATEMENTS: Mapping[str, Statement] = MappingProxyType(
-    _statements(epochs, evidence, intake, profiles, publish, remodel, rework, steward)
+    _statements(epochs, evidence, history, intake, profiles, publish, remodel, rework, steward, stored_answers)
 )
 """The twin of each query that has one, by name."""
 
@@ -53,17 +53,13 @@ class Connection:
         self._rows: list[tuple[Any, ...]] = []
         self.itersize = 0
 
-    def execute(self, text: str, given: Mapping[str, Any] = _NOTHING) -> Connection:
+    def execute(self, text: str, given: Mapping[str, Any] = _NOTHING, *, binary: bool = False) -> Connection:
         """Runs the twin of a query; `NoTwinError` if it has none."""
         statement = _by_text().get(text)
         if statement is None:
             raise NoTwinError(text.splitlines()[0])
         self._rows = statement(self._tables, given)
         return self
-
-    def executemany(self, text: str, given: Sequence[Mapping[str, Any]]) -> None:
-        for one in given:
-            self.execute(text, one)
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         return self._rows

@@ -30,7 +30,7 @@ __all__ = [
     "load_records",
     "load_tokens",
     "lock_members",
-    "marks_among",
+    "marked_around",
     "marks_on",
     "operation_marks_on",
     "overused_tokens",
@@ -284,8 +284,17 @@ def push_marks_back(at: Tables, given: Given) -> Rows:
     return []
 
 
-def marks_among(at: Tables, given: Given) -> Rows:
-    return [(record_id,) for record_id in given["record_ids"] if at.marks_at.get(record_id)]
+def marked_around(at: Tables, given: Given) -> Rows:
+    return [(asked,) for asked in given["record_ids"] if any(map(at.marks_at.get, _closure(at, asked)))]
+
+
+def _closure(at: Tables, record_id: int) -> set[int]:
+    reached: set[int] = set()
+    front = {record_id}
+    while front:
+        reached.update(row[0] for row in component(at, {"record_ids": front, "limit": None}))
+        front = {row[0] for row in fellow_members(at, {"record_ids": reached})}
+    return reached
 
 
 def pending_marks(at: Tables, given: Given) -> Rows:

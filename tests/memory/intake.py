@@ -127,7 +127,7 @@ def insert_inbox(at: Tables, given: Given) -> Rows:
     for source, event_id, *rest in columns_of(
         given, "sources", "event_ids", "digests", "record_ids", "kinds", "occurred"
     ):
-        key, row = (source, event_id), Inbox(*rest)
+        key, row = (source, event_id), Inbox(*rest, at.now)
         require(key not in at.inbox, "inbox_pkey")
         require(row.record_id in at.record, "inbox_record_fkey")
         at.put(at.inbox, key, row)

@@ -53,6 +53,7 @@ class _Transactions:
         *,
         isolation: IsolationLevel | None = None,
         preview: bool = False,
+        reading: bool = False,
         timeout: float | None = None,
         bound_seconds: float = inf,
     ) -> Iterator[psycopg.Connection[Any]]:

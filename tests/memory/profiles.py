@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import Any
 
 from memory.rows import Journal, Outbox, Profile, Record, Relation, Review
@@ -11,11 +12,11 @@ from memory.tables import Tables, require
 
 __all__ = [
     "as_of",
-    "birth_ids",
     "close_reviews",
     "delete_contenders",
     "delete_households",
     "draw_versions",
+    "homes_of_records",
     "households_of",
     "insert_contenders",
     "insert_households",
@@ -28,9 +29,9 @@ __all__ = [
     "open_reviews_of",
     "pairs_with",
     "profiles_of_records",
-    "same_profile",
-    "standing",
+    "standings",
     "survey_profiles",
+    "survey_profiles_by_policy",
     "tokens_of_profiles",
     "touch_profiles",
     "update_reviews",
@@ -56,28 +57,36 @@ def move_records(at: Tables, given: Given) -> Rows:
         if row.profile_id is not None:
             at.unlink(at.members, row.profile_id, record_id)
         at.link(at.members, profile_id, record_id)
-        at.put(at.membership, record_id, row._replace(profile_id=profile_id))
+        at.put(at.membership, record_id, row._replace(profile_id=profile_id, looks=row.looks + 1))
     return []
 
 
 def survey_profiles(at: Tables, given: Given) -> Rows:
+    return survey_profiles_by_policy(
+        at, {**given, "names": [1, 2], "addresses": [1, 2], "birth_dates": [2], "trusted": []}
+    )
+
+
+def survey_profiles_by_policy(at: Tables, given: Given) -> Rows:
     found: Rows = []
     for profile_id in sorted(given["profile_ids"]):
         rows = [at.record[record_id] for record_id in at.members.get(profile_id, ())]
         if any(row.sightings for row in rows):
-            found.append((profile_id, *_survey(rows)))
+            found.append((profile_id, *_survey(rows, given)))
     return found
 
 
-def _survey(rows: list[Record]) -> tuple[Any, ...]:
+def _survey(rows: list[Record], policy: Given) -> tuple[Any, ...]:
     last_at, last_store = max(
         ((row.last_purchase_at or _LONG_AGO, row.last_purchase_store) for row in rows), default=(_LONG_AGO, "")
     )
+    trust = {source: -place for place, source in enumerate(policy["trusted"])}
+    address = (_STREET, _CITY, _POSTCODE)
     return (
         sorted(row.birth_id for row in rows),
-        _survivor(rows, asked=(_GIVEN, _FAMILY), counted=(_GIVEN, _FAMILY)),
-        _survivor(rows, asked=(_STREET, _CITY, _POSTCODE), counted=(_STREET, _POSTCODE)),
-        _survivor(rows, asked=(_BIRTH,), counted=()),
+        _survivor(rows, policy["names"], trust, asked=(_GIVEN, _FAMILY), counted=(_GIVEN, _FAMILY)),
+        _survivor(rows, policy["addresses"], trust, asked=address, counted=(_STREET, _POSTCODE)),
+        _survivor(rows, policy["birth_dates"], trust, asked=(_BIRTH,), counted=()),
         sum(row.purchase_count for row in rows),
         sum(row.purchase_total_minor for row in rows),
         None if last_at is _LONG_AGO else last_at,
@@ -85,12 +94,22 @@ def _survey(rows: list[Record]) -> tuple[Any, ...]:
     )
 
 
-def _survivor(rows: Iterable[Record], *, asked: tuple[int, ...], counted: tuple[int, ...]) -> int | None:
+def _survivor(
+    rows: Iterable[Record],
+    order: list[int],
+    trust: Mapping[str, int],
+    *,
+    asked: tuple[int, ...],
+    counted: tuple[int, ...],
+) -> int | None:
     def parts(row: Record, places: tuple[int, ...]) -> int:
         return sum(row.attributes[place] is not None for place in places)
 
+    def spoken(row: Record, rule: int) -> Any:
+        return (parts(row, counted), row.last_seen, row.sightings, trust.get(row.source, -len(trust)))[rule - 1]
+
     fitting = [row for row in rows if parts(row, asked) and row.sightings]
-    best = max(fitting, key=lambda row: (parts(row, counted), row.last_seen, row.address), default=None)
+    best = max(fitting, key=lambda row: (*(spoken(row, rule) for rule in order), row.address), default=None)
     return None if best is None else best.record_id
 
 
@@ -103,7 +122,7 @@ def write_profiles(at: Tables, given: Given) -> Rows:
     totals = ("purchase_counts", "purchase_totals", "last_purchases", "last_stores")
     for columns in zip(*(given[name] for name in (*names, *totals)), strict=True):
         row = Profile(*columns)
-        require(row.version not in at.profile_by_version, "profile_version_key")
+        assert row.version not in at.profile_by_version, "a version was drawn twice"
         if (kept := at.profile.get(row.profile_id)) is not None:
             at.drop(at.profile_by_version, kept.version)
         at.put(at.profile_by_version, row.version, row.profile_id)
@@ -179,12 +198,37 @@ def insert_contenders(at: Tables, given: Given) -> Rows:
 
 
 def insert_journal(at: Tables, given: Given) -> Rows:
-    require(given["version"] not in at.journal, "journal_version_key")
-    arrays = ("before_records", "after_records", "successors", "before_survivors", "after_survivors")
-    values = {name: tuple(value) if name in arrays else value for name, value in given.items()}
-    row = Journal(**values, written_at=at.now)
-    at.put(at.journal, row.version, row)
-    at.link(at.entries_of, row.profile_id, row.version)
+    written_at = at.clock()
+    ids = given["ids"]
+    for place, version in enumerate(given["versions"]):
+        require(version not in at.journal, "journal_version_key")
+        cuts = [given[name][place] - 1 for name in ("before_from", "after_from", "successors_from")]
+        before, after, successors = map(tuple, (ids[slice(*cut)] for cut in pairwise([*cuts, given["ends"][place]])))
+        survivors = [
+            tuple(given[f"{when}_{part}"][place] for part in ("names", "addresses", "birth_dates"))
+            for when in ("before", "after")
+        ]
+        told = (given[name][place] for name in ("causes", "actors", "sources", "event_ids", "operation_ids"))
+        cause, actor, source, event_id, operation_id = told
+        row = Journal(
+            version,
+            given["profile_ids"][place],
+            given["lives"][place],
+            before,
+            after,
+            successors,
+            survivors[0],
+            survivors[1],
+            cause,
+            actor,
+            source,
+            event_id,
+            operation_id,
+            given["model_id"],
+            written_at,
+        )
+        at.put(at.journal, row.version, row)
+        at.link(at.entries_of, row.profile_id, row.version)
     return []
 
 
@@ -196,10 +240,11 @@ def insert_journal_links(at: Tables, given: Given) -> Rows:
 
 
 def insert_outbox(at: Tables, given: Given) -> Rows:
-    outbox_id = at.next("outbox")
-    tokens = tuple(given["token_ids"])
-    row = Outbox(outbox_id, given["profile_id"], given["version"], given["live"], given["change"], tokens, at.now)
-    at.put(at.outbox, outbox_id, row)
+    columns = ("profile_ids", "versions", "lives", "changes", "firsts", "lasts")
+    for profile_id, version, live, change, first, last in zip(*(given[name] for name in columns), strict=True):
+        outbox_id = at.next("outbox")
+        tokens = tuple(given["token_ids"][first - 1 : last])
+        at.put(at.outbox, outbox_id, Outbox(outbox_id, profile_id, version, live, change, tokens, at.now))
     return []
 
 
@@ -207,27 +252,26 @@ def as_of(at: Tables, given: Given) -> Rows:
     return [(TIERED_AS_OF, at.now)]
 
 
-def birth_ids(at: Tables, given: Given) -> Rows:
-    return [(record_id, at.record[record_id].birth_id) for record_id in given["record_ids"]]
+def homes_of_records(at: Tables, given: Given) -> Rows:
+    return [(one, at.record[one].birth_id, at.membership[one].profile_id) for one in given["record_ids"]]
 
 
-def standing(at: Tables, given: Given) -> Rows:
-    profile_id = at.membership[given["record_id"]].profile_id
+def standings(at: Tables, given: Given) -> Rows:
+    return [(record_id, *_standing(at, record_id)) for record_id in given["record_ids"]]
+
+
+def _standing(at: Tables, record_id: int) -> tuple[Any, ...]:
+    profile_id = at.membership[record_id].profile_id
     row = None if profile_id is None else at.profile[profile_id]
     if row is None or not row.live:
-        return [(None, 0, False, 0, False)]
-    members = sum(at.record[record_id].sightings > 0 for record_id in at.members.get(profile_id, ()))
-    return [(profile_id, row.version, row.ambiguous, members, bool(at.reviews_at.get(profile_id)))]
+        return None, 0, False, 0, False
+    members = sum(at.record[member].sightings > 0 for member in at.members.get(row.profile_id, ()))
+    return profile_id, row.version, row.ambiguous, members, bool(at.reviews_at.get(profile_id))
 
 
 def profiles_of_records(at: Tables, given: Given) -> Rows:
     found = ((record_id, at.membership[record_id].profile_id) for record_id in given["record_ids"])
     return [row for row in found if row[1] is not None]
-
-
-def same_profile(at: Tables, given: Given) -> Rows:
-    home = at.membership[given["record_id"]].profile_id
-    return [(other,) for other in given["record_ids"] if home is not None and at.membership[other].profile_id == home]
 
 
 def households_of(at: Tables, given: Given) -> Rows:
@@ -257,5 +301,5 @@ def insert_households(at: Tables, given: Given) -> Rows:
 
 
 def pairs_with(at: Tables, given: Given) -> Rows:
-    rows = ((key, at.pair[key]) for key in at.pairs_at.get(given["record_id"], ()))
+    rows = ((key, at.pair[key]) for key in at.among(at.pairs_at, given["record_ids"]))
     return [(*key, row.score, row.levels, list(row.weights)) for key, row in rows]

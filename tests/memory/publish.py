@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from memory.profiles import TIERED_AS_OF
-from memory.rows import DeadLetter, Outbox, Token
+from memory.rows import DeadLetter, Outbox, Profile, Token
 from memory.tables import Tables
 
 __all__ = [
     "answers",
     "count_tokens",
     "counts",
+    "dead_letters_before",
     "dead_letters_done",
+    "dead_letters_named",
     "dead_letters_unpublished",
     "event_profiles",
     "known_tokens",
     "outbox",
     "outbox_done",
     "outbox_ids",
+    "outbox_later",
+    "outbox_later_done",
     "outbox_tokens",
+    "outbox_waiting",
     "partition",
     "ping",
+    "relay_pending",
     "resolve_id",
     "stamp",
     "tokens_after",
@@ -43,9 +50,17 @@ def outbox(at: Tables, given: Given) -> Rows:
     ]
 
 
+def relay_pending(at: Tables, given: Given) -> Rows:
+    return [(bool(at.outbox) or bool(_unpublished(at)),)]
+
+
 def outbox_ids(at: Tables, given: Given) -> Rows:
     places = [(row.version, row.outbox_id) for row in _in_order(at)]
     return [place for place in places if place > (given["version"], given["outbox_id"])][: given["limit"]]
+
+
+def outbox_waiting(at: Tables, given: Given) -> Rows:
+    return [(min(len(at.outbox), given["most"]),)]
 
 
 def outbox_tokens(at: Tables, given: Given) -> Rows:
@@ -56,6 +71,15 @@ def outbox_tokens(at: Tables, given: Given) -> Rows:
 def outbox_done(at: Tables, given: Given) -> Rows:
     for outbox_id in given["outbox_ids"]:
         at.drop(at.outbox, outbox_id)
+    return []
+
+
+def outbox_later(at: Tables, given: Given) -> Rows:
+    """Nobody fills a twin, so nothing waits in this lane."""
+    return []
+
+
+def outbox_later_done(at: Tables, given: Given) -> Rows:
     return []
 
 
@@ -77,28 +101,51 @@ def dead_letters_done(at: Tables, given: Given) -> Rows:
     return []
 
 
+def _kept(at: Tables, row: DeadLetter) -> tuple[object, ...]:
+    return (*row[:-1], (row.source, row.event_id) in at.inbox)
+
+
+def dead_letters_before(at: Tables, given: Given) -> Rows:
+    rows = [
+        row
+        for row in at.dead_letter.values()
+        if row.dead_letter_id < given["before"] and row.reason in given["reasons"]
+    ]
+    rows.sort(key=lambda row: -row.dead_letter_id)
+    return [_kept(at, row) for row in rows[: given["limit"]]]
+
+
+def dead_letters_named(at: Tables, given: Given) -> Rows:
+    rows = [row for row in at.dead_letter.values() if row.dead_letter_id in given["dead_letter_ids"]]
+    return [_kept(at, row) for row in sorted(rows, key=lambda row: row.dead_letter_id)]
+
+
 def stamp(at: Tables, given: Given) -> Rows:
     return [(at.commits,)]
 
 
 def answers(at: Tables, given: Given) -> Rows:
-    ids = (at.token_by_value.get(token) for token in given["tokens"])
-    return [_answer(at, at.token[token_id]) for token_id in ids if token_id is not None]
+    asked = [at.token[token_id] for token in given["tokens"] if (token_id := at.token_by_value.get(token)) is not None]
+    homes = [_homes(at, token) for token in asked]
+    named = {home for found in homes for home in found}
+    held = zip(asked, homes, strict=True)
+    return [
+        *((token.token, token.type, token.generic, at.commits, found, *(None,) * 10) for token, found in held),
+        *(_shown(at, at.profile[home]) for home in named if at.profile[home].live),
+    ]
 
 
-def _answer(at: Tables, token: Token) -> tuple[Any, ...]:
+def _homes(at: Tables, token: Token) -> list[UUID]:
     carriers = at.carriers.get(token.token_id, ()) if not token.generic else ()
-    homes = [
+    homes = (
         at.membership[record_id].profile_id
         for record_id in carriers
         if at.record[record_id].sightings > 0 and at.epoch.get((record_id, token.token_id), 0) == token.epochs
-    ]
-    placed = [row for home in homes if home is not None and (row := at.profile[home]).live]
-    held = {row.profile_id: row for row in placed if not row.ambiguous}
-    head = (token.token, token.type, token.generic, at.commits, len(placed), len(held))
-    if len(held) != 1:
-        return (*head, *(None,) * 8, TIERED_AS_OF)
-    [row] = held.values()
+    )
+    return [home for home in homes if home is not None]
+
+
+def _shown(at: Tables, row: Profile) -> tuple[Any, ...]:
     given_name, family_name = (None, None)
     if row.name_record is not None:
         said = at.record[row.name_record].attributes
@@ -106,7 +153,8 @@ def _answer(at: Tables, token: Token) -> tuple[Any, ...]:
     reviews = [at.review[review_id] for review_id in at.reviews_at.get(row.profile_id, ())]
     shown = min(reviews, key=lambda one: (one.low_profile, one.high_profile), default=None)
     review_id = None if shown is None else shown.review_id
-    return (*head, row.profile_id, given_name, family_name, *row[7:11], review_id, TIERED_AS_OF)
+    said_of = (row.profile_id, row.ambiguous, given_name, family_name, *row[7:11], review_id, TIERED_AS_OF)
+    return (*(None,) * 5, *said_of)
 
 
 def tokens_after(at: Tables, given: Given) -> Rows:

@@ -22,6 +22,8 @@ __all__ = [
     "page_tokens",
     "register_model",
     "remodel_progress",
+    "set_survivorship",
+    "survivorship",
 ]
 
 Given = Mapping[str, Any]
@@ -40,10 +42,25 @@ def register_model(at: Tables, given: Given) -> Rows:
 def find_model(at: Tables, given: Given) -> Rows:
     used = at.model_in_use.get(_ONLY)
     return [
-        (row.model_id, row.sha256, used is not None and used.model_id == row.model_id)
+        (
+            row.model_id,
+            row.sha256,
+            used is not None and used.model_id == row.model_id,
+            used.survivorship if used else "",
+        )
         for row in at.model.values()
         if row.version == given["version"]
     ]
+
+
+def survivorship(at: Tables, given: Given) -> Rows:
+    return [(row.survivorship,) for row in at.model_in_use.values()]
+
+
+def set_survivorship(at: Tables, given: Given) -> Rows:
+    for key, row in list(at.model_in_use.items()):
+        at.put(at.model_in_use, key, row._replace(survivorship=given["text"]))
+    return []
 
 
 def claim_model(at: Tables, given: Given) -> Rows:
@@ -61,7 +78,11 @@ def any_model(at: Tables, given: Given) -> Rows:
 def begin_remodel(at: Tables, given: Given) -> Rows:
     require(given["model_id"] in at.model, "model_in_use_model_fkey")
     if _ONLY in at.model_in_use:
-        at.put(at.model_in_use, _ONLY, ModelInUse(given["model_id"], 0, 0))
+        at.put(
+            at.model_in_use,
+            _ONLY,
+            at.model_in_use[_ONLY]._replace(model_id=given["model_id"], next_record=0, next_token=0),
+        )
     return []
 
 

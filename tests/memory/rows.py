@@ -138,6 +138,8 @@ class Review(NamedTuple):
     model_id: int
     opened_at: datetime
     closed_at: datetime | None
+    claimed_by: str | None = None
+    claimed_until: datetime | None = None
 
 
 class Relation(NamedTuple):
@@ -155,6 +157,7 @@ class Inbox(NamedTuple):
     record_id: int
     kind: str
     occurred_at: datetime
+    taken_at: datetime
 
 
 class Purchase(NamedTuple):
@@ -248,3 +251,4 @@ class ModelInUse(NamedTuple):
     model_id: int
     next_record: int | None
     next_token: int | None
+    survivorship: str = ""

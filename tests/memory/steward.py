@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,8 @@ __all__ = [
     "assertions_of_operation",
     "begin_operation",
     "changed_by_operation",
+    "claim_of_review",
+    "claim_review",
     "different_among",
     "insert_assertions",
     "journal_entry",
@@ -30,9 +33,12 @@ __all__ = [
     "operations_pending",
     "outranking",
     "places_of_births",
+    "release_review",
     "retract_assertions",
     "review_page",
+    "review_page_by_value",
     "review_profiles",
+    "review_records",
     "versions_of_profiles",
 ]
 
@@ -169,6 +175,11 @@ def review_profiles(at: Tables, given: Given) -> Rows:
     return [] if row is None else [(row.low_profile, row.high_profile, row.closed_at is None)]
 
 
+def review_records(at: Tables, given: Given) -> Rows:
+    row = at.review.get(given["review_id"])
+    return [] if row is None else [(row.low_record, row.high_record)]
+
+
 def operation_marks(at: Tables, given: Given) -> Rows:
     return [(row.mark_id,) for row in at.mark.values() if row.operation_id == given["operation_id"]]
 
@@ -193,7 +204,8 @@ def _last(rows: Iterable[Journal]) -> list[Journal]:
     return [found[profile_id] for profile_id in sorted(found)]
 
 
-def _view(at: Tables, row: Journal) -> tuple[Any, ...]:
+def journal_view(at: Tables, row: Journal) -> tuple[Any, ...]:
+    """A journal entry as every query about entries has it."""
     reason = "" if row.operation_id is None else at.operation[row.operation_id].reason
     return (
         *row[:3],
@@ -215,12 +227,12 @@ def _moving(row: Journal) -> bool:
 
 def journal_entry(at: Tables, given: Given) -> Rows:
     row = at.journal.get(given["version"])
-    return [] if row is None else [_view(at, row)]
+    return [] if row is None else [journal_view(at, row)]
 
 
 def journal_of_operation(at: Tables, given: Given) -> Rows:
     rows = [row for row in at.journal.values() if row.operation_id == given["operation_id"] and _moving(row)]
-    return [_view(at, row) for row in sorted(rows, key=lambda row: row.version)]
+    return [journal_view(at, row) for row in sorted(rows, key=lambda row: row.version)]
 
 
 def _entries(at: Tables, profile_ids: Iterable[UUID]) -> list[Journal]:
@@ -229,7 +241,7 @@ def _entries(at: Tables, profile_ids: Iterable[UUID]) -> list[Journal]:
 
 def journal_of_profiles(at: Tables, given: Given) -> Rows:
     rows = [row for row in _entries(at, given["profile_ids"]) if row.version < given["before"]]
-    return [_view(at, row) for row in sorted(rows, key=lambda row: -row.version)[: given["limit"]]]
+    return [journal_view(at, row) for row in sorted(rows, key=lambda row: -row.version)[: given["limit"]]]
 
 
 def members_written(at: Tables, given: Given) -> Rows:
@@ -242,16 +254,70 @@ def last_moving_entry(at: Tables, given: Given) -> Rows:
     return [(max((row.version for row in rows), default=None),)]
 
 
+def _value(at: Tables, row: Review) -> int:
+    return min(at.profile[side].purchase_total_minor for side in (row.low_profile, row.high_profile))
+
+
+def _claim(at: Tables, row: Review, moment: datetime) -> tuple[str, datetime] | None:
+    """Who has a review at a moment, and until when."""
+    if row.claimed_by is None or row.claimed_until is None or row.claimed_until <= moment:
+        return None
+    return row.claimed_by, row.claimed_until
+
+
 def _shown(at: Tables, row: Review) -> tuple[Any, ...]:
     pair = at.pair.get((row.low_record, row.high_record))
     low, high = at.profile[row.low_profile], at.profile[row.high_profile]
     sides = row.low_profile, low.version, row.high_profile, high.version
     evidence = (None, None, None) if pair is None else (pair.score, pair.levels, list(pair.weights))
-    return (row.review_id, *sides, row.strength, row.opened_at, row.low_record, row.high_record, *evidence)
+    claim = _claim(at, row, at.now) or (None, None)
+    shown = row.review_id, *sides, row.strength, row.opened_at, row.low_record, row.high_record, *evidence
+    return (*shown, _value(at, row), *claim)
+
+
+def _free(at: Tables, given: Given) -> list[Review]:
+    """Open reviews without those that others than the claimant have."""
+    rows = (at.review[key] for key in at.open_review.values())
+    claims = ((row, _claim(at, row, at.now)) for row in rows)
+    return [row for row, claim in claims if claim is None or given["claimant"] in (None, claim[0])]
 
 
 def review_page(at: Tables, given: Given) -> Rows:
-    rows = sorted((at.review[key] for key in at.open_review.values()), key=lambda row: (-row.strength, row.review_id))
+    rows = sorted(_free(at, given), key=lambda row: (-row.strength, row.review_id))
     after = -given["strength"], given["review_id"]
     later = [row for row in rows if (-row.strength, row.review_id) > after]
     return [_shown(at, row) for row in later[: given["limit"]]]
+
+
+def review_page_by_value(at: Tables, given: Given) -> Rows:
+    def place(row: Review) -> tuple[int, int, int]:
+        return -_value(at, row), -row.strength, row.review_id
+
+    after = -given["value"], -given["strength"], given["review_id"]
+    later = [row for row in sorted(_free(at, given), key=place) if place(row) > after]
+    return [_shown(at, row) for row in later[: given["limit"]]]
+
+
+def claim_review(at: Tables, given: Given) -> Rows:
+    row, now = at.review.get(given["review_id"]), at.clock()
+    if row is None or row.closed_at is not None:
+        return []
+    claim = _claim(at, row, now)
+    if claim is not None and claim[0] != given["actor"]:
+        return []
+    until = now + timedelta(seconds=given["seconds"])
+    at.put(at.review, row.review_id, row._replace(claimed_by=given["actor"], claimed_until=until))
+    return [(until,)]
+
+
+def release_review(at: Tables, given: Given) -> Rows:
+    row = at.review.get(given["review_id"])
+    if row is not None and row.claimed_by == given["actor"]:
+        at.put(at.review, row.review_id, row._replace(claimed_by=None, claimed_until=None))
+    return []
+
+
+def claim_of_review(at: Tables, given: Given) -> Rows:
+    row = at.review.get(given["review_id"])
+    claim = None if row is None else _claim(at, row, at.clock())
+    return [] if claim is None else [claim]

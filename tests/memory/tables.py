@@ -99,6 +99,7 @@ class Tables:
         self.purchase: dict[EventKey, Purchase] = {}
         self.purchases_of: Index = {}
         self.consent: dict[EventKey, Consent] = {}
+        self.stored_answer: dict[str, tuple[bytes, bytes, datetime]] = {}
         self.offset: dict[tuple[str, str, int], Offset] = {}
         self.gap: dict[int, tuple[Any, ...]] = {}
         self.mark: dict[int, MarkRow] = {}

@@ -120,6 +120,8 @@ class Forms:
             "given_initial": self.canonical_given[:1],
             "given3": self.given[:3],
             "family3": self.family[:3],
+            "family": self.family,
+            "family_end": self.family[-3:],
             "names_sorted": "+".join(sorted((given, family))) if given and family else "",
             "postcode": self.postcode,
             "postcode_area": self.postcode[:3] if len(self.postcode) >= 3 else "",

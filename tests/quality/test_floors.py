@@ -54,8 +54,10 @@ TRAINED_FLOORS = {
 }
 """With no configuration at all: detected columns, a trained model."""
 
-UNEVEN = {"fake1000-retail"}
-"""Sets with so little to tell people by that the probabilities are off by more than .03 on average."""
+MOST_OFF = 0.03
+"""How far the probabilities may be off on average."""
+UNEVEN = {"fake1000-retail": 0.06}
+"""The same for a set with so little to tell people by that they are off by more: by .046."""
 
 BUNDLED = {
     "dataset1": ("load_febrl1", 1000, 500, Floors(0.98, 0.9, 0.96)),
@@ -131,7 +133,7 @@ def test_sets_beside_the_checkout_without_any_configuration(label: str) -> None:
     report = report_of(labelled, read_set(labelled).truth, labelled.path, trained=True)
     assert_floors(report, TRAINED_FLOORS[label])
     error = report.evaluation.measures["expected_calibration_error"].value
-    assert error <= 0.03 or label in UNEVEN, error
+    assert error <= UNEVEN.get(label, MOST_OFF), error
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -165,7 +167,7 @@ def test_blocking_finds_people_on_sets_beside_the_checkout(label: str) -> None:
     ],
     ids=["new customers", "reference mix"],
 )
-def test_blocking_finds_whatever_would_be_kept_of_generated_customers(
+def test_blocking_finds_whatever_could_be_found_of_generated_customers(
     options: GenerateOptions, trained: bool, tmp_path: Path
 ) -> None:
     path = tmp_path / "generated.csv"
@@ -176,7 +178,9 @@ def test_blocking_finds_whatever_would_be_kept_of_generated_customers(
     assert evaluation.blocking is not None
     assert evaluation.blocking.kept_pairs is not None
     assert evaluation.blocking.kept_pairs > 2_000
-    # A model trained on so few records keeps pairs on less evidence: two names alone, one of them with a slip in its first letters.
-    assert evaluation.measures["blocking_kept_direct"].value >= (0.99 if trained else 0.995)
-    assert evaluation.measures["blocking_kept_through_cluster"].value >= 0.995
+    assert evaluation.blocking.findable_pairs is not None
+    assert evaluation.blocking.findable_pairs > 5_000
+    for name in ("findable", "beyond_names", "kept"):
+        assert evaluation.measures[f"blocking_{name}_direct"].value >= 0.995, name
+        assert evaluation.measures[f"blocking_{name}_through_cluster"].value >= 0.995, name
     assert evaluation.blocking.per_record <= MOST_CANDIDATES

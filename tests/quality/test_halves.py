@@ -7,7 +7,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from loadtest.quality.halves import half_of, halves_of, households_of, report_halves
+from loadtest.quality.halves import UnlearnedHalfError, half_of, halves_of, households_of, report_halves
 from loadtest.quality.sets import SETS
 
 from goldthread.app.generate import GenerateOptions, generate_events, write_events
@@ -54,6 +54,14 @@ def test_who_ever_wrote_one_address_is_in_one_half() -> None:
     for seed in range(20):
         homes = [set(half["truth"]) for half in halves_of(table, home=("street", "zip"), seed=seed)]
         assert any({"a", "b", "c", "d"} <= half for half in homes)
+
+
+def test_a_half_that_teaches_nothing_is_not_measured_under_the_shipped_model(tmp_path: Path) -> None:
+    [one] = [labelled for labelled in SETS if labelled.name == "generated"]
+    path = tmp_path / "few.csv.gz"
+    write_events(generate_events(GenerateOptions(people=200, events=400, seed=5)), path)
+    with pytest.raises(UnlearnedHalfError, match="too few records"):
+        report_halves(one, Resampling(resamples=0), path=path)
 
 
 def test_both_halves_are_measured_together(generated: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 import threading
 from collections.abc import Sequence
@@ -12,15 +13,19 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from fixtures.story import Story
+from grpc import aio
+
+from fixtures.story import KEYS, Story
 from fixtures.twins import PublisherTwin
-from goldthread.cache import AsyncCardCache, CacheSettings, RedisCardStore
+from goldthread.cache import CacheSettings, CardFiller, RedisCardStore
 from goldthread.domain.errors import LedgerUnavailableError
-from goldthread.domain.words import IncomingEvent
+from goldthread.domain.words import IncomingEvent, IncomingIdentifier
 from goldthread.flows.loader import AnswerLoader
-from goldthread.flows.lookup import LookupFlow
 from goldthread.flows.relay import RelayFlow
+from goldthread.rpc import RegisterDoor, RpcSettings
+from goldthread.v1 import identity_pb2
 from goldthread.v1 import lookup_service_pb2 as pb
+from goldthread.v1.lookup_service_pb2_grpc import LookupServiceStub
 from goldthread.workers.relay import RelaySettings, RelayWorker
 
 __all__ = ["Bystanders"]
@@ -92,21 +97,47 @@ class Bystanders:
             asyncio.run(self._look_up(executor))
 
     async def _look_up(self, executor: Executor) -> None:
-        cache = AsyncCardCache(CacheSettings(url=self._redis_url, timeout_ms=1_000))
-        loader = AnswerLoader(self._story.ledger, cache, self._story.metrics, executor=executor, seconds=10)
-        flow = LookupFlow(self._story.matcher, cache, loader, self._story.metrics)
+        story, settings = self._story, RpcSettings()
+        cards = CacheSettings(url=self._redis_url, timeout_ms=1_000)
+        filler = CardFiller(cards)
+        loader = AnswerLoader(story.ledger, filler, story.metrics, executor=executor, seconds=10)
+        limits = dataclasses.replace(settings.lookup, seconds=20)
+        door = RegisterDoor(
+            dataclasses.replace(settings, lookup=limits),
+            cards,
+            token_key=KEYS.token,
+            region="US",
+            answers=loader,
+            metrics=story.metrics,
+        )
+        port = await door.start(forward=None)
+        channel = aio.insecure_channel(f"127.0.0.1:{port}")
+        call = LookupServiceStub(channel).Lookup
         draw = random.Random(1)
         try:
             while not self._stop.is_set():
                 found = await asyncio.gather(
-                    *(flow.lookup(asked, min_version=0, seconds=20) for asked in draw.choices(self._asked, k=8))
+                    *(call(lookup_of(asked), timeout=20) for asked in draw.choices(self._asked, k=8))
                 )
                 self.lookups += len(found)
                 for answer in found:
-                    shown = pb.LookupResponse.FromString(answer.answer.encoded).card.profile_id
+                    shown = answer.card.profile_id
                     if shown:
                         self.told.add(shown)
                 await asyncio.sleep(0.01)
         finally:
+            await channel.close()
+            await door.drain(seconds=1)
             await loader.close()
-            await cache.close()
+            await filler.close()
+
+
+def lookup_of(asked: IncomingIdentifier) -> pb.LookupRequest:
+    """The request of a register that was shown this identifier."""
+    identifier = identity_pb2.Identifier(type=asked.type, namespace=asked.namespace)  # type: ignore[arg-type]
+    if asked.raw is not None:
+        identifier.raw = asked.raw
+    else:
+        identifier.digest.form = asked.form  # type: ignore[assignment]
+        identifier.digest.sha256 = asked.digest or b""
+    return pb.LookupRequest(identifier=identifier)

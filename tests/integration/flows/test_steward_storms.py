@@ -124,7 +124,7 @@ def test_a_storm_of_merges_leaves_one_survivor(story: Story, kind: str) -> None:
             for number, pair in enumerate(pairs)
         ]
     )
-    story.drain()
+    story.settle()
     assert story.rows("SELECT count(*) FROM profile WHERE live") == [(1,)]
     assert {story.ledger.profile_of(birth_id) for birth_id in ids} == {min(ids)}
     assert story.rows("SELECT purchase_count, purchase_total_minor FROM profile WHERE live") == [(PEOPLE, PEOPLE)]
@@ -161,7 +161,7 @@ def test_merges_splits_and_intake_at_once_end_as_the_assertions_say(story: Story
 
         tasks.append(task)
     together(tasks)
-    story.drain()
+    story.settle()
     settled = story.ledger.partition()
     # What stands is a function of the evidence: looking at all of it again changes nothing.
     assert judge_everything(story) > 0

@@ -157,6 +157,6 @@ def test_a_switch_of_models_under_other_keys_is_refused_and_forgets_no_blocking_
 
 def test_a_server_needs_a_connection_for_each_of_its_threads(ledger_dsn: str) -> None:
     settings = Settings(postgres_dsn=ledger_dsn, redis_url="redis://127.0.0.1:1", master_key=MASTER_KEY.hex())
-    with pytest.raises(SettingsError, match="at least 11"):
-        asyncio.run(serve(dataclasses.replace(settings, postgres_pool_max=10)))
-    asyncio.run(serve(dataclasses.replace(settings, postgres_pool_max=11)))
+    with pytest.raises(SettingsError, match="at least 14"):
+        asyncio.run(serve(dataclasses.replace(settings, postgres_pool_max=13)))
+    asyncio.run(serve(dataclasses.replace(settings, postgres_pool_max=14)))

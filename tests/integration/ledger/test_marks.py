@@ -67,7 +67,7 @@ def test_a_look_passes_where_evidence_was_added_since(ledger: Ledger) -> None:
             marks_of(tx, record)
         assert older.lock_members([record]).keys() == {record}
         older.count_looks([record])
-        assert older.marks_among([record]) == set()
+        assert older.marked_around([record]) == set()
 
 
 def test_a_mark_is_taken_by_one_look_at_a_time(ledger: Ledger) -> None:

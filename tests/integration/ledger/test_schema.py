@@ -14,6 +14,7 @@ from psycopg import Connection, sql
 from fixtures.servers import Postgres
 from goldthread.domain.errors import SchemaVersionError
 from goldthread.ledger import Ledger, migrate
+from goldthread.ledger.fill import FILLED_TABLES
 from goldthread.ledger.queries import query
 
 _NAME = re.compile(r"^-- name: ([a-z_]+)$", re.MULTILINE)
@@ -41,6 +42,7 @@ _HOT = {
     "due_marks": set(),
     "fellow_members": set(),
     "hand_overs_of": set(),
+    "homes_of_records": set(),
     "households_of": set(),
     "insert_inbox": set(),
     "insert_tokens": set(),
@@ -51,13 +53,19 @@ _HOT = {
     "lock_members": set(),
     "lock_profiles": set(),
     "lock_tokens": set(),
+    "marked_around": set(),
     "move_records": set(),
     "open_reviews_of": set(),
+    "outbox_done": set(),
+    "outbox_later": set(),
+    "outbox_later_done": set(),
     "overused_tokens": set(),
     "pairs_of": set(),
+    "pairs_with": set(),
     "phones": set(),
     "profiles_of_records": set(),
     "seen_events": set(),
+    "standings": set(),
     "survey_profiles": set(),
     "take_marks": set(),
     "token_carriers": set(),
@@ -167,12 +175,27 @@ def test_migrations_are_numbered_without_gaps() -> None:
     assert [one.number for one in migrate.migrations()] == list(range(1, len(migrate.migrations()) + 1))
 
 
-@pytest.mark.parametrize("name", _names())
+_UNPREPARED = {"fill_truncate", "fill_analyze", *(f"copy_{table}" for table in FILLED_TABLES)}
+"""Statements that no server prepares."""
+
+
+@pytest.mark.parametrize("name", sorted(set(_names()) - _UNPREPARED))
 def test_every_query_fits_the_schema(admin: Connection[Any], name: str) -> None:
     _prepare(admin, name)
     prepared = admin.execute("SELECT name, array_length(parameter_types, 1) FROM pg_prepared_statements").fetchall()
     asked_for = len({found[0] for found in _PARAMETER.findall(query(name))})
     assert prepared == [(name, asked_for or None)]
+
+
+def test_every_statement_of_a_fill_fits_the_schema(ledger: Ledger, admin: Connection[Any]) -> None:
+    with ledger.fill() as tx:
+        tx.begin()
+        for table in FILLED_TABLES:
+            tx.copy(table, [])
+        steps = list(tx.finish(records=0, tokens=0, version=7))
+    assert steps[-1][0] == steps[-1][1] == len(steps)
+    assert admin.execute("SELECT nextval('ledger_version')").fetchall() == [(8,)]
+    assert admin.execute("SELECT nextval(pg_get_serial_sequence('record', 'record_id'))").fetchall() == [(1,)]
 
 
 def _fill(admin: Connection[Any]) -> None:
@@ -228,6 +251,14 @@ def _fill(admin: Connection[Any]) -> None:
         (
             "INSERT INTO dirty_mark (record_id, step, cause, actor) "
             "SELECT n, 3, 'event', 'test' FROM generate_series(1, 20000) AS n"
+        ),
+        (
+            "INSERT INTO outbox (profile_id, version, live, change, token_ids) "
+            "SELECT md5(n::text)::uuid, n, true, '', '{}' FROM generate_series(1, 20000) AS n"
+        ),
+        (
+            "INSERT INTO outbox_later (profile_id, version, live, change, token_ids) "
+            "SELECT md5(n::text)::uuid, n, true, '', '{}' FROM generate_series(1, 20000) AS n"
         ),
         "ANALYZE",
     ):

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from goldthread.app.demo.checks import checks_of, failing
+from goldthread.app.demo.confirmation import Glance, ReviewTold
 from goldthread.app.demo.findings import Findings
 from goldthread.app.demo.latency import LatencyResult
 from goldthread.app.demo.ledger_audit import Accounting, DeadLetters, SetQuality, account, quality_of
@@ -34,6 +35,35 @@ REASONS = {
     reason: sum(message.reason.name == reason for message in PLANTED) for reason in {m.reason.name for m in PLANTED}
 }
 KEYS = frozenset({"pos/1", "pos/2", "pos/3"})
+ASKED = Glance(
+    outcome="needs confirmation",
+    question="phone",
+    review_id="9",
+    profile_id="GP-1",
+    name="Ann L.",
+    tier="silver",
+    store="",
+)
+ONE_CARD = dataclasses.replace(ASKED, outcome="found", question="", review_id="", tier="gold", store="S1")
+OPENED, QUESTION = "a second record opened a review", "the register is told to ask about it"
+ANSWER_TAKEN = "the customer's answer through Resolve is evidence, once"
+MERGED = "afterwards both identifiers show one card, of both records, and nothing is asked"
+AFTER = ("by_email_after", "by_phone_after")
+TOLD = ReviewTold(
+    decision="review",
+    probability=0.917,
+    because="given_name exact +6.9",
+    by_email=ASKED,
+    by_phone=dataclasses.replace(ASKED, profile_id="GP-2"),
+    listed=True,
+    why_open=("It is open.",),
+    confirmed="recorded",
+    repeated=True,
+    by_email_after=ONE_CARD,
+    by_phone_after=ONE_CARD,
+    listed_after=False,
+    why_one=("These two are one customer.",),
+)
 
 
 def findings() -> Findings:
@@ -90,6 +120,7 @@ def findings() -> Findings:
             probes=4, missed=0, probe_rate=10.0, background_rate=20.0, background_events=8, timing=TIMING
         ),
         transcript=Transcript(services=("a.B",), request="q", by_stubs="r", by_reflection="r", same=True),
+        review=TOLD,
         memory={"serve": 70},
         model_version="m-0",
         calibrated=False,
@@ -108,7 +139,7 @@ def test_a_good_run_passes_every_check_and_reports_it() -> None:
     assert failing(checks) == []
     text = as_text(found, checks)
     assert "FAIL" not in text
-    assert text.count("  ok   ") == len(checks) == 15
+    assert text.count("  ok   ") == len(checks) == 19
     assert "LookupResponse, by reflection of a.B" in text
     report = json.loads(as_json(found, checks))
     assert report["ok"] is True
@@ -118,6 +149,10 @@ def test_a_good_run_passes_every_check_and_reports_it() -> None:
     assert report["lookups"]["per_second"] == 10.0
     assert report["lookups"]["cached_share"] == 1.0
     assert "100.00% of 4 found answers" in text
+    assert "needs confirmation: Ann L., silver, last in the web shop, GP-2; ask for the phone (review 9)" in text
+    assert "found: Ann L., gold, last in S1, GP-1\n" in text
+    assert "    These two are one customer." in text
+    assert report["review"]["by_email"]["review_id"] == "9"
 
 
 @pytest.mark.parametrize(
@@ -166,6 +201,18 @@ def test_a_good_run_passes_every_check_and_reports_it() -> None:
         (with_("latency", missed=1), "every probe event became visible at the register"),
         (with_("transcript", same=False), "stubs and reflection get the same answer"),
         (dataclasses.replace(findings(), transcript=None), "stubs and reflection get the same answer"),
+        (with_("review", decision="separate"), OPENED),
+        (with_("review", listed=False), OPENED),
+        (with_("review", by_email=dataclasses.replace(ASKED, outcome="found")), QUESTION),
+        (with_("review", by_phone=dataclasses.replace(TOLD.by_phone, question="")), QUESTION),
+        (with_("review", by_phone=dataclasses.replace(TOLD.by_phone, review_id="8")), QUESTION),
+        (with_("review", confirmed="settled"), ANSWER_TAKEN),
+        (with_("review", repeated=False), ANSWER_TAKEN),
+        (with_("review", listed_after=True), MERGED),
+        (with_("review", by_phone_after=TOLD.by_phone), MERGED),
+        (with_("review", **dict.fromkeys(AFTER, dataclasses.replace(ONE_CARD, tier="silver"))), MERGED),
+        (with_("review", **dict.fromkeys(AFTER, dataclasses.replace(ONE_CARD, profile_id="GP-3"))), MERGED),
+        (with_("review", **dict.fromkeys(AFTER, dataclasses.replace(ONE_CARD, question="phone"))), MERGED),
     ],
 )
 def test_each_demand_fails_alone(broken: Findings, name: str) -> None:

@@ -94,7 +94,7 @@ def test_what_match_writes_is_what_evaluate_reads(tmp_path: Path) -> None:
     blocking, calibration = matched["blocking"], matched["calibration"]
     assert blocking["records"] == 5  # type: ignore[index]  (two rows are one claim)
     assert blocking["direct"] == blocking["through_cluster"] == 1.0  # type: ignore[index]
-    assert blocking["kept_pairs"] == blocking["alike_pairs"] == 1  # type: ignore[index]
+    assert blocking["kept_pairs"] == blocking["findable_pairs"] == 1  # type: ignore[index]
     assert matched["measures"]["blocking_kept_direct"]["value"] == 1.0  # type: ignore[index]
     assert calibration["pairs"] >= 1  # type: ignore[index]
     assert str(matched["version"]).startswith("retail-persons-")
@@ -258,6 +258,7 @@ def test_reviews_are_counted_by_rows_whoever_made_them(tmp_path: Path) -> None:
     [written] = systems(run(out, "--truth", "who", "--reviews", reviews, "--json", "-"))
     [matched] = systems(run(path, "--truth", "who", "--match", "--model", "shipped", "--json", "-"))
     assert written["reviews_per_thousand"] == matched["reviews_per_thousand"] == pytest.approx(1000 / 3)
+    assert matched["reviews_per_thousand_records"] == pytest.approx(1000 / 2)
 
 
 def test_truth_is_not_matched_by(tmp_path: Path) -> None:

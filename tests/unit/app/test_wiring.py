@@ -22,3 +22,9 @@ def test_a_service_says_which_columns_of_its_model_no_ledger_has(tmp_path: Path)
     with capture_logs() as lines:
         wiring.build_matcher(Settings(master_key=KEY))
     assert lines == []
+
+
+def test_callers_can_be_asked_for_certificates() -> None:
+    files = {name: Path(name) for name in ("grpc_tls_certificate", "grpc_tls_key", "grpc_tls_client_ca")}
+    door = wiring.rpc_settings(Settings(**files))
+    assert (door.tls_certificate, door.tls_key, door.tls_client_ca) == tuple(files.values())

@@ -69,6 +69,9 @@ def test_settings_hide_the_url() -> None:
     ("change", "key"),
     [
         ({"url": "http://x"}, "cache.url"),
+        ({"url": URL + "?protocol=3"}, "cache.url"),
+        ({"url": URL + "?ssl_cert_reqs="}, "cache.url"),
+        ({"url": URL + "?db=x"}, "cache.url"),
         ({"timeout_ms": 0}, "cache.timeout_ms"),
         ({"ttl_jitter": 1.0}, "cache.ttl_jitter"),
         ({"breaker_seconds": 0.0}, "cache.breaker_seconds"),
@@ -79,3 +82,4 @@ def test_settings_name_what_is_wrong(change: dict[str, object], key: str) -> Non
     with pytest.raises(SettingsError) as caught:
         CacheSettings(**{"url": URL, **change})  # type: ignore[arg-type]
     assert caught.value.metadata == {"key": key}
+    assert "secret" not in str(caught.value)

@@ -8,6 +8,7 @@ from typing import cast
 from uuid import UUID
 
 from goldthread.domain.policy import Totals
+from goldthread.domain.survivorship import DEFAULT_SURVIVORSHIP, Survivorship
 from goldthread.flows.components import Placement, Settlement, settle
 from goldthread.ledger import HouseholdRow, JournalEntry, LedgerTransaction, Mark, ProfileRow, ReviewRow, Step
 
@@ -37,7 +38,10 @@ class Twin:
     def move_records(self, homes: Mapping[int, UUID]) -> None:
         self.homes.update(homes)
 
-    def survey_profiles(self, profile_ids: Collection[UUID]) -> dict[UUID, ProfileRow]:
+    def survey_profiles(
+        self, profile_ids: Collection[UUID], policy: Survivorship = DEFAULT_SURVIVORSHIP
+    ) -> dict[UUID, ProfileRow]:
+        assert policy.is_default
         found = {}
         for profile_id in profile_ids:
             held = {record for record, home in self.homes.items() if home == profile_id}
@@ -86,8 +90,8 @@ class Twin:
             self.contenders.pop(profile_id, None)
         self.contenders.update({profile_id: set(others) for profile_id, others in contenders.items()})
 
-    def profiles_of_records(self, record_ids: Collection[int]) -> dict[int, UUID]:
-        return {record: self.homes[record] for record in record_ids if record in self.homes}
+    def count_looks(self, record_ids: Collection[int]) -> None:
+        self.counted = set(record_ids)
 
     def households_of(self, profile_ids: Collection[UUID]) -> list[HouseholdRow]:
         return [row for row in self.households.values() if {row.low_profile, row.high_profile} & set(profile_ids)]
@@ -133,10 +137,16 @@ def mark(record: int, *, mark_id: int | None = None, cause: str = "event") -> Ma
 def settled(
     twin: Twin, placed: Placement, *, marks: Sequence[Mark] | None = None, summed: Collection[UUID] = ()
 ) -> Settlement:
-    """Settles; by default every record of the placement is marked."""
+    """Settles; by default every record of the placement is marked. Of profiles that are only summed up every record was seen again."""
     asked = [mark(record) for record in sorted({*placed.homes, *placed.withdrawn})] or [mark(99)]
+    asked = asked if marks is None else list(marks)
     return settle(
-        cast("LedgerTransaction", twin), placed, marks=asked if marks is None else marks, summed=summed, model_id=1
+        cast("LedgerTransaction", twin),
+        placed,
+        marks=asked,
+        summed={record: home for record, home in twin.homes.items() if home in summed},
+        looked={one.record_id for one in asked},
+        model_id=1,
     )
 
 
@@ -144,7 +154,7 @@ def standing(*homes: tuple[int, UUID]) -> Twin:
     """A twin whose profiles were settled before."""
     twin = Twin(dict(homes))
     twin.stored = {
-        profile_id: replace(row, version=number, members=())
+        profile_id: row._replace(version=number, members=())
         for number, (profile_id, row) in enumerate(twin.survey_profiles(set(twin.homes.values())).items(), start=1)
     }
     return twin
@@ -170,6 +180,12 @@ def test_what_stands_already_is_not_written_again() -> None:
     assert (result.changed, twin.journal, versions(twin)) == ([], [], before)
 
 
+def test_looks_with_an_older_snapshot_meet_every_marked_record() -> None:
+    twin = standing((1, A), (2, B), (7, C))
+    settled(twin, placement(twin, {1: A, 2: A}), marks=[mark(1), mark(2), mark(7)], summed={C})
+    assert twin.counted == {1, 7}, "the second is changed by its move"
+
+
 def test_a_merge_ends_the_later_profile_and_names_its_successor() -> None:
     twin = standing((1, A), (2, B))
     result = settled(twin, placement(twin, {1: A, 2: A}))
@@ -183,7 +199,7 @@ def test_a_merge_ends_the_later_profile_and_names_its_successor() -> None:
 
 def test_a_split_revives_the_id_that_had_ended() -> None:
     twin = standing((1, A), (2, A))
-    twin.stored[B] = replace(ProfileRow.ended(B), version=9)
+    twin.stored[B] = ProfileRow.ended(B)._replace(version=9)
     result = settled(twin, placement(twin, {1: A, 2: B}))
     assert versions(twin) == {A: (101, True), B: (102, True)}
     assert result.successors == {}
@@ -200,7 +216,7 @@ def test_profiles_that_exchange_records_both_change() -> None:
 def test_a_summed_profile_changes_only_if_its_content_does() -> None:
     twin = standing((1, A))
     assert settled(twin, Placement(), summed={A}).changed == []
-    twin.stored[A] = replace(twin.stored[A], totals=Totals(0))
+    twin.stored[A] = twin.stored[A]._replace(totals=Totals(0))
     [row] = settled(twin, Placement(), summed={A}).changed
     assert (row.version, row.totals) == (101, Totals(1))
     assert twin.journal == []
@@ -208,7 +224,7 @@ def test_a_summed_profile_changes_only_if_its_content_does() -> None:
 
 def test_a_summed_profile_stays_ambiguous() -> None:
     twin = standing((1, A))
-    twin.stored[A] = replace(twin.stored[A], ambiguous=True, totals=Totals(0))
+    twin.stored[A] = twin.stored[A]._replace(ambiguous=True, totals=Totals(0))
     [row] = settled(twin, Placement(), summed={A}).changed
     assert row.ambiguous is True
 
@@ -329,7 +345,7 @@ def test_bystanders_are_changed_profiles_without_a_marked_record() -> None:
 
 def test_a_profile_that_is_only_summed_is_no_bystander() -> None:
     twin = standing((1, A))
-    twin.stored[A] = replace(twin.stored[A], totals=Totals(0))
+    twin.stored[A] = twin.stored[A]._replace(totals=Totals(0))
     result = settled(twin, Placement(), summed={A}, marks=[mark(7)])
     assert (len(result.changed), result.untouched) == (1, 0)
 
@@ -340,6 +356,6 @@ def test_a_profile_found_as_it_was_is_touched_if_it_was_looked_at() -> None:
     homes = {1: A, 2: B}
     settled(twin, placement(twin, homes), marks=[mark(1), mark(3)], summed={C})
     assert twin.touched == {A, C}
-    twin.stored[A] = replace(twin.stored[A], totals=Totals(0))
+    twin.stored[A] = twin.stored[A]._replace(totals=Totals(0))
     settled(twin, placement(twin, homes), marks=[mark(1), mark(3)], summed={C})
     assert twin.touched == {C}

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from fixtures.lookup_twin import AnswerSource, LookupTwin
 from fixtures.register import House, SlowFills, ask, outcome
 from fixtures.twins import found, not_found, token_of
 from goldthread.cache import MemoryCardCache
@@ -17,7 +18,6 @@ from goldthread.domain.errors import (
 from goldthread.domain.ports import CachedAnswer, CardVersion
 from goldthread.domain.words import IncomingIdentifier
 from goldthread.flows.loader import AnswerLoader
-from goldthread.flows.lookup import AnswerSource, LookupFlow
 from goldthread.v1 import lookup_service_pb2 as pb
 from goldthread.wire import cached_answer, encode_answer
 
@@ -31,7 +31,7 @@ def house() -> Iterator[House]:
 def test_callers_of_one_token_share_one_question(house: House) -> None:
     house.ledger.tell(found(token_of("a@b.de"), 7))
 
-    async def story(flow: LookupFlow) -> None:
+    async def story(flow: LookupTwin) -> None:
         answers = await asyncio.gather(*(ask(flow, "a@b.de") for _ in range(100)))
         assert {answer.answer.version for answer in answers} == {7}
 
@@ -43,7 +43,7 @@ def test_misses_gather_while_the_allowed_questions_run(house: House) -> None:
     names = [f"{number}@b.de" for number in range(50)]
     house.batch = 20
 
-    async def story(flow: LookupFlow) -> None:
+    async def story(flow: LookupTwin) -> None:
         house.ledger.gate.clear()
         early = []
         for name in names[:2]:
@@ -64,7 +64,7 @@ def test_a_caller_who_wrote_does_not_take_the_answer_of_an_older_question(house:
     token = token_of("a@b.de")
     house.ledger.tell(found(token, 3))
 
-    async def story(flow: LookupFlow) -> None:
+    async def story(flow: LookupTwin) -> None:
         house.ledger.gate.clear()
         before = asyncio.create_task(ask(flow, "a@b.de"))
         await asyncio.to_thread(house.ledger.asked.acquire)
@@ -86,7 +86,7 @@ def test_a_slow_fill_does_not_cover_what_the_relay_wrote(house: House) -> None:
     newer = CachedAnswer(4, encode_answer(found(token, 4)))
     house.ledger.tell(found(token, 3))
 
-    async def story(flow: LookupFlow) -> None:
+    async def story(flow: LookupTwin) -> None:
         house.ledger.gate.clear()
         asking = asyncio.create_task(ask(flow, "a@b.de"))
         await asyncio.to_thread(house.ledger.asked.acquire)
@@ -103,7 +103,7 @@ def test_a_slow_fill_does_not_cover_what_the_relay_wrote(house: House) -> None:
 def test_one_caller_giving_up_leaves_the_question_to_the_others(house: House) -> None:
     house.ledger.tell(found(token_of("a@b.de"), 7))
 
-    async def story(flow: LookupFlow) -> None:
+    async def story(flow: LookupTwin) -> None:
         house.ledger.gate.clear()
         hasty = asyncio.create_task(ask(flow, "a@b.de", seconds=0.05))
         patient = asyncio.create_task(ask(flow, "a@b.de"))
@@ -122,7 +122,7 @@ def test_one_caller_giving_up_leaves_the_question_to_the_others(house: House) ->
 
 
 def test_failures_reach_every_waiting_caller_and_the_next_one_asks_again(house: House) -> None:
-    async def story(flow: LookupFlow) -> None:
+    async def story(flow: LookupTwin) -> None:
         house.ledger.down = True
         results = await asyncio.gather(*(ask(flow, "a@b.de") for _ in range(5)), return_exceptions=True)
         assert [type(result) for result in results] == [LedgerUnavailableError] * 5
@@ -138,12 +138,12 @@ def test_closing_waits_for_running_questions_and_refuses_waiting_ones(house: Hou
     async def story() -> None:
         cache = MemoryCardCache(house.store)
         loader = AnswerLoader(house.ledger, cache, house.metrics, executor=house.executor, concurrency=1)
-        await cache.get_many([token_of("running")])
+        generation, _ = await cache.read([token_of("running")])
         house.ledger.tell(found(token_of("running"), 1))
         house.ledger.gate.clear()
-        running = asyncio.create_task(loader.load(token_of("running"), min_version=0))
+        running = asyncio.create_task(loader.load(token_of("running"), min_version=0, generation=generation))
         await asyncio.to_thread(house.ledger.asked.acquire)
-        waiting = asyncio.create_task(loader.load(token_of("waiting"), min_version=0))
+        waiting = asyncio.create_task(loader.load(token_of("waiting"), min_version=0, generation=generation))
         await asyncio.sleep(0)
         closing = asyncio.create_task(loader.close())
         with pytest.raises(LedgerUnavailableError):
@@ -165,7 +165,7 @@ def test_a_token_is_in_flight_until_its_card_is_written(house: House) -> None:
     async def story() -> None:
         cache = SlowFills(house.store)
         loader = AnswerLoader(house.ledger, cache, house.metrics, executor=house.executor)
-        flow = LookupFlow(house.matcher, cache, loader, house.metrics)
+        flow = LookupTwin(house.matcher, cache, loader, house.metrics)
         assert (await ask(flow, "a@b.de")).answer.version == 7
         await cache.filling.wait()
         answers = await asyncio.gather(*(ask(flow, "a@b.de") for _ in range(50)))
@@ -192,7 +192,7 @@ def test_a_cache_emptied_during_a_fill_does_not_take_it(house: House, known: boo
     async def story() -> None:
         cache = SlowFills(house.store)
         loader = AnswerLoader(house.ledger, cache, house.metrics, executor=house.executor)
-        flow = LookupFlow(house.matcher, cache, loader, house.metrics)
+        flow = LookupTwin(house.matcher, cache, loader, house.metrics)
         before = await ask(flow, "a@b.de")
         assert before.answer.version == (3 if known else 0)
         await cache.filling.wait()
@@ -203,7 +203,7 @@ def test_a_cache_emptied_during_a_fill_does_not_take_it(house: House, known: boo
         await loader.close()
         assert house.store.get_many([token]) == [None]
         after = AnswerLoader(house.ledger, cache, house.metrics, executor=house.executor)
-        assert (await ask(LookupFlow(house.matcher, cache, after, house.metrics), "a@b.de")).answer.version == 4
+        assert (await ask(LookupTwin(house.matcher, cache, after, house.metrics), "a@b.de")).answer.version == 4
         await after.close()
 
     asyncio.run(story())
@@ -213,7 +213,7 @@ def test_a_cache_emptied_during_a_fill_does_not_take_it(house: House, known: boo
 def test_not_found_does_not_satisfy_a_caller_who_wrote_while_it_was_asked(house: House) -> None:
     token = token_of("a@b.de")
 
-    async def story(flow: LookupFlow) -> None:
+    async def story(flow: LookupTwin) -> None:
         house.ledger.gate.clear()
         before = asyncio.create_task(ask(flow, "a@b.de"))
         await asyncio.to_thread(house.ledger.asked.acquire)

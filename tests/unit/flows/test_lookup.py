@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from fixtures.lookup_twin import AnswerSource, FoundAnswer
 from fixtures.register import House, outcome
 from fixtures.twins import found, token_of
 from goldthread.domain.errors import (
@@ -13,7 +14,6 @@ from goldthread.domain.errors import (
 )
 from goldthread.domain.ports import CachedAnswer
 from goldthread.domain.words import IncomingIdentifier
-from goldthread.flows.lookup import AnswerSource, FoundAnswer
 from goldthread.v1 import lookup_service_pb2 as pb
 from goldthread.wire import encode_answer
 

@@ -72,9 +72,7 @@ def test_a_merge_stays_with_whom_it_was_said_of(story: Story) -> None:
     assert birth(story, "n2") not in {kept, birth(story, "n1")}
     answer = story.answer("phone", PHONE)
     assert (answer.outcome, answer.card and answer.card.masked_name) == (LookupOutcome.FOUND, "Boris K.")
-    assert story.resolving.resolve(EARLY[3], preview=True, seconds=5).profile_id == profile_public_id(
-        story.profile_of("n3")
-    )
+    assert story.resolve(EARLY[3], preview=True, seconds=5).profile_id == profile_public_id(story.profile_of("n3"))
     assert shown in {profile_public_id(birth(story, event)) for event in ("b1", "n3")}
 
 

@@ -1,93 +1,24 @@
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from fixtures.twins import EPOCH, LedgerTwin, PublisherTwin, dead_letter_row, found, outbox_row, place_of, token_of
-from goldthread.cache import MemoryCardStore
+from fixtures.relays import House, many, missing
+from fixtures.twins import dead_letter_row, found, outbox_row, token_of
 from goldthread.domain.errors import BusUnavailableError, CacheUnavailableError
-from goldthread.domain.ports import OUTBOX_START, Answer, CachedAnswer, OutboxPlace, OutboxRow
-from goldthread.flows.relay import RelayFlow
-from goldthread.telemetry.metrics import Metrics
+from goldthread.domain.ports import Answer, CachedAnswer
 from goldthread.wire import cached_answer, encode_answer
 
 A, B, C = (token_of(name) for name in "abc")
 
 
-class TracedStore(MemoryCardStore):
-    """Notes its writes; `down` makes it unavailable."""
-
-    def __init__(self, trace: list[str]) -> None:
-        super().__init__()
-        self.trace = trace
-        self.down = False
-
-    def put_many(self, entries: Sequence[tuple[bytes, CachedAnswer]], *, generation: bytes) -> int:
-        if self.down:
-            raise CacheUnavailableError("the cache does not answer")
-        self.trace.append("cache")
-        return super().put_many(entries, generation=generation)
-
-
-class SlowPublisher(PublisherTwin):
-    """While `slow`, publishing hangs until `go_on` is set, as it does until the delivery times out."""
-
-    def __init__(self, trace: list[str]) -> None:
-        super().__init__(trace)
-        self.slow = False
-        self.go_on = threading.Event()
-
-    def publish(self, rows: Sequence[OutboxRow]) -> None:
-        if self.slow:
-            assert self.go_on.wait(10)
-        super().publish(rows)
-
-
-class House:
-    def __init__(self, executor: Executor, batch: int, ahead: int) -> None:
-        self.trace: list[str] = []
-        self.ledger = LedgerTwin(self.trace)
-        self.store = TracedStore(self.trace)
-        self.publisher = SlowPublisher(self.trace)
-        self.seconds = self.tick = 0.0
-        self.metrics = Metrics()
-        self.flow = RelayFlow(
-            self.ledger,
-            self.store,
-            self.publisher,
-            self.metrics,
-            clock=lambda: EPOCH + timedelta(seconds=3),
-            executor=executor,
-            seconds=self.later,
-            batch=batch,
-            ahead=ahead,
-        )
-
-    def later(self) -> float:
-        """The time, which passes by `tick` at every look."""
-        self.seconds += self.tick
-        return self.seconds
-
-    def fail(self) -> None:
-        self.seconds += 1
-        with pytest.raises(BusUnavailableError):
-            self.flow.step()
-
-    def sample(self, name: str, **labels: str) -> float | None:
-        return self.metrics.registry.get_sample_value(name, labels)
-
-
-@pytest.fixture
-def build() -> Iterator[Callable[..., House]]:
-    """Makes houses that share a thread for publishing."""
-    with ThreadPoolExecutor(1) as executor:
-        yield lambda batch=500, ahead=200_000: House(executor, batch, ahead)
+def test_where_nothing_waits_no_lease_is_asked_for(build: Callable[..., House]) -> None:
+    house = build()
+    assert (house.flow.step(), house.ledger.leases) == (0, 0)
+    house.ledger.rows = [outbox_row(1, A)]
+    house.ledger.tell(found(A, 8))
+    assert (house.flow.step(), house.ledger.leases) == (1, 1)
 
 
 def test_cache_first_then_kafka_then_done(build: Callable[..., House]) -> None:
@@ -143,6 +74,45 @@ def test_full_reads_widen_the_batch_and_a_short_one_narrows_it_again(build: Call
     assert house.publisher.published == rows
     house.ledger.rows = many(*range(40, 43))
     assert [house.flow.step() for _ in range(2)] == [2, 1]
+
+
+def test_what_may_wait_goes_in_small_parts_behind_whatever_the_outbox_has(build: Callable[..., House]) -> None:
+    house = build(batch=2)
+    house.ledger.later = many(*range(450))
+    house.ledger.rows = many(*range(1000, 1005))
+    # Reads of the outbox that come back full leave no time for it.
+    steps = [house.flow.step() for _ in range(2)]
+    assert (steps, [row.outbox_id for row in house.publisher.published[:5]]) == ([2, 203], list(range(1000, 1005)))
+    house.ledger.rows = many(1005)
+    assert [house.flow.step() for _ in range(3)] == [201, 50, 0]
+    assert [row.outbox_id for row in house.publisher.published[205:207]] == [1005, 200]
+    assert house.ledger.later == []
+    assert missing(house, many(*range(450))) == []
+
+
+def test_nobody_is_told_how_a_profile_began_behind_what_became_of_it(build: Callable[..., House]) -> None:
+    house = build()
+    house.ledger.later = many(*range(300))
+    newer = [outbox_row(number, A, profile_id=f"GP-{number % 300}") for number in (307, 590)]
+    house.ledger.rows = list(newer)
+    while house.flow.step():
+        pass
+    told = [(row.profile_id, row.version) for row in house.publisher.published]
+    assert told[:2] == [("GP-7", 307), ("GP-290", 590)]
+    assert sorted(version for _, version in told) == sorted({*range(300), 307, 590} - {7, 290})
+
+
+def test_what_may_wait_stays_while_kafka_is_down_and_cards_of_changes_go_on(build: Callable[..., House]) -> None:
+    house = build()
+    house.ledger.later = many(1)
+    house.publisher.down = True
+    house.fail()
+    house.ledger.rows = many(2)
+    house.fail()
+    assert (house.publisher.published, len(house.ledger.later), missing(house, many(2))) == ([], 1, [])
+    house.publisher.down = False
+    assert house.flow.step() == 2
+    assert [row.outbox_id for row in house.publisher.published] == [2, 1]
 
 
 def test_a_row_committed_late_below_published_versions_is_relayed_next(build: Callable[..., House]) -> None:
@@ -213,184 +183,3 @@ def test_kafka_down_shows_cards_and_keeps_the_rows(build: Callable[..., House]) 
     house.publisher.down = False
     assert house.flow.step() == 2
     assert (house.ledger.rows, house.ledger.letters) == ([], [])
-
-
-def many(*numbers: int) -> list[OutboxRow]:
-    return [outbox_row(number, token_of(str(number)), profile_id=f"GP-{number}") for number in numbers]
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def missing(house: House, rows: Sequence[OutboxRow]) -> list[int]:
-    """Rows whose card is not in the cache."""
-    cached = house.store.get_many([row.tokens[0] for row in rows])
-    return [row.outbox_id for row, entry in zip(rows, cached, strict=True) if entry is None]
-
-
-def test_cards_keep_flowing_while_kafka_is_down_and_every_row_is_published_in_order_afterwards(
-    build: Callable[..., House],
-) -> None:
-    house = build()
-    rows = many(*range(1200, 0, -1))
-    house.ledger.rows = list(rows)
-    house.publisher.down = True
-    house.fail()
-    assert missing(house, rows) == []
-    assert len(house.ledger.rows) == 1200
-    late = many(*range(1201, 1301))
-    house.ledger.rows += late
-    house.ledger.questions.clear()
-    house.fail()
-    assert missing(house, late) == []
-    assert [len(tokens) for tokens in house.ledger.questions] == [500, 500, 100], "the first batch, then what is new"
-    house.publisher.down = False
-    while house.flow.step():
-        pass
-    assert house.publisher.published == sorted(rows, key=place_of) + late
-    assert house.ledger.rows == []
-
-
-def test_a_row_committed_late_among_those_written_ahead_has_its_card_in_the_next_pass(
-    build: Callable[..., House],
-) -> None:
-    house = build(batch=2)
-    house.ledger.rows = many(*range(10, 40))
-    house.publisher.down = True
-    house.fail()
-    house.ledger.rows += (late := many(25, 12))
-    late = [replace(row, outbox_id=row.outbox_id + 100, tokens=(token_of(f"late {row.version}"),)) for row in late]
-    house.ledger.rows[-2:] = late
-    house.fail()
-    assert missing(house, late) == []
-    house.publisher.down = False
-    while house.flow.step():
-        pass
-    assert [row.version for row in house.publisher.published] == sorted([*range(10, 40), 12, 25])
-
-
-def test_cards_flow_while_an_attempt_to_publish_hangs(build: Callable[..., House]) -> None:
-    house = build(batch=2)
-    house.ledger.rows = many(1, 2, 3, 4)
-    house.publisher.slow = True
-    house.tick = 0.1
-    with ThreadPoolExecutor(1) as relay:
-        step = relay.submit(house.flow.step)
-        try:
-            wait_until(lambda: missing(house, many(1, 2, 3, 4)) == [])
-            house.ledger.rows += many(5)
-            wait_until(lambda: missing(house, many(5)) == [])
-            assert not step.done()
-            assert house.publisher.published == []
-        finally:
-            house.publisher.go_on.set()
-        assert step.result(10) == 2
-    while house.flow.step():
-        pass
-    assert house.publisher.published == many(1, 2, 3, 4, 5)
-
-
-def test_a_cache_lost_while_publishing_hangs_does_not_fail_the_step(build: Callable[..., House]) -> None:
-    house = build(batch=2)
-    house.ledger.rows = many(1, 2, 3)
-    house.publisher.slow = True
-    house.tick = 0.1
-    with ThreadPoolExecutor(1) as relay:
-        step = relay.submit(house.flow.step)
-        try:
-            wait_until(lambda: missing(house, many(1, 2)) == [])
-            house.store.down = True
-            house.ledger.rows += many(4)
-            before = house.seconds
-            wait_until(lambda: house.seconds > before)
-        finally:
-            house.publisher.go_on.set()
-        assert step.result(10) == 2
-    assert [row.version for row in house.ledger.rows] == [3, 4]
-
-
-def test_new_cards_do_not_wait_until_the_rows_of_an_outage_are_published(build: Callable[..., House]) -> None:
-    house = build(batch=2)
-    house.ledger.rows = many(*range(1, 21))
-    house.publisher.down = True
-    house.fail()
-    house.publisher.down = False
-    house.ledger.rows += (late := many(21, 22))
-    house.seconds += 1
-    assert house.flow.step() == 4
-    assert missing(house, late) == []
-    assert len(house.ledger.rows) == 18
-
-
-def test_passes_leave_most_of_the_time_to_publishing(build: Callable[..., House]) -> None:
-    house = build(batch=2)
-    house.ledger.rows = many(*range(1, 21))
-    house.publisher.down = True
-    house.fail()
-    house.seconds += 1
-    reads = 0
-    places = house.ledger.outbox_places
-
-    def counted(limit: int, *, after: OutboxPlace = OUTBOX_START) -> list[OutboxPlace]:
-        nonlocal reads
-        reads += 1
-        house.seconds += 5  # each fail takes 1 second, each pass 5 more
-        return places(limit, after=after)
-
-    house.ledger.outbox_places = counted  # type: ignore[method-assign]
-    for _ in range(30):
-        house.fail()
-    assert reads == 2
-
-
-def test_after_an_outage_cards_are_written_in_step_with_publication_again(build: Callable[..., House]) -> None:
-    house = build(batch=2)
-    house.ledger.rows = many(1, 2, 3)
-    house.publisher.down = True
-    house.fail()
-    house.publisher.down = False
-    while house.flow.step():
-        pass
-    house.trace.clear()
-    house.ledger.rows += many(4, 5, 6)
-    assert house.flow.step() == 2
-    assert house.trace == ["cache", "publish", "done"]
-    assert missing(house, many(4, 5, 6)) == [6]
-
-
-def test_cards_are_written_ahead_for_a_bounded_number_of_rows(build: Callable[..., House]) -> None:
-    house = build(batch=100, ahead=1_000)
-    house.ledger.rows = many(*range(1_010))
-    house.publisher.down = True
-    for _ in range(6):
-        house.fail()
-    assert missing(house, house.ledger.rows) == list(range(1_000, 1_010))
-
-
-def test_a_cache_that_goes_away_while_kafka_is_down_loses_no_row(build: Callable[..., House]) -> None:
-    house = build(batch=2)
-    rows = many(1, 2, 3, 4)
-    house.ledger.rows = list(rows)
-    house.publisher.down = True
-    house.fail()
-    house.store.down = True
-    with pytest.raises(CacheUnavailableError):
-        house.flow.step()
-    house.store.down = house.publisher.down = False
-    assert [house.flow.step() for _ in range(2)] == [4, 0]
-    assert house.publisher.published == rows
-
-
-def test_a_repeated_or_late_step_never_covers_a_newer_card(build: Callable[..., House]) -> None:
-    house = build()
-    newer = CachedAnswer(12, encode_answer(found(A, 12)))
-    house.store.put_many([(A, newer)], generation=house.store.generation())
-    house.ledger.tell(found(A, 8))
-    house.ledger.rows = [outbox_row(1, A)]
-    house.flow.step()
-    assert house.store.get_many([A]) == [newer]
-    assert house.sample("goldthread_cache_writes_total", result="outdated") == 1

@@ -60,7 +60,7 @@ class Server:
             self.closed = self.breaks
             raise self.failure
 
-    def execute(self, text: str, parameters: object = None) -> Server:
+    def execute(self, text: str, parameters: object = None, *, binary: bool = False) -> Server:
         if text == query("commit_witness"):
             self.row: Sequence[Any] = ("7" if self.written else None, "a")
         elif text == query("end_orphan"):

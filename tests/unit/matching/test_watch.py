@@ -34,6 +34,18 @@ def test_the_watch_ends_where_the_work_fails() -> None:
     assert all(thread.name != "progress" for thread in threading.enumerate())
 
 
+def test_a_batch_run_ends_with_an_error_once_it_is_to_stop() -> None:
+    gathered = gather_columns(written_people(5, homes=30), keys=batch_keys(), region="US")
+    stopping, told = threading.Event(), threading.Event()
+    stopping.set()
+    with watched(lambda *_: told.set(), stopping) as progress:
+        assert progress is not None
+        assert told.wait(20)
+        with pytest.raises(_core.InputError, match="was stopped"):
+            _core.match_records(gathered.records, _core.Model.parse(_draft()), progress=progress)
+    assert _core.match_records(gathered.records, _core.Model.parse(_draft()), progress=_core.Progress())
+
+
 def test_nobody_watches() -> None:
     with watched(None) as progress:
         assert progress is None

@@ -16,8 +16,8 @@ from goldthread.domain.errors import (
     LedgerUnavailableError,
     TransientError,
 )
-from goldthread.domain.words import Violation
-from goldthread.rpc.status import CODES, DOMAIN, code_of, status_of
+from goldthread.domain.words import ERROR_DOMAIN, Violation
+from goldthread.rpc.status import CODES, code_of, status_of
 
 
 def tree(top: type[GoldthreadError]) -> Iterator[type[GoldthreadError]]:
@@ -65,7 +65,7 @@ def test_every_error_has_a_code_and_its_details(kind: type[GoldthreadError]) -> 
     found = unpacked(status)
     info = found["ErrorInfo"]
     assert isinstance(info, details_pb2.ErrorInfo)
-    assert (info.reason, info.domain) == (kind.reason, DOMAIN)
+    assert (info.reason, info.domain) == (kind.reason, ERROR_DOMAIN)
     assert found["RequestInfo"] == details_pb2.RequestInfo(request_id="req-1")
     assert ("RetryInfo" in found) == (kind.retryable and kind.reason != "INTERNAL")
     assert ("BadRequest" in found) == (kind is InvalidArgumentError)

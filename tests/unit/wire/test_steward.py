@@ -27,6 +27,7 @@ from goldthread.v1 import profile_pb2
 from goldthread.v1 import steward_service_pb2 as pb
 from goldthread.wire import (
     assertion_from_proto,
+    claim_from_proto,
     decision_from_proto,
     encode_operation,
     entry_version_from_proto,
@@ -35,11 +36,13 @@ from goldthread.wire import (
     merge_from_proto,
     operation_from_bytes,
     operation_result,
+    release_from_proto,
     revert_from_proto,
     review_page_from_proto,
     reviews_response,
     split_from_proto,
 )
+from goldthread.wire.steward import ReviewsAsked
 
 ONE, OTHER, THIRD = (UUID(int=number) for number in (1, 2, 3))
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -164,10 +167,15 @@ def test_page_tokens_are_our_own(token: str) -> None:
 
 
 def test_a_page_begins_where_the_page_before_ended() -> None:
-    assert review_page_from_proto(pb.ListReviewsRequest()) == (50, None)
-    for place in (ReviewPlace(8000, 12), ReviewPlace(-3, 1)):
+    assert review_page_from_proto(pb.ListReviewsRequest()) == ReviewsAsked(size=50, after=None)
+    for place in (ReviewPlace(8000, 12), ReviewPlace(-3, 1), ReviewPlace(8000, 12, 0), ReviewPlace(-3, 1, 9_900)):
         token = reviews_response(ReviewPage((), place)).next_page_token
-        assert review_page_from_proto(pb.ListReviewsRequest(page_size=200, page_token=token)) == (200, place)
+        by_value = place.value is not None
+        orders = (pb.REVIEW_ORDER_STRENGTH, pb.REVIEW_ORDER_VALUE)
+        asked_reviews = pb.ListReviewsRequest(page_size=200, page_token=token, order=orders[by_value])
+        assert review_page_from_proto(asked_reviews) == ReviewsAsked(size=200, after=place, by_value=by_value)
+        with pytest.raises(InvalidArgumentError):
+            review_page_from_proto(pb.ListReviewsRequest(page_token=token, order=orders[not by_value]))
     assert reviews_response(ReviewPage((), None)).next_page_token == ""
     token = journal_response(JournalPage((), 44)).next_page_token
     asked = pb.ListEntriesRequest(profile_id=f"GP-{ONE}", page_size=1, page_token=token)
@@ -215,6 +223,9 @@ def test_a_review_shows_both_sides_and_its_best_pair() -> None:
         probability=0.8,
         evidence=evidence,
         opened_at=NOON,
+        value_minor=700,
+        claimed_by="ann",
+        claimed_until=NOON,
     )
     [shown] = reviews_response(ReviewPage((review,), None)).reviews
     assert (shown.review_id, shown.low_profile_id, shown.high_version) == ("9", f"GP-{ONE}", 4)
@@ -222,6 +233,18 @@ def test_a_review_shows_both_sides_and_its_best_pair() -> None:
     assert shown.evidence.nearest_rival == profile_pb2.RIVAL_STRANGERS
     assert shown.high_record_ids == [str(OTHER), str(THIRD)]
     assert shown.opened_at.ToDatetime(tzinfo=UTC) == NOON
+    assert (shown.value_minor, shown.claimed_by) == (700, "ann")
+    assert shown.claimed_until.ToDatetime(tzinfo=UTC) == NOON
+
+
+def test_a_claim_holds_a_quarter_of_an_hour_unless_it_says_otherwise() -> None:
+    assert claim_from_proto(pb.ClaimReviewRequest(review_id="9", actor="ann")).lease_seconds == 900
+    assert claim_from_proto(pb.ClaimReviewRequest(review_id="9", actor="ann", seconds=3600)).lease_seconds == 3600
+    with pytest.raises(InvalidArgumentError) as broken:
+        claim_from_proto(pb.ClaimReviewRequest(review_id="x", seconds=3601))
+    assert [violation.field for violation in broken.value.violations] == ["seconds", "review_id", "actor"]
+    asked = release_from_proto(pb.ReleaseReviewRequest(review_id="9", actor="ann"))
+    assert (asked.review_id, asked.actor) == (9, "ann")
 
 
 def test_a_journal_entry_shows_before_and_after() -> None:

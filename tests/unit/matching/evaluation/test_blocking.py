@@ -7,9 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from goldthread.app.evaluate.report import lines
+from goldthread.app.evaluate.systems import SystemReport
+from goldthread.matching.evaluation import PairColumns, Resampling, evaluate
 from goldthread.matching.evaluation.blocking import (
+    MOST_JUDGED,
     Blocking,
-    Findable,
+    FoundPairs,
+    Judged,
     RecordPersons,
     tally_blocking,
     tally_findable,
@@ -18,26 +23,29 @@ from goldthread.matching.evaluation.blocking import (
 
 def test_a_chain_of_candidates_of_one_person_joins_what_no_candidate_does() -> None:
     persons = RecordPersons([0, 1, 2, 3], ["a", "a", "a", "b"])
-    tallies = tally_blocking(persons, [0, 1], [1, 2])
+    tallies = tally_blocking(persons, FoundPairs(persons, [0, 1], [1, 2]))
     assert tallies == {"direct": [2.0, 0.0], "through_cluster": [3.0, 0.0]}
 
 
 def test_a_chain_over_another_person_joins_nothing() -> None:
     persons = RecordPersons([0, 1, 2], ["a", "b", "a"])
-    tallies = tally_blocking(persons, [0, 1], [1, 2])
+    tallies = tally_blocking(persons, FoundPairs(persons, [0, 1], [1, 2]))
     assert tallies == {"direct": [0.0, 0.0], "through_cluster": [0.0, 0.0]}
 
 
 def test_rows_of_one_record_need_no_candidate_and_rows_without_one_are_never_found() -> None:
     persons = RecordPersons([0, 0, None, 1], ["a", "a", "a", "a"])
-    assert tally_blocking(persons, [], []) == {"direct": [1.0], "through_cluster": [1.0]}
-    assert tally_blocking(persons, [0], [1]) == {"direct": [3.0], "through_cluster": [3.0]}
+    assert tally_blocking(persons, FoundPairs(persons, [], [])) == {"direct": [1.0], "through_cluster": [1.0]}
+    assert tally_blocking(persons, FoundPairs(persons, [0], [1])) == {"direct": [3.0], "through_cluster": [3.0]}
 
 
 def test_a_record_may_hold_rows_of_two_persons() -> None:
     persons = RecordPersons([0, 0, 1, 1], ["a", "b", "a", "b"])
     assert persons.shared(0, 1) == [(0, 1), (1, 1)]
-    assert tally_blocking(persons, [0], [1]) == {"direct": [1.0, 1.0], "through_cluster": [1.0, 1.0]}
+    assert tally_blocking(persons, FoundPairs(persons, [0], [1])) == {
+        "direct": [1.0, 1.0],
+        "through_cluster": [1.0, 1.0],
+    }
 
 
 def test_a_candidate_counts_for_both_of_its_records() -> None:
@@ -46,33 +54,58 @@ def test_a_candidate_counts_for_both_of_its_records() -> None:
     assert Blocking(records=0, candidates=0, true_pairs=0, direct=1.0, through_cluster=1.0).per_record == 0.0
 
 
-def judged(left: Sequence[int], right: Sequence[int]) -> Findable:
-    """Neighbours are alike, and kept from record 1 on."""
+def judged(left: Sequence[int], right: Sequence[int]) -> Judged:
+    """Neighbours are findable, those up to record 2 by more than names, and kept from record 1 on."""
     near = [b - a == 1 for a, b in zip(left, right, strict=True)]
-    return Findable(alike=bytes(near), kept=bytes(one and a > 0 for a, one in zip(left, near, strict=True)))
+    return Judged(
+        findable=bytes(near),
+        beyond_names=bytes(one and b < 3 for b, one in zip(right, near, strict=True)),
+        kept=bytes(one and a > 0 for a, one in zip(left, near, strict=True)),
+    )
 
 
 def test_of_pairs_that_could_be_found_each_counts_once_for_its_person() -> None:
     # Person a has records 0 to 3, record 0 with two rows; b has record 1, too, and 4. Found: 0 and 2, 1 and 2.
     persons = RecordPersons([0, 0, 1, 2, 3, 1, 4], ["a", "a", "a", "a", "a", "b", "b"])
-    assert tally_findable(persons, [2, 1], [0, 2], judged) == {
-        "record_pairs": [6.0, 1.0],
-        "alike": [3.0, 0.0],
-        "alike.direct": [1.0, 0.0],
-        "alike.through_cluster": [2.0, 0.0],
+    found = FoundPairs(persons, [2, 1], [0, 2], remembered=True)
+    assert persons.pair_count() == 7
+    assert tally_findable(persons, found, judged) == {
+        "findable": [3.0, 0.0],
+        "findable.direct": [1.0, 0.0],
+        "findable.through_cluster": [2.0, 0.0],
+        "beyond_names": [2.0, 0.0],
+        "beyond_names.direct": [1.0, 0.0],
+        "beyond_names.through_cluster": [2.0, 0.0],
         "kept": [2.0, 0.0],
         "kept.direct": [1.0, 0.0],
         "kept.through_cluster": [1.0, 0.0],
     }
 
 
-def test_a_crowd_is_not_gone_through() -> None:
-    crowd = RecordPersons(range(6_326), ["a"] * 6_326)
+def test_a_crowd_is_not_gone_through_and_that_is_said() -> None:
+    records = 2_002
 
-    def never(left: Sequence[int], right: Sequence[int]) -> Findable:
+    def never(left: Sequence[int], right: Sequence[int]) -> Judged:
         raise AssertionError(len(left) + len(right))
 
-    assert tally_findable(crowd, [0], [1], never) == {}
+    assert records * (records - 1) // 2 > MOST_JUDGED
+    crowd = evaluate(
+        ["a"] * records,
+        [0] * records,
+        candidates=PairColumns(left=[0], right=[1]),
+        judge=never,
+        resampling=Resampling(resamples=0),
+    )
+    assert crowd.blocking is not None
+    assert crowd.blocking.true_record_pairs == records * (records - 1) // 2
+    assert crowd.blocking.judged is False
+    assert crowd.blocking.kept_pairs is None
+    [told] = [
+        cells
+        for title, cells in lines([SystemReport(name="x", version="", evaluation=crowd)])
+        if "could be found" in title
+    ]
+    assert told == ["not judged: more than 2,000,000"]
 
 
 @settings(deadline=None)
@@ -84,7 +117,7 @@ def test_agrees_with_the_definition_over_all_pairs(rows: list[tuple[int, int]], 
     records, truth = [record for record, _ in rows], [person for _, person in rows]
     candidates = sorted({(min(pair), max(pair)) for pair in drawn if pair[0] != pair[1]})
     persons = RecordPersons(records, truth)
-    tallies = tally_blocking(persons, [a for a, _ in candidates], [b for _, b in candidates])
+    tallies = tally_blocking(persons, FoundPairs(persons, [a for a, _ in candidates], [b for _, b in candidates]))
 
     def joined(a: int, b: int, person: int) -> bool:
         own = {record for record, other in rows if other == person}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from goldthread.matching.evaluation import Findable, PairColumns, Resampling, difference, evaluate
+from goldthread.matching.evaluation import Judged, PairColumns, Resampling, difference, evaluate
 
 TRUTH = ["a", "a", "a", "b", "b", "c", None]
 CLUSTERS = ["x", "x", "y", "y", "y", None, "y"]
@@ -71,18 +71,19 @@ def test_the_share_of_the_pairs_that_could_be_found_stands_beside_that_of_all() 
     # Records 0 and 1 are found; of the other pairs of the person 1 and 2 would be kept, and 0 and 2 have nothing in common.
     pairs = PairColumns(left=[0], right=[1])
 
-    def judge(left: Sequence[int], right: Sequence[int]) -> Findable:
+    def judge(left: Sequence[int], right: Sequence[int]) -> Judged:
         kept = [pair != (0, 2) for pair in zip(left, right, strict=True)]
-        return Findable(alike=bytes(kept), kept=bytes(kept))
+        return Judged(findable=bytes(kept), beyond_names=bytes(len(kept)), kept=bytes(kept))
 
     found = evaluate(["a"] * 3 + ["b"], [0, 0, 1, 2], candidates=pairs, judge=judge, resampling=FEW)
     assert found.blocking is not None
-    assert (found.blocking.true_record_pairs, found.blocking.alike_pairs, found.blocking.kept_pairs) == (3, 2, 2)
+    assert (found.blocking.true_record_pairs, found.blocking.findable_pairs, found.blocking.kept_pairs) == (3, 2, 2)
     assert found.measures["blocking_direct"].value == pytest.approx(1 / 3)
-    for name in ("kept_direct", "kept_through_cluster", "alike_direct", "alike_through_cluster"):
+    for name in ("kept_direct", "kept_through_cluster", "findable_direct", "findable_through_cluster"):
         assert found.measures[f"blocking_{name}"].value == 0.5, name
     without = evaluate(["a"] * 3 + ["b"], [0, 0, 1, 2], candidates=pairs, resampling=FEW)
     assert without.blocking is not None
+    assert (found.blocking.judged, without.blocking.judged) == (True, None)
     assert without.blocking.kept_pairs is None
     assert "blocking_kept_direct" not in without.measures
 

@@ -90,17 +90,19 @@ test-rust: build
 # Both halves mostly wait for servers, so they run beside each other; PYTEST_ARGS runs what it names alone.
 test-python: build
 ifeq ($(PYTEST_ARGS),)
-	$(MAKE) --no-print-directory --keep-going --jobs=2 test-integration test-others
+	rm -f build/test-integration.xml build/test-others.xml
+	$(MAKE) --no-print-directory --keep-going --jobs=2 test-integration test-others \
+		|| { $(BIN)/python tools/failures.py build/test-integration.xml build/test-others.xml; exit 1; }
 else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 endif
 
 .PHONY: test-integration test-others
 test-integration: build ## Runs the tests of parts against real servers.
-	$(BIN)/python -m pytest tests/integration
+	$(BIN)/python -m pytest --junitxml=build/$@.xml tests/integration
 
 test-others: build ## Runs all other tests: units, the house's rules, the whole service.
-	$(BIN)/python -m pytest --ignore=tests/integration
+	$(BIN)/python -m pytest --junitxml=build/$@.xml --ignore=tests/integration
 
 # --- the rest ------------------------------------------------------------------------------------------------------
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -76,27 +76,38 @@ def test_a_table_without_rows_keeps_its_types(tmp_path: Path) -> None:
     assert pq.read_schema(out).field("n").type == pa.int64()
 
 
-@pytest.fixture
-def small_files(tmp_path: Path) -> Iterator[int]:
-    """Bytes that a file may have."""
-    size = 1 << 15
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    yield size
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+ROOM = 1 << 15
+"""Bytes that a file of the child may have. Not of this process: its own output may be a file, and longer."""
+_CHILD = f"""
+import resource, sys
+from pathlib import Path
+
+import pyarrow as pa
+
+from goldthread.domain.columns import PackedTexts
+from goldthread.files import FileFormatError, append_column
+
+source, out, rows = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+
+def texts(start, stop):
+    values = [f"{{row * 104729:020d}}" for row in range(start, stop)]
+    offsets = memoryview(pa.array(range(0, 20 * len(values) + 1, 20), pa.int32()).buffers()[1]).tobytes()
+    return PackedTexts(offsets[: 4 * (len(values) + 1)], "".join(values).encode(), None)
+
+resource.setrlimit(resource.RLIMIT_FSIZE, ({ROOM}, {ROOM}))
+try:
+    append_column(source, out, "id", rows=rows, column=texts)
+except FileFormatError as error:
+    print(error)
+"""
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "arrow"])
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, small_files: int, ending: str) -> None:
-    source, out = tmp_path / "in.csv", tmp_path / f"out.{ending}"
-    source.write_text("n\n" + "".join(f"{row * 7919 % 99991}\n" for row in range(small_files // 6)))
-    rows = small_files // 6
-
-    def texts(start: int, stop: int) -> PackedTexts:
-        values = [f"{row * 104729:020d}" for row in range(start, stop)]
-        offsets = memoryview(pa.array(range(0, 20 * len(values) + 1, 20), pa.int32()).buffers()[1]).tobytes()
-        return PackedTexts(offsets[: 4 * (len(values) + 1)], "".join(values).encode(), None)
-
-    with pytest.raises(FileFormatError, match=rf"out\.{ending}: cannot be written"):
-        append_column(source, out, "id", rows=rows, column=texts)
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, ending: str) -> None:
+    source, out, rows = tmp_path / "in.csv", tmp_path / f"out.{ending}", ROOM // 6
+    source.write_text("n\n" + "".join(f"{row * 7919 % 99991}\n" for row in range(rows)))
+    told = subprocess.run(
+        [sys.executable, "-c", _CHILD, str(source), str(out), str(rows)], capture_output=True, text=True, check=True
+    )
+    assert f"out.{ending}: cannot be written" in told.stdout
     assert [found.name for found in tmp_path.iterdir()] == ["in.csv"]

@@ -149,9 +149,12 @@ bench-ingest: build ## Compares ingest throughput with the commit AGAINST, in al
 
 STREAM_ARGS ?=
 
-.PHONY: bench-stream
+.PHONY: bench-stream bench-stream-pairs
 bench-stream: build ## Drains events from Kafka to cards: events/s, processor time per event by process, memory (STREAM_ARGS="--workers 2 --rate 2500").
 	$(BIN)/python -m loadtest.stream $(STREAM_ARGS)
+
+bench-stream-pairs: build ## Compares bench-stream with the commit AGAINST, in alternating PAIRS.
+	$(BIN)/python -m loadtest.stream.pairs --against $(AGAINST) --pairs $(PAIRS) -- $(STREAM_ARGS)
 
 LOAD_SECONDS ?= 600
 SCENARIO ?= mixed

@@ -25,12 +25,14 @@ from goldthread.app.generate import COLUMNS, GenerateOptions, Profile, generate_
 from goldthread.app.settings import process_environment
 from loadtest.databases import Databases, embedded_postgres
 
-__all__ = ["LEAST_RATIO", "Run", "main"]
+__all__ = ["LEAST_RATIO", "ROOT", "Run", "git", "main", "worktree"]
 
 LEAST_RATIO = 0.90
 """Of the commit before's throughput, which this checkout must reach."""
 
-_ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
+"""Of this checkout."""
+
 _DRIVER = Path(__file__).with_name("ingest_driver.py")
 _RUN_SECONDS = 900
 _BUILD_SECONDS = 3_600
@@ -65,23 +67,23 @@ def _write_rows(path: Path, *, events: int, seed: int) -> None:
 
 
 @contextmanager
-def _worktree(commit: str) -> Iterator[Path]:
+def worktree(commit: str) -> Iterator[Path]:
     """The commit, checked out and built beside this checkout with an environment of its own; removed at the end."""
     place = Path(tempfile.mkdtemp(prefix="goldthread-against-"))
     tree = place / "tree"
     try:
-        _git("worktree", "add", "--detach", "--quiet", str(tree), commit)
+        git("worktree", "add", "--detach", "--quiet", str(tree), commit)
         build(tree)
         yield tree
     finally:
-        _git("worktree", "remove", "--force", str(tree), check=False)
+        git("worktree", "remove", "--force", str(tree), check=False)
         shutil.rmtree(place, ignore_errors=True)
 
 
 def build(tree: Path) -> None:
     """Builds a checkout by its own Makefile. Compiled dependencies are kept for the next time."""
     inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    environ = {**inherited, "CARGO_TARGET_DIR": str(_ROOT / "target" / "against")}
+    environ = {**inherited, "CARGO_TARGET_DIR": str(ROOT / "target" / "against")}
     done = subprocess.run(
         ["make", "build"],
         cwd=tree,
@@ -96,8 +98,9 @@ def build(tree: Path) -> None:
         raise click.ClickException(f"the commit before could not be built:\n{done.stdout[-3_000:]}")
 
 
-def _git(*arguments: str, check: bool = True) -> str:
-    done = subprocess.run(["git", *arguments], cwd=_ROOT, check=check, capture_output=True, text=True)
+def git(*arguments: str, check: bool = True) -> str:
+    """What git says of this checkout."""
+    done = subprocess.run(["git", *arguments], cwd=ROOT, check=check, capture_output=True, text=True)
     return done.stdout.strip()
 
 
@@ -136,8 +139,8 @@ def drive(databases: Databases, tree: Path, rows: Path, *, batch: int) -> Run:
 )
 def main(*, against: str, pairs: int, events: int, batch: int, seed: int, tree: Path | None) -> None:
     """Compare this checkout's ingest with that of an earlier commit; exit code 1 below the least ratio."""
-    here = _git("rev-parse", "--short", "HEAD") + ("+changes" if _git("status", "--porcelain") else "")
-    there = _git("rev-parse", "--short", against)
+    here = git("rev-parse", "--short", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
+    there = git("rev-parse", "--short", against)
     click.echo(f"{here} against {there}: {pairs} pairs of {events:,} events in batches of {batch}, seed {seed}")
     with tempfile.TemporaryDirectory(prefix="goldthread-rows-") as folder, embedded_postgres() as databases:
         rows = Path(folder) / "rows.jsonl"
@@ -145,7 +148,7 @@ def main(*, against: str, pairs: int, events: int, batch: int, seed: int, tree: 
         if tree is not None:
             found = _compare(databases, tree.resolve(), rows, pairs=pairs, batch=batch)
         else:
-            with _worktree(there) as built:
+            with worktree(there) as built:
                 found = _compare(databases, built, rows, pairs=pairs, batch=batch)
     ratios = [now.rate / before.rate for now, before in found]
     work = statistics.median(now.work / before.work for now, before in found)
@@ -163,9 +166,9 @@ def main(*, against: str, pairs: int, events: int, batch: int, seed: int, tree: 
 def _compare(databases: Databases, tree: Path, rows: Path, *, pairs: int, batch: int) -> list[tuple[Run, Run]]:
     found: list[tuple[Run, Run]] = []
     for number in range(1, pairs + 1):
-        order = (_ROOT, tree) if number % 2 else (tree, _ROOT)
+        order = (ROOT, tree) if number % 2 else (tree, ROOT)
         runs = {side: drive(databases, side, rows, batch=batch) for side in order}
-        now, before = runs[_ROOT], runs[tree]
+        now, before = runs[ROOT], runs[tree]
         found.append((now, before))
         click.echo(f"pair {number}: now {now.told()}, before {before.told()}, ratio {now.rate / before.rate:.3f}")
     return found

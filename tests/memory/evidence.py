@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,6 @@ __all__ = [
     "block_carriers",
     "candidates",
     "component",
-    "count_blocks",
     "count_looks",
     "crowded_keys",
     "delete_pairs",
@@ -22,8 +22,8 @@ __all__ = [
     "due_marks",
     "fellow_members",
     "grow_tokens",
+    "hang_blocks",
     "insert_marks",
-    "insert_record_blocks",
     "insert_token_names",
     "load_assertions",
     "load_pairs",
@@ -80,31 +80,23 @@ def crowded_keys(at: Tables, given: Given) -> Rows:
     return [(key,) for key in given["keys"] if key in at.block and at.block[key].crowded]
 
 
-def count_blocks(at: Tables, given: Given) -> Rows:
-    found: Rows = []
-    columns = (given[name] for name in ("keys", "rules", "depths", "records"))
-    for key, rule, depth, records in zip(*columns, strict=True):
-        kept = at.block.get(key)
-        row = (
-            Block(rule, depth, records, records > given["limit"])
-            if kept is None
-            else kept._replace(
-                records=kept.records + records, crowded=kept.crowded or kept.records + records > given["limit"]
-            )
-        )
-        at.put(at.block, key, row)
-        found.append((key, row.records, row.crowded))
-    return found
-
-
-def insert_record_blocks(at: Tables, given: Given) -> Rows:
-    found: Rows = []
+def hang_blocks(at: Tables, given: Given) -> Rows:
+    gained: Counter[int] = Counter()
     for key, record_id in zip(given["keys"], given["record_ids"], strict=True):
         if at.link(at.blocked, key, record_id):
             at.link(at.blocks_of, record_id, key)
-            at.must_count(key)
-            found.append((key, record_id))
-    return found
+            gained[key] += 1
+    closed: Rows = []
+    for key, rule, depth in zip(given["told"], given["rules"], given["depths"], strict=True):
+        if key not in gained:
+            continue
+        kept = at.block.get(key) or Block(rule, depth, 0, False)
+        records = kept.records + gained[key]
+        crowded = kept.crowded or records > given["limit"]
+        at.put(at.block, key, kept._replace(records=records, crowded=crowded))
+        if crowded and kept.records <= given["limit"]:
+            closed.append((key,))
+    return closed
 
 
 def block_carriers(at: Tables, given: Given) -> Rows:

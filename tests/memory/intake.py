@@ -226,12 +226,17 @@ def insert_members(at: Tables, given: Given) -> Rows:
 
 
 def insert_tokens(at: Tables, given: Given) -> Rows:
-    for token, *rest in columns_of(given, "tokens", "types", "namespaces", "forms"):
+    found: Rows = []
+    told = columns_of(given, "tokens", "types", "namespaces", "forms", "records", "name_keys", "generic")
+    for token, type_, namespace, form, records, name_keys, generic in told:
         if token not in at.token_by_value:
             token_id = at.next("token")
-            at.put(at.token, token_id, Token(token_id, token, *rest, given["key_version"], given["normalizer_version"]))
+            versions = given["key_version"], given["normalizer_version"]
+            row = Token(token_id, token, type_, namespace, form, *versions, name_keys, records, generic)
+            at.put(at.token, token_id, row)
             at.put(at.token_by_value, token, token_id)
-    return []
+            found.append((token, token_id))
+    return found
 
 
 def lock_tokens(at: Tables, given: Given) -> Rows:

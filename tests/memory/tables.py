@@ -59,7 +59,6 @@ class Tables:
         self.commits = 0
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
         self._named_profiles: set[tuple[str, UUID]] = set()
-        self._named_blocks: set[int] = set()
         self._sequences: dict[str, Iterator[int]] = {}
 
         self.record: dict[int, Record] = {}
@@ -164,17 +163,11 @@ class Tables:
         """Asks for these profiles by the end of the transaction."""
         self._named_profiles.update((constraint, profile_id) for profile_id in profile_ids)
 
-    def must_count(self, key: int) -> None:
-        """Asks for the state of this blocking key by the end of the transaction."""
-        self._named_blocks.add(key)
-
     def commit(self) -> None:
         """Keeps what was written since the last end of a transaction. Raises `ConstraintError` and then keeps nothing."""
         try:
             for constraint, profile_id in self._named_profiles:
                 require(profile_id in self.profile, constraint)
-            for key in self._named_blocks:
-                require(key in self.block, "record_block_block_fkey")
         except ConstraintError:
             self.rollback()
             raise
@@ -193,7 +186,6 @@ class Tables:
     def _end(self) -> None:
         self._undo.clear()
         self._named_profiles.clear()
-        self._named_blocks.clear()
 
 
 def require(holds: bool, constraint: str) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from goldthread.domain.words import ChangeCause, IdentifierType
-from goldthread.ledger import Ledger, LedgerTransaction, NewMark, RecordRow, Step, TokenRow
+from goldthread.ledger import Brought, Ledger, LedgerTransaction, NewMark, RecordRow, Step, TokenRow
 from goldthread.matching import BlockingKey, Matchable, Matcher, epoch_token
 from goldthread.telemetry.metrics import Metrics
 
@@ -109,7 +109,12 @@ def hang_keys(tx: LedgerTransaction, matcher: Matcher, new: Sequence[NewRecord])
         for record in new
         for kind, namespace, form, token in record.matchable.tokens
     ]
-    by_token = tx.lock_tokens(rows, key_version=matcher.key_version, normalizer_version=matcher.normalizer_version)
+    by_token = tx.lock_tokens(
+        rows,
+        key_version=matcher.key_version,
+        normalizer_version=matcher.normalizer_version,
+        brought=_brought(matcher, new),
+    )
     carried = [(record, by_token[token].token_id) for record in new for _, _, _, token in record.matchable.tokens]
     counted = _once_a_claim(tx, new)
     tx.insert_record_tokens({(record.record_id, token_id) for record, token_id in carried})
@@ -210,6 +215,36 @@ def _once_a_claim(tx: LedgerTransaction, new: Sequence[NewRecord]) -> set[int]:
             known.add(record.base_address)
             counted.add(record.record_id)
     return counted
+
+
+def _brought(matcher: Matcher, new: Sequence[NewRecord]) -> dict[bytes, Brought]:
+    """What the records make of each of their identifiers, should it be new.
+
+    Nobody carries it then, so no claim of theirs is known that does, and of several records of one claim the first counts, as in `_once_a_claim`.
+    """
+    types: dict[bytes, int] = {}
+    records: Counter[bytes] = Counter()
+    names: dict[bytes, set[str]] = defaultdict(set)
+    claims: set[bytes] = set()
+    for record in new:
+        if record.base_address is not None:
+            if record.base_address in claims:
+                continue
+            claims.add(record.base_address)
+        for kind, _, _, token in record.matchable.tokens:
+            types[token] = kind
+            records[token] += 1
+            if record.name_key is not None:
+                names[token].add(record.name_key)
+    limits = matcher.generic_limits
+    return {
+        token: Brought(
+            carriers,
+            distinct := len(names.get(token, ())),
+            carriers > matcher.generic_records or distinct > limits[types[token] - 1],
+        )
+        for token, carriers in records.items()
+    }
 
 
 def _label(type_: int) -> str:

@@ -5,6 +5,7 @@ from goldthread.ledger.history import EntryLink, JournalEnd, ProfileEntry, Recor
 from goldthread.ledger.ledger import Ledger
 from goldthread.ledger.rows import (
     AssertionRow,
+    Brought,
     ClonedRecord,
     ComponentRows,
     HouseholdRow,
@@ -38,6 +39,7 @@ from goldthread.ledger.transaction import LedgerTransaction
 __all__ = [
     "FIRST_REVIEW",
     "AssertionRow",
+    "Brought",
     "ClonedRecord",
     "ComponentRows",
     "EntryLink",

@@ -42,7 +42,8 @@ class EvidenceStatements(Statements):
         """Counts new carriers, `(token, name key)` each, and gives the tokens that became generic by them, as they were before.
 
         `states` are those of `lock_tokens`, whose locks make the counts exact. Generic are tokens with more distinct name keys than `limits` allows for
-        their type (from 1), or more records than `max_records`. Tokens that are generic already are not counted any further.
+        their type (from 1), or more records than `max_records`. Tokens that are generic already are not counted any further; the rows of those that were
+        brought with their carriers stay as they are.
         """
         records: dict[int, int] = defaultdict(int)
         named: set[tuple[int, str]] = set()
@@ -67,7 +68,19 @@ class EvidenceStatements(Statements):
             count > max_records or distinct > limits[states[token_id].type - 1]
             for token_id, count, distinct in zip(token_ids, grown_records, grown_names, strict=True)
         ]
-        self._run("grow_tokens", token_ids=token_ids, records=grown_records, names=grown_names, generic=generic)
+        grown = [
+            row
+            for row in zip(token_ids, grown_records, grown_names, generic, strict=True)
+            if not states[row[0]].counted
+        ]
+        if grown:
+            self._run(
+                "grow_tokens",
+                token_ids=[row[0] for row in grown],
+                records=[row[1] for row in grown],
+                names=[row[2] for row in grown],
+                generic=[row[3] for row in grown],
+            )
         return [states[token_id] for token_id, closed in zip(token_ids, generic, strict=True) if closed]
 
     def overused_tokens(
@@ -107,21 +120,17 @@ class EvidenceStatements(Statements):
         asked = sorted(set(rows))
         if not asked:
             return set()
-        gained: dict[int, int] = defaultdict(int)
-        for key, _ in self._rows("insert_record_blocks", keys=[k for k, _ in asked], record_ids=[r for _, r in asked]):
-            gained[key] += 1
-        keys = sorted(gained)
-        if not keys:
-            return set()
-        counted = self._rows(
-            "count_blocks",
-            keys=keys,
+        keys = sorted({key for key, _ in asked})
+        closed = self._rows(
+            "hang_blocks",
+            keys=[key for key, _ in asked],
+            record_ids=[record_id for _, record_id in asked],
+            told=keys,
             rules=[rules[key][0] for key in keys],
             depths=[rules[key][1] for key in keys],
-            records=[gained[key] for key in keys],
             limit=limit,
         )
-        return {key for key, records, crowded in counted if crowded and records - gained[key] <= limit}
+        return {row[0] for row in closed}
 
     def block_carriers(self, keys: Collection[int]) -> set[int]:
         """Records that carry any of the blocking keys."""

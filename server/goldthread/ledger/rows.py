@@ -113,8 +113,19 @@ class TokenRow(NamedTuple):
     form: int
 
 
+class Brought(NamedTuple):
+    """What the carriers of one transaction make of an identifier that nobody carried: how many they are, their distinct name keys, whether it is generic."""
+
+    records: int = 0
+    name_keys: int = 0
+    generic: bool = False
+
+
 class TokenState(NamedTuple):
-    """An identifier as stored: surrogate, type, carriers, distinct name keys, whether it is generic, and how often it changed hands."""
+    """An identifier as stored: surrogate, type, carriers, distinct name keys, whether it is generic, and how often it changed hands.
+
+    `counted`: it is new, and its row holds what this transaction's carriers make of it; the state is that before them.
+    """
 
     token_id: int
     type: int
@@ -122,6 +133,7 @@ class TokenState(NamedTuple):
     name_keys: int
     generic: bool
     epochs: int
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ evidence hold, and they for nothing of a look's.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from math import isfinite
@@ -28,6 +28,7 @@ from goldthread.ledger.profiles import ProfileStatements
 from goldthread.ledger.remodel import RemodelStatements
 from goldthread.ledger.rework import ReworkStatements
 from goldthread.ledger.rows import (
+    Brought,
     InboxRow,
     PurchaseRow,
     RecordSighting,
@@ -188,13 +189,22 @@ class LedgerTransaction(
             self._run("insert_members", record_ids=sorted(record_ids))
 
     def lock_tokens(
-        self, tokens: Sequence[TokenRow], *, key_version: int, normalizer_version: str
+        self,
+        tokens: Collection[TokenRow],
+        *,
+        key_version: int,
+        normalizer_version: str,
+        brought: Mapping[bytes, Brought] | None = None,
     ) -> dict[bytes, TokenState]:
-        """One row per identifier, locked until the transaction ends; gives states by token."""
+        """One row per identifier, locked until the transaction ends; gives states by token.
+
+        With `brought`, of all of them, rows of new identifiers are written as `add_carriers` would leave them: once instead of twice.
+        """
         rows = sorted(set(tokens), key=lambda row: row.token)
         if not rows:
             return {}
-        self._run(
+        counts = [Brought() if brought is None else brought[row.token] for row in rows]
+        inserted = self._rows(
             "insert_tokens",
             tokens=[row.token for row in rows],
             types=[row.type for row in rows],
@@ -202,14 +212,21 @@ class LedgerTransaction(
             forms=[row.form for row in rows],
             key_version=key_version,
             normalizer_version=normalizer_version,
+            records=[count.records for count in counts],
+            name_keys=[count.name_keys for count in counts],
+            generic=[count.generic for count in counts],
         )
-        found = self._rows("lock_tokens", tokens=[row.token for row in rows])
-        return {
-            bytes(token): TokenState(
-                token_id=token_id, type=type_, records=records, name_keys=name_keys, generic=generic, epochs=epochs
-            )
-            for token, token_id, type_, records, name_keys, generic, epochs in found
+        new = {bytes(token): token_id for token, token_id in inserted}
+        states = {
+            row.token: TokenState(new[row.token], row.type, 0, 0, False, 0, brought is not None)
+            for row in rows
+            if row.token in new
         }
+        if known := [row.token for row in rows if row.token not in new]:
+            states.update(
+                (bytes(token), TokenState(*state)) for token, *state in self._rows("lock_tokens", tokens=known)
+            )
+        return states
 
     def insert_record_tokens(self, rows: Collection[tuple[int, int]]) -> None:
         """Hangs identifiers on new records: `(record, token)`."""

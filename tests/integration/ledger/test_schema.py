@@ -45,6 +45,7 @@ _HOT = {
     "homes_of_records": set(),
     "households_of": set(),
     "insert_inbox": set(),
+    "hang_blocks": set(),
     "insert_tokens": set(),
     "load_records": set(),
     "load_assertions": set(),

@@ -15,6 +15,7 @@ from goldthread.domain.policy import Totals
 from goldthread.domain.ports import OffsetMove
 from goldthread.domain.words import Position, Rejection, RejectionReason, Violation
 from goldthread.ledger import (
+    Brought,
     InboxRow,
     Ledger,
     LedgerSettings,
@@ -243,6 +244,51 @@ def test_carriers_are_counted_from_a_locked_state(ledger: Ledger) -> None:
     with ledger.transaction() as tx:
         [state] = tx.lock_tokens([shared], key_version=1, normalizer_version="n").values()
     assert (state.records, state.name_keys, state.generic) == (2, 2, True)
+
+
+def test_a_new_token_is_written_once_as_counting_would_leave_it(ledger: Ledger, ledger_dsn: str) -> None:
+    """Five carriers with two names at once, where one name is allowed: the same by either way, and whoever comes later counts on."""
+    ways = {TokenRow(bytes([n]) * 32, 1, "", 1): brought for n, brought in ((1, None), (2, Brought(5, 2, True)))}
+    names = ["ann", "ann", "lee", None, "lee"]
+    closed: list[TokenState] = []
+    with ledger.transaction() as tx:
+        for row, brought in ways.items():
+            told = None if brought is None else {row.token: brought}
+            [state] = tx.lock_tokens([row], key_version=1, normalizer_version="n", brought=told).values()
+            assert state == TokenState(state.token_id, 1, 0, 0, False, 0, counted=brought is not None)
+            rows = [(state.token_id, name) for name in names]
+            closed += tx.add_carriers(rows, states={state.token_id: state}, limits=[1] * 8, max_records=100)
+    assert [state.counted for state in closed] == [False, True]
+    with psycopg.connect(ledger_dsn) as connection:
+        stored = connection.execute("SELECT records, name_keys, generic FROM token ORDER BY token").fetchall()
+        # The first was inserted at place 1 and written anew behind; the second stands where it was inserted.
+        places = connection.execute("SELECT ctid::text FROM token ORDER BY token").fetchall()
+    assert stored == [(5, 2, True)] * 2
+    assert places == [("(0,2)",), ("(0,3)",)]
+    with ledger.transaction() as tx:
+        again = tx.lock_tokens(
+            list(ways),
+            key_version=1,
+            normalizer_version="n",
+            brought=dict.fromkeys((row.token for row in ways), Brought(1)),
+        )
+    assert [(state.records, state.counted) for state in again.values()] == [(5, False)] * 2
+
+
+def test_keys_are_hung_and_counted_by_one_statement(ledger: Ledger) -> None:
+    """Each carrier once, whoever hangs it; a key is told of when it crosses the limit, and only then."""
+    with ledger.transaction() as tx:
+        records = [keep(tx, bytes([n]) * 32).record_id for n in range(4)]
+
+        def hang(*rows: tuple[int, int]) -> set[int]:
+            return tx.add_blocks(rows, rules={7: (1, 0), -8: (2, 1)}, limit=2)
+
+        assert hang((7, records[0]), (7, records[1]), (-8, records[0])) == set()
+        assert hang((7, records[0]), (7, records[1])) == set()
+        assert hang((7, records[1]), (7, records[2]), (-8, records[1])) == {7}
+        assert hang((7, records[3]), (-8, records[2]), (-8, records[3])) == {-8}
+        assert tx.crowded_keys([7, -8]) == {7, -8}
+        assert tx.block_carriers([7]) == set(records)
 
 
 def test_a_model_version_stands_for_one_content(ledger: Ledger) -> None:

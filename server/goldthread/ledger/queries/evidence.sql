@@ -50,22 +50,27 @@ SELECT DISTINCT record_id FROM record_token WHERE token_id = ANY(%(token_ids)s);
 -- Which of these blocking keys are crowded.
 SELECT key FROM block WHERE key = ANY(%(keys)s) AND crowded;
 
--- name: count_blocks
--- Adds carriers to blocking keys and closes those that crossed the limit. Input in key order.
-INSERT INTO block AS kept (key, rule, depth, records, crowded)
-SELECT key, rule, depth, records, records > %(limit)s
-FROM unnest(%(keys)s::bigint[], %(rules)s::smallint[], %(depths)s::smallint[], %(records)s::integer[]) AS asked (key, rule, depth, records)
-ON CONFLICT (key) DO UPDATE SET
-    records = kept.records + excluded.records,
-    crowded = kept.crowded OR kept.records + excluded.records > %(limit)s
-RETURNING kept.key, kept.records, kept.crowded;
-
--- name: insert_record_blocks
--- Hangs blocking keys on records that do not carry them yet.
-INSERT INTO record_block (key, record_id)
-SELECT * FROM unnest(%(keys)s::bigint[], %(record_ids)s::bigint[])
-ON CONFLICT DO NOTHING
-RETURNING key, record_id;
+-- name: hang_blocks
+-- Hangs blocking keys on records that do not carry them yet, adds these to the keys' carriers, and closes the keys that crossed the limit: gives those. `told` are
+-- the keys, each once, with rule and depth. Input in (key, record) order; keys are counted, and so locked, in theirs.
+WITH hung AS (
+    INSERT INTO record_block (key, record_id)
+    SELECT key, record_id FROM unnest(%(keys)s::bigint[], %(record_ids)s::bigint[]) AS asked (key, record_id)
+    ON CONFLICT DO NOTHING
+    RETURNING key
+), gained AS MATERIALIZED (
+    SELECT key, count(*)::integer AS records FROM hung GROUP BY key
+), counted AS (
+    INSERT INTO block AS kept (key, rule, depth, records, crowded)
+    SELECT key, rule, depth, gained.records, gained.records > %(limit)s
+    FROM gained JOIN unnest(%(told)s::bigint[], %(rules)s::smallint[], %(depths)s::smallint[]) AS asked (key, rule, depth) USING (key)
+    ORDER BY key
+    ON CONFLICT (key) DO UPDATE SET
+        records = kept.records + excluded.records,
+        crowded = kept.crowded OR kept.records + excluded.records > %(limit)s
+    RETURNING kept.key, kept.records, kept.crowded
+)
+SELECT counted.key FROM counted JOIN gained USING (key) WHERE counted.crowded AND counted.records - gained.records <= %(limit)s;
 
 -- name: block_carriers
 -- Records that carry any of these blocking keys.
@@ -110,9 +115,9 @@ DELETE FROM pair USING unnest(%(lows)s::bigint[], %(highs)s::bigint[]) AS gone (
 WHERE pair.low = gone.low AND pair.high = gone.high;
 
 -- name: upsert_pairs
--- Keeps scored pairs; `weights` is flat, %(width)s per pair. Input in (low, high) order.
+-- Keeps scored pairs; `weights` is flat, %(width)s per pair, and made of integers once: not again for each pair, as without SELECT. Input in (low, high) order.
 INSERT INTO pair (low, high, score, levels, weights, model_id)
-SELECT low, high, score, levels, (%(weights)s::integer[])[(place - 1) * %(width)s + 1:place * %(width)s], %(model_id)s
+SELECT low, high, score, levels, (SELECT %(weights)s::integer[])[(place - 1) * %(width)s + 1:place * %(width)s], %(model_id)s
 FROM unnest(%(lows)s::bigint[], %(highs)s::bigint[], %(scores)s::integer[], %(levels)s::bytea[])
     WITH ORDINALITY AS asked (low, high, score, levels, place)
 ON CONFLICT (low, high) DO UPDATE SET

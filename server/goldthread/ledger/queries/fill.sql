@@ -24,6 +24,9 @@ FROM (
 -- name: fill_drops
 -- Statements that take every index and key off the tables to fill, and every reference to them: those first. Checks and NOT NULL stay.
 SELECT statement FROM (
+    SELECT 1 AS place, format('ALTER TABLE %%s DISABLE TRIGGER %%I', tgrelid::regclass, tgname) AS statement
+    FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O' AND tgrelid = ANY(%(tables)s::text[]::regclass[])
+    UNION ALL
     SELECT CASE contype WHEN 'f' THEN 1 ELSE 2 END AS place,
         format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname) AS statement
     FROM pg_constraint
@@ -35,8 +38,13 @@ SELECT statement FROM (
 ) AS drops ORDER BY place, statement;
 
 -- name: fill_restores
--- Statements that make all of that again as it is now: keys, indexes, references, and what hangs on them.
+-- Statements that make all of that again as it is now: keys, indexes, references, and what hangs on them. What triggers would have asked is asked at the end.
 SELECT statement FROM (
+    SELECT 3 AS place, format('ALTER TABLE %%s ENABLE TRIGGER %%I', tgrelid::regclass, tgname) AS statement
+    FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O' AND tgrelid = ANY(%(tables)s::text[]::regclass[])
+    UNION ALL
+    SELECT 5, 'SELECT check_references()'
+    UNION ALL
     SELECT CASE contype WHEN 'f' THEN 3 ELSE 1 END AS place,
         format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', conrelid::regclass, conname, pg_get_constraintdef(oid)) AS statement
     FROM pg_constraint

@@ -97,12 +97,16 @@ SELECT record_id FROM unnest(%(record_ids)s::bigint[]) AS asked (record_id)
 WHERE NOT EXISTS (SELECT FROM membership WHERE membership.record_id = asked.record_id);
 
 -- name: insert_tokens
--- One row per identifier, whoever carries it; waits for a writer who inserts the same one. Input in token order.
-INSERT INTO token (token, type, namespace, form, key_version, normalizer_version)
-SELECT token, type, namespace, form, %(key_version)s, %(normalizer_version)s
-FROM unnest(%(tokens)s::bytea[], %(types)s::smallint[], %(namespaces)s::text[], %(forms)s::smallint[])
-    AS asked (token, type, namespace, form)
-ON CONFLICT ON CONSTRAINT token_token_key DO NOTHING;
+-- One row per identifier, whoever carries it, a new one with the carriers that it is brought by; waits for a writer who inserts the same one. Gives
+-- those that are new: nobody else can lock or change them before this transaction ends. Input in token order.
+INSERT INTO token (token, type, namespace, form, key_version, normalizer_version, records, name_keys, generic)
+SELECT token, type, namespace, form, %(key_version)s, %(normalizer_version)s, records, name_keys, generic
+FROM unnest(
+    %(tokens)s::bytea[], %(types)s::smallint[], %(namespaces)s::text[], %(forms)s::smallint[], %(records)s::integer[], %(name_keys)s::integer[],
+    %(generic)s::boolean[]
+) AS asked (token, type, namespace, form, records, name_keys, generic)
+ON CONFLICT ON CONSTRAINT token_token_key DO NOTHING
+RETURNING token, token_id;
 
 -- name: lock_tokens
 -- Locks identifiers in token order and gives their states; a statement of its own, so that it sees what insert_tokens waited for.

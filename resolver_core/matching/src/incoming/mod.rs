@@ -35,6 +35,9 @@ const EARLIEST: i64 = 946_684_800_000_000;
 /// A usable exact key: type, namespace, form and digest, in the order in which a claim lists them.
 pub type Key<'a> = (u8, &'a str, u8, Digest32);
 
+/// Type of an identifier, and what became of it.
+pub type SeenKey = (u8, KeyStatus);
+
 /// A valid event. It has no `Debug`: it holds personal data.
 pub struct IncomingEvent<'a> {
     /// Sending system.
@@ -57,8 +60,8 @@ pub struct IncomingEvent<'a> {
     pub address: Digest32,
     /// SHA-256 of what it says: its address, its time and its payload.
     pub digest: Digest32,
-    /// Type of every identifier that it came with, and whether that stood for "none".
-    pub seen: Vec<(u8, KeyStatus)>,
+    /// Every identifier that it came with.
+    pub seen: Vec<SeenKey>,
 }
 
 /// What became of an identifier of a valid event.
@@ -155,7 +158,7 @@ impl EventReader {
     }
 
     /// The usable keys of a claim, and what became of each identifier.
-    fn keys<'a>(&self, claim: &ClaimMessage<'a>, source: &str) -> Option<(Vec<Key<'a>>, Vec<(u8, KeyStatus)>)> {
+    fn keys<'a>(&self, claim: &ClaimMessage<'a>, source: &str) -> Option<(Vec<Key<'a>>, Vec<SeenKey>)> {
         if claim.identifiers.len() > MOST_IDENTIFIERS {
             return None;
         }

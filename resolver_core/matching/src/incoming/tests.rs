@@ -7,10 +7,18 @@ fn reader() -> EventReader {
     EventReader::new(KEY, "US", "USD").expect("a key and a region")
 }
 
-/// A field of bytes; number and length are below 16 and 128.
+fn varint(number: u64) -> Vec<u8> {
+    let mut bytes: Vec<u8> =
+        (0..10).map(|place| u8::try_from(number >> (7 * place) & 0x7f).expect("seven bits") | 0x80).collect();
+    let last = bytes.iter().rposition(|byte| *byte != 0x80).unwrap_or_default();
+    bytes.truncate(last + 1);
+    bytes[last] &= 0x7f;
+    bytes
+}
+
+/// A field of bytes; the number is below 16.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(bytes.len()).expect("short");
-    [&[number << 3 | 2, length][..], bytes].concat()
+    [vec![number << 3 | 2], varint(bytes.len() as u64), bytes.to_vec()].concat()
 }
 
 fn digest_field(number: u8, form: u8, value: &str) -> Vec<u8> {
@@ -23,7 +31,7 @@ fn identifier(kind: u8, form: u8, value: &str) -> Vec<u8> {
 
 /// An event of 2024-02-29 12:00:00.5 with this claim and this payload.
 fn message(claim: &[u8], payload: &[u8]) -> Vec<u8> {
-    let time = [0x08, 0xc0, 0xab, 0x81, 0xaf, 0x06, 0x10, 0x80, 0xca, 0xb5, 0xee, 0x01];
+    let time = [vec![0x08], varint(1_709_208_000), vec![0x10], varint(500_000_000)].concat();
     [&field(1, b"pos"), &field(2, b"e 1"), &field(3, &time), &field(4, claim), payload].concat()
 }
 

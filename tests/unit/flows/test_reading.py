@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from itertools import product
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fixtures.messages import JSON, PROTOBUF, Message
 from goldthread.domain.policy import FUTURE_ALLOWANCE
-from goldthread.domain.words import Event, IncomingEvent, Rejection
+from goldthread.domain.words import Event, IncomingEvent
 from goldthread.flows.admission import Admission
 from goldthread.flows.reading import MessageReader
 from goldthread.flows.take import content_digest
@@ -310,22 +310,14 @@ def test_a_batch_is_what_its_messages_are_one_by_one(messages: list[tuple[bytes,
     assert identifiers_seen(short) == identifiers_seen(long)
 
 
-def judged(events: object, metrics: Metrics) -> list[tuple[object, Event | Refusal]]:
+def judged(
+    events: Sequence[tuple[object, IncomingEvent | Event]], metrics: Metrics
+) -> list[tuple[object, Event | Refusal]]:
     admission = Admission(matcher=MATCHER, now=lambda: NOW, currency="USD", metrics=metrics)
     found: list[tuple[object, Event | Refusal]] = []
     for position, event in events:
         found.append((position, event if isinstance(event, Event) else admission.admit([event])[0]))
     return found
-
-
-def test_a_rejection_is_worded_the_long_way() -> None:
-    made = event_pb2.CustomerEvent(source="pos", event_id="e-1")
-    message = Message(made.SerializeToString(), PROTOBUF)
-    read = MessageReader(matcher=MATCHER, now=lambda: NOW, currency="USD", metrics=Metrics()).read([message])
-    [(_, event)] = read.events
-    assert isinstance(event, IncomingEvent)
-    assert read.rejections == []
-    assert isinstance(decode_events([Message(b"\x0a", PROTOBUF)], currency="USD").rejections[0], Rejection)
 
 
 def test_time_passes_between_batches() -> None:

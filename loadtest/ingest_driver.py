@@ -1,6 +1,7 @@
-"""Feeds rows to the ingest flow of whichever checkout's Python runs this file, and prints one line of JSON.
+"""Feeds messages to the ingest flow of whichever checkout's Python runs this file, and prints one line of JSON.
 
-Uses only what every version since the first has: it is the same program on both sides of a comparison. The ledger is named by
+Rows become protobuf messages beforehand; what is timed begins with their bytes, read as that checkout's consumer reads them. Otherwise it
+uses only what every version since the first has: it is the same program on both sides of a comparison. The ledger is named by
 GOLDTHREAD_POSTGRES_DSN, must be empty, and is migrated here.
 """
 
@@ -13,42 +14,61 @@ import json
 import os
 import pstats
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from goldthread.app.produce_rows import RowDefaults, RowReader
 from goldthread.app.settings import Settings
 from goldthread.app.wiring import build_ingest, build_matcher, migrate, open_ledger
-from goldthread.domain.ports import IngestBatch, OffsetMove
-from goldthread.domain.words import IncomingEvent, Position
-from goldthread.matching import digest_identifiers
+from goldthread.bus import Message
+from goldthread.domain.ports import IngestBatch, IngestReport, OffsetMove
+from goldthread.domain.words import Position
+from goldthread.matching import Matcher, digest_identifiers
 from goldthread.telemetry.metrics import Metrics
+from goldthread.wire import CONTENT_TYPE_PROTOBUF, decode_events, encode_event
+
+try:
+    from goldthread.app.wiring import build_reader
+except ImportError:
+    # A checkout whose consumer decodes and leaves admission to the flow.
+    build_reader = None
 
 __all__ = ["main"]
 
 _TOPIC = "events"
 
 
-def _events(path: Path) -> list[IncomingEvent]:
+def _messages(path: Path) -> list[Message]:
     reader = RowReader(path, defaults=RowDefaults(region="US", currency="USD"), digest=digest_identifiers)
     with path.open(encoding="utf-8") as lines:
-        found = list(reader.events(enumerate(map(json.loads, lines), start=1)))
+        found = [encode_event(event) for event in reader.events(enumerate(map(json.loads, lines), start=1))]
     if reader.report.unusable:
         raise SystemExit(f"{len(reader.report.unusable)} rows became no events")
-    return found
+    return [Message(Position(_TOPIC, 0, place), payload, CONTENT_TYPE_PROTOBUF) for place, payload in enumerate(found)]
 
 
-def _batches(events: list[IncomingEvent], size: int) -> Iterator[IngestBatch]:
-    for start in range(0, len(events), size):
-        part = events[start : start + size]
-        yield IngestBatch(
-            group="bench",
-            events=[(Position(_TOPIC, 0, start + place), event) for place, event in enumerate(part)],
-            payloads=[b""] * len(part),
-            rejections=[],
-            offsets=[OffsetMove(topic=_TOPIC, partition=0, start=start, end=start + len(part))],
-        )
+def _read(matcher: Matcher, metrics: Metrics, settings: Settings) -> Callable[[Sequence[Message]], Any]:
+    if build_reader is None:
+        return partial(decode_events, currency=settings.currency)
+    return build_reader(matcher, metrics, settings=settings).read
+
+
+def _ingest(
+    run: Callable[[IngestBatch], IngestReport], read: Callable[[Sequence[Message]], Any], part: Sequence[Message]
+) -> int:
+    decoded = read(part)
+    start, end = part[0].position.offset, part[-1].position.offset + 1
+    batch = IngestBatch(
+        group="bench",
+        events=decoded.events,
+        payloads=decoded.payloads,
+        rejections=decoded.rejections,
+        offsets=[OffsetMove(topic=_TOPIC, partition=0, start=start, end=end)],
+    )
+    return run(batch).taken
 
 
 def main() -> None:
@@ -60,12 +80,14 @@ def main() -> None:
     options = parser.parse_args()
     settings = Settings(postgres_dsn=os.environ["GOLDTHREAD_POSTGRES_DSN"], master_key=bytes(range(32)).hex())
     migrate(settings)
-    batches = list(_batches(_events(options.rows), options.batch))
+    messages = _messages(options.rows)
+    batches = [messages[start : start + options.batch] for start in range(0, len(messages), options.batch)]
     metrics = Metrics()
     with ExitStack() as stack:
         ledger = open_ledger(stack, settings, metrics)
-        flow = build_ingest(ledger, build_matcher(settings), metrics, settings=settings)
-        flow.run(batches[0])
+        matcher = build_matcher(settings)
+        flow, read = build_ingest(ledger, matcher, metrics, settings=settings), _read(matcher, metrics, settings)
+        _ingest(flow.run, read, batches[0])
         gc.collect()
         profiler = cProfile.Profile(time.process_time) if options.profile else None
         taken = 0
@@ -73,7 +95,7 @@ def main() -> None:
         if profiler is not None:
             profiler.enable()
         for batch in batches[1:]:
-            taken += flow.run(batch).taken
+            taken += _ingest(flow.run, read, batch)
         if profiler is not None:
             profiler.disable()
         seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu

@@ -12,12 +12,18 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, final
 
 _Column: TypeAlias = Sequence[str | None] | tuple[bytes, bytes, bytes | None]
+_EventColumns: TypeAlias = tuple[
+    list[int], list[str], list[str], list[int], bytes, list[int], list[str], list[bytes], list[bytes]
+]
+"""Places among the messages, sources, ids, times, kinds, amounts, details, addresses, digests."""
+_KeyColumns: TypeAlias = tuple[list[int], bytes, list[str], bytes, list[bytes]]
+"""Offsets, types, namespaces, forms, digests."""
 _Frequencies: TypeAlias = tuple[float, float, int, list[tuple[str, float]]]
 _Relations: TypeAlias = list[tuple[int, int, int, int, int]]
 
 __all__ = [
     "ATTRIBUTES", "COMPARISONS", "LEVELS", "NORMALIZER_VERSION", "Claims", "CoreError", "Estimates", "EventChunk",
-    "Evidence", "HeldProfiles", "InputError", "Model", "ModelError", "ProfileIds", "Progress", "Records", "Register",
+    "EventReader", "Evidence", "HeldProfiles", "InputError", "Model", "ModelError", "ProfileIds", "Progress", "Records", "Register",
     "SealError", "__version__", "address_records", "blocking_keys", "candidate_pairs", "check_digests",
     "count_candidates", "count_pairs", "double_metaphone", "gather", "jaro_winkler", "levenshtein", "match_records",
     "normalize_attributes", "normalize_extras", "normalize_identifiers", "osa", "partition", "payload_digests",
@@ -521,6 +527,20 @@ def soundex(values: Sequence[str]) -> list[str]:
 
 def double_metaphone(values: Sequence[str]) -> list[tuple[str, str]]:
     """Primary and alternate Double Metaphone codes, at most four characters each."""
+
+@final
+class EventReader:
+    """Reads valid events from messages."""
+
+    def __new__(cls, address_key: bytes, *, region: str, currency: str) -> EventReader:
+        """`address_key` has ≥ 32 bytes; `region` is for phones and dates, `currency` the one that purchases must have."""
+    def read(
+        self, messages: Sequence[bytes], *, latest: int
+    ) -> tuple[_EventColumns, _KeyColumns, list[list[str | None]], list[tuple[int, int, int]]]:
+        """Those messages (`CustomerEvent`) that are valid beyond doubt: events, their keys (ascending, each once; event i owns
+        `offsets[i]:offsets[i + 1]`), columns of clean attributes, and how many identifiers had which type and status. Times are
+        microseconds since 1970, `latest` is the last that is valid. Kinds as in `EventChunk`.
+        """
 
 @final
 class Register:

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
@@ -24,6 +25,7 @@ from goldthread.domain.errors import LedgerUnavailableError, OffsetFencedError
 from goldthread.domain.ports import IngestBatch, IngestReport, KnownOffset
 from goldthread.domain.words import RejectionReason
 from goldthread.telemetry.metrics import Metrics
+from goldthread.wire import decode_events
 from goldthread.workers.consumer import ConsumerSettings, ConsumerWorker
 
 DEFAULTS = RowDefaults(region="US", currency="USD", source="file", occurred_at=datetime(2026, 1, 1, tzinfo=UTC))
@@ -85,6 +87,7 @@ def test_every_row_takes_effect_once_and_every_bad_message_is_a_rejection(tmp_pa
         ledger,
         metrics,
         ConsumerSettings(group=bus.group, batch_events=100, batch_ms=20, retry_min_ms=1, retry_max_ms=20),
+        read=partial(decode_events, currency="USD"),
     )
     thread = Thread(target=worker.run, args=(stop,))
     thread.start()

@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod gather;
 mod holdings;
+mod incoming;
 mod model;
 mod normalize;
 mod partition;
@@ -32,6 +33,7 @@ pub use holdings::{
     EventChunk, EventKind, Evidence, HeldBlocks, HeldPair, HeldToken, NEVER, NamedCarrier, Profile, Profiles, RecordSums,
     Said, TiedProfiles, held_blocks,
 };
+pub use incoming::{EventReader, IncomingEvent, Key, KeyStatus, SeenKey};
 pub use model::{BlockingRule, Extra, ExtraKind, Model, NameCounts, Part, Shares, Weight, levels_at};
 pub use normalize::{
     Canonical, CleanRow, CleanRows, Column, Digest32, NORMALIZER_VERSION, canonical_identifiers, fold, normalize_attributes,

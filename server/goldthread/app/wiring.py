@@ -32,6 +32,7 @@ from goldthread.flows.loader import AnswerLoader
 from goldthread.flows.look import Looker
 from goldthread.flows.looks_beside import Looks, LooksBeside
 from goldthread.flows.profiles import ProfileFlow
+from goldthread.flows.reading import MessageReader
 from goldthread.flows.rebuild import RebuildFlow
 from goldthread.flows.receive import ReceiveFlow
 from goldthread.flows.relay import RelayFlow
@@ -142,6 +143,11 @@ def build_ingest(
     )
 
 
+def build_reader(matcher: Matcher, metrics: Metrics, *, settings: Settings) -> MessageReader:
+    """What reads messages of the events topic."""
+    return MessageReader(matcher=matcher, now=_now, currency=settings.currency, metrics=metrics)
+
+
 def build_resolve(ledger: Ledger, matcher: Matcher, metrics: Metrics, *, settings: Settings) -> ResolveFlow:
     """The resolve flow."""
     return ResolveFlow(
@@ -201,11 +207,10 @@ def open_consumer(stack: ExitStack, settings: Settings, metrics: Metrics) -> Con
     def committed(topic: str, _partitions: Sequence[int]) -> dict[int, KnownOffset]:
         return ledger.known_offsets(group=bus.group, topic=topic)
 
-    worker = ConsumerSettings(
-        group=bus.group, currency=settings.currency, batch_events=settings.batch_events, batch_ms=settings.batch_ms
-    )
+    worker = ConsumerSettings(group=bus.group, batch_events=settings.batch_events, batch_ms=settings.batch_ms)
+    reader = build_reader(matcher, metrics, settings=settings)
     # The worker closes its consumer when it has run.
-    return ConsumerWorker(EventConsumer(bus, committed), flow, metrics, worker)
+    return ConsumerWorker(EventConsumer(bus, committed), flow, metrics, worker, read=reader.read)
 
 
 def open_dead_letters(stack: ExitStack, settings: Settings, metrics: Metrics) -> DeadLetterFlow:

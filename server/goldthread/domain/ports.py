@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from goldthread.domain.policy import Totals
 from goldthread.domain.words import (
     Decision,
+    Event,
     IncomingEvent,
     LookupOutcome,
     Position,
@@ -90,12 +91,12 @@ class OffsetMove:
 class IngestBatch:
     """A micro-batch for one transaction: what was decoded, what could not be, and how far that moves the offsets.
 
-    `events` pairs each decoded event with its position (None for events that did not come from Kafka). `payloads` are the raw
-    bytes parallel to `events`, sealed into the dead letter if validation rejects one.
+    `events` pairs each decoded event with its position (None for events that did not come from Kafka); an `Event` was admitted when it was
+    read. `payloads` are the raw bytes parallel to `events`, sealed into the dead letter if validation rejects one.
     """
 
     group: str
-    events: Sequence[tuple[Position | None, IncomingEvent]]
+    events: Sequence[tuple[Position | None, IncomingEvent | Event]]
     payloads: Sequence[bytes] = field(repr=False)
     rejections: Sequence[Rejection]
     offsets: Sequence[OffsetMove]

@@ -278,13 +278,18 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A valid event: ready for the ledger."""
+    """A valid event: ready for the ledger.
+
+    Address of the record of its claim at epoch 0 and SHA-256 of its content, if they were worked out when it was read; else empty.
+    """
 
     source: str
     event_id: str
     occurred_at: datetime
     claim: Claim
     payload: Payload
+    address: bytes = field(default=b"", compare=False, repr=False)
+    digest: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,9 @@ class IngestFlow:
         What looks did is counted in the report of the call in which they ended.
         """
         with self._metrics.stage("normalize"):
-            admitted = self._admission.admit([event for _, event in batch.events])
+            waiting = [event for _, event in batch.events if isinstance(event, IncomingEvent)]
+            judged = iter(self._admission.admit(waiting))
+            admitted = [next(judged) if isinstance(event, IncomingEvent) else event for _, event in batch.events]
         events: list[tuple[Position | None, Event, bytes]] = []
         rejections = [_with_digest(rejection) for rejection in batch.rejections]
         for (position, incoming), payload, result in zip(batch.events, batch.payloads, admitted, strict=True):
@@ -146,7 +148,7 @@ def _with_digest(rejection: Rejection) -> Rejection:
     )
 
 
-def _rejection(event: IncomingEvent, position: Position | None, payload: bytes, refusal: Refusal) -> Rejection:
+def _rejection(event: IncomingEvent | Event, position: Position | None, payload: bytes, refusal: Refusal) -> Rejection:
     """The dead letter of a refused event; ids that break their own rule may be anything, so they are not shown."""
     broken = {violation.field for violation in refusal.violations}
     return Rejection(

@@ -28,7 +28,7 @@ from goldthread.ledger import InboxRow, LedgerTransaction, NewMark, PurchaseRow,
 from goldthread.matching import Matchable, Matcher, opener_at
 from goldthread.telemetry.metrics import Metrics
 
-__all__ = ["EvidenceOwnershipError", "Taken", "Taker", "owning_if_needed"]
+__all__ = ["EvidenceOwnershipError", "Taken", "Taker", "content_digest", "owning_if_needed"]
 
 T = TypeVar("T")
 
@@ -104,7 +104,7 @@ class Taker:
         else:
             tx.share_evidence()
         tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
-        addresses = matcher.addresses([event.claim for event in events])
+        addresses = self._addresses(events)
         sifted = self._sift(tx, events, addresses)
         if sifted.replaced and not own:
             raise EvidenceOwnershipError
@@ -141,6 +141,12 @@ class Taker:
             keys=changes,
         )
 
+    def _addresses(self, events: Sequence[Event]) -> list[bytes]:
+        """Record addresses of the events' claims at epoch 0; only those are worked out that were not when the events were read."""
+        unknown = [event.claim for event in events if not event.address]
+        found = iter(self._matcher.addresses(unknown) if unknown else ())
+        return [event.address or next(found) for event in events]
+
     def _take_back(self, tx: LedgerTransaction, bereft: set[int], changes: KeyChanges) -> list[NewMark]:
         """Sums up records that lost an event; those that lost their last one are withdrawn, with their keys."""
         withdrawn = tx.recount_records(bereft)
@@ -153,7 +159,9 @@ class Taker:
     def _sift(self, tx: LedgerTransaction, events: Sequence[Event], addresses: Sequence[bytes]) -> _Sifted:
         seen = {key: (row.payload_digest, row.record_id) for key, row in tx.seen_events(events).items()}
         best: dict[tuple[str, str], tuple[bytes, Event, bytes]] = {}
-        digests = [_content_digest(event, address) for event, address in zip(events, addresses, strict=True)]
+        digests = [
+            event.digest or content_digest(event, address) for event, address in zip(events, addresses, strict=True)
+        ]
         for event, address, digest in zip(events, addresses, digests, strict=True):
             key = (event.source, event.event_id)
             if key not in best or digest < best[key][0]:
@@ -277,7 +285,7 @@ _KINDS: Mapping[type[Payload], str] = {
 }
 
 
-def _content_digest(event: Event, address: bytes) -> bytes:
+def content_digest(event: Event, address: bytes) -> bytes:
     """SHA-256 of what the event says, whatever encoding brought it: its claim by address, its time, its payload."""
     payload = event.payload
     match payload:

@@ -7,10 +7,11 @@ form, and it casts where a column is narrower. A list without any value is of wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from struct import Struct
-from typing import Any, ClassVar
+from types import NoneType
+from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
 
 from psycopg import Connection
@@ -30,36 +31,48 @@ _INT4 = Struct(">i").pack
 _ABSENT = _INT4(-1)
 
 
-def _fixed(width: int, write: Callable[[Any], bytes]) -> Callable[[list[Any]], bytes]:
+Body: TypeAlias = Callable[[list[Any], bool], bytes]
+"""Writes the elements of a list; the flag says whether some are None."""
+
+
+def _fixed(width: int, write: Callable[[Any], bytes]) -> Body:
     """Writes elements of one width."""
     length = _INT4(width)
 
-    def body(values: list[Any]) -> bytes:
-        if None in values:
+    def body(values: list[Any], absent: bool) -> bytes:
+        if absent:
             return b"".join([_ABSENT if value is None else length + write(value) for value in values])
         return length + length.join(map(write, values))
 
     return body
 
 
-def _of_any_length(encoded: Iterable[bytes | None]) -> bytes:
-    return b"".join([_ABSENT if value is None else _INT4(len(value)) + value for value in encoded])
+def _of_any_length(values: list[Any], absent: bool) -> bytes:
+    if absent:
+        return b"".join([_ABSENT if value is None else _INT4(len(value)) + value for value in values])
+    if len(widths := set(map(len, values))) == 1:
+        # Digests are, and most lists of bytes hold digests.
+        length = _INT4(widths.pop())
+        return length + length.join(values)
+    return b"".join([_INT4(len(value)) + value for value in values])
 
 
-def _texts(values: list[Any]) -> bytes:
-    return _of_any_length([None if value is None else value.encode() for value in values])
+def _texts(values: list[Any], absent: bool) -> bytes:
+    if absent:
+        return _of_any_length([None if value is None else value.encode() for value in values], absent)
+    return b"".join([_INT4(len(value)) + value for value in map(str.encode, values)])
 
 
 def _microseconds(moment: datetime) -> bytes:
     return _INT8((moment - _EPOCH) // _MICROSECOND)
 
 
-_KINDS: tuple[tuple[type, int, int, Callable[[list[Any]], bytes]], ...] = (
+_KINDS: tuple[tuple[type, int, int, Body], ...] = (
     (bool, 16, 1000, _fixed(1, lambda flag: b"\x01" if flag else b"\x00")),
     (int, 20, 1016, _fixed(8, _INT8)),
     (str, 25, 1009, _texts),
     (bytes, 17, 1001, _of_any_length),
-    (UUID, 2950, 2951, _fixed(16, lambda value: value.bytes)),
+    (UUID, 2950, 2951, _fixed(16, lambda value: value.int.to_bytes(16))),
     (datetime, 1184, 1185, _fixed(8, _microseconds)),
     (date, 1082, 1182, _fixed(4, lambda day: _INT4(day.toordinal() - _FIRST_DAY))),
 )
@@ -120,13 +133,15 @@ class _KindDumper(Dumper):
 
     format = Format.BINARY
     element: ClassVar[int]
-    body: ClassVar[Callable[[list[Any]], bytes]]
+    body: ClassVar[Body]
 
     def dump(self, obj: list[Any]) -> bytes:
-        return _HEAD(1, int(None in obj), self.element, len(obj), 1) + type(self).body(obj)
+        # By type: a UUID is compared with None in Python.
+        absent = NoneType in map(type, obj)
+        return _HEAD(1, absent, self.element, len(obj), 1) + type(self).body(obj, absent)
 
 
-def _dumper(name: str, element: int, array: int, body: Callable[[list[Any]], bytes]) -> type[_KindDumper]:
+def _dumper(name: str, element: int, array: int, body: Body) -> type[_KindDumper]:
     return type(name, (_KindDumper,), {"oid": array, "element": element, "body": staticmethod(body)})
 
 

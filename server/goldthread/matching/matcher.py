@@ -32,6 +32,7 @@ from goldthread.matching.attributes import clean_attributes
 from goldthread.matching.epochs import epoch_address
 from goldthread.matching.identifiers import LookupKey, check_region, digest_values, lookup_keys
 from goldthread.matching.keys import Keys
+from goldthread.matching.reading import EventReader
 
 __all__ = [
     "BlockingKey",
@@ -157,6 +158,10 @@ class Matcher:
     def lookup_keys(self, identifiers: Sequence[IncomingIdentifier]) -> list[LookupKey | Violation | None]:
         """Tokens to look up for each identifier, its violation, or None for a blank or placeholder."""
         return lookup_keys(identifiers, keys=self._keys, region=self._region)
+
+    def event_reader(self, *, currency: str) -> EventReader:
+        """What reads valid events straight from their messages, under the same keys and region."""
+        return EventReader(keys=self._keys, region=self._region, currency=currency)
 
     def normalize(self, events: Sequence[IncomingEvent]) -> tuple[list[Claim | Refusal], Counter[tuple[str, str]]]:
         """Usable claims, or why not, parallel to the input; and how many identifiers had which `(type, status)`.

@@ -14,7 +14,14 @@ from goldthread.wire.answers import (
     result_from_bytes,
 )
 from goldthread.wire.changes import encode_change, encode_dead_letter
-from goldthread.wire.decoding import CONTENT_TYPE_JSON, CONTENT_TYPE_PROTOBUF, DecodedBatch, RawMessage, decode_events
+from goldthread.wire.decoding import (
+    CONTENT_TYPE_JSON,
+    CONTENT_TYPE_PROTOBUF,
+    DecodedBatch,
+    RawMessage,
+    decode_events,
+    protobuf_payload,
+)
 from goldthread.wire.editing import readable_message
 from goldthread.wire.events import encode_event, event_from_proto, event_message, identifier_from_proto
 from goldthread.wire.profiles import (
@@ -93,6 +100,7 @@ __all__ = [
     "operation_result",
     "profile_from_proto",
     "profile_response",
+    "protobuf_payload",
     "readable_message",
     "records_from_proto",
     "records_response",

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NoReturn, Protocol
+from typing import Generic, NoReturn, Protocol, TypeVar
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
@@ -23,7 +23,16 @@ from goldthread.wire.anchors import ANCHORS_KEY, anchor_event
 from goldthread.wire.events import event_from_proto
 from goldthread.wire.rules import with_domain_rules
 
-__all__ = ["CONTENT_TYPE_JSON", "CONTENT_TYPE_PROTOBUF", "DecodedBatch", "RawMessage", "decode_events"]
+__all__ = [
+    "CONTENT_TYPE_JSON",
+    "CONTENT_TYPE_PROTOBUF",
+    "DecodedBatch",
+    "RawMessage",
+    "decode_events",
+    "protobuf_payload",
+]
+
+E_co = TypeVar("E_co", covariant=True)
 
 CONTENT_TYPE_PROTOBUF = "application/x-protobuf"
 CONTENT_TYPE_JSON = "application/json"
@@ -52,10 +61,10 @@ class RawMessage(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class DecodedBatch:
+class DecodedBatch(Generic[E_co]):
     """What a batch held, in its order; `payloads` is parallel to `events`."""
 
-    events: list[tuple[Position | None, IncomingEvent]]
+    events: Sequence[tuple[Position | None, E_co]]
     payloads: list[bytes] = field(repr=False)
     rejections: list[Rejection]
 
@@ -71,9 +80,10 @@ class _RejectedError(Exception):
         self.event_id = event_id
 
 
-def decode_events(messages: Sequence[RawMessage], *, currency: str) -> DecodedBatch:
+def decode_events(messages: Sequence[RawMessage], *, currency: str) -> DecodedBatch[IncomingEvent]:
     """Decodes every message; each ends as an event or as a rejection. `currency` is the deployment's, for plain JSON without one."""
-    batch = DecodedBatch([], [], [])
+    events: list[tuple[Position | None, IncomingEvent]] = []
+    batch = DecodedBatch(events, [], [])
     for message in messages:
         payload = message.payload if message.payload is not None else b""
         try:
@@ -81,9 +91,14 @@ def decode_events(messages: Sequence[RawMessage], *, currency: str) -> DecodedBa
         except _RejectedError as rejected:
             batch.rejections.append(_rejection(rejected, message.position, payload))
         else:
-            batch.events.append((message.position, event))
+            events.append((message.position, event))
             batch.payloads.append(payload)
     return batch
+
+
+def protobuf_payload(message: RawMessage) -> bytes:
+    """The value of a message whose header says protobuf; empty for every other one, which is no event."""
+    return message.payload or b"" if message.content_type in _PROTOBUF else b""
 
 
 def _decode(payload: bytes | None, content_type: str | None, currency: str) -> IncomingEvent:

@@ -23,19 +23,20 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
 from time import monotonic
 from typing import Protocol
 
-from goldthread.bus import BatchLimits, PolledBatch
+from goldthread.bus import BatchLimits, Message, PolledBatch
 from goldthread.domain.errors import OffsetFencedError, PoisonLimitError, SettingsError, TransientError
 from goldthread.domain.ports import IngestBatch, IngestReport
-from goldthread.domain.words import RejectionReason
+from goldthread.domain.words import Event as CustomerEvent
+from goldthread.domain.words import IncomingEvent, RejectionReason
 from goldthread.telemetry.logs import get_logger
 from goldthread.telemetry.metrics import Metrics
-from goldthread.wire import decode_events
+from goldthread.wire import DecodedBatch
 
 __all__ = ["ConsumerSettings", "ConsumerWorker", "EventSource", "IngestStep"]
 
@@ -46,13 +47,12 @@ _log = get_logger(__name__)
 class ConsumerSettings:
     """How the worker works: batch bounds, waits in milliseconds, and how much bad input it takes before it stops.
 
-    `group` names the offsets in the ledger, `currency` is the deployment's. `poison_streak` bad messages in a row stop the worker, and so
+    `group` names the offsets in the ledger. `poison_streak` bad messages in a row stop the worker, and so
     does a share of them above `poison_ratio` among the last `poison_window` messages or more. Under load redo marks are worked off every
     `redo_every_ms`; after failures in a row this doubles, up to `redo_retry_max_ms`.
     """
 
     group: str = "goldthread"
-    currency: str = "USD"
     batch_events: int = 2_000
     batch_ms: int = 50
     batch_bytes: int = 8 * 1024 * 1024
@@ -122,7 +122,7 @@ class IngestStep(Protocol):
 class ConsumerWorker:
     """Polls, decodes, ingests, repeats. One instance is run once, by one thread.
 
-    `clock` gives seconds that only grow, `draw` numbers from 0 to below 1.
+    `read` tells what messages hold, `clock` gives seconds that only grow, `draw` numbers from 0 to below 1.
     """
 
     def __init__(
@@ -132,6 +132,7 @@ class ConsumerWorker:
         metrics: Metrics,
         settings: ConsumerSettings,
         *,
+        read: Callable[[Sequence[Message]], DecodedBatch[IncomingEvent | CustomerEvent]],
         clock: Callable[[], float] = monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -139,6 +140,7 @@ class ConsumerWorker:
         self._flow = flow
         self._metrics = metrics
         self._settings = settings
+        self._read = read
         self._clock = clock
         self._draw = draw
         self._poison = _PoisonGauge(settings)
@@ -182,7 +184,7 @@ class ConsumerWorker:
 
     def _ingest(self, polled: PolledBatch, stop: Event) -> None:
         with self._metrics.stage("decode"):
-            decoded = decode_events(polled.messages, currency=self._settings.currency)
+            decoded = self._read(polled.messages)
         batch = IngestBatch(
             group=self._settings.group,
             events=decoded.events,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from threading import Event
 
 import pytest
@@ -20,10 +21,12 @@ from goldthread.domain.ports import IngestBatch, IngestReport, OffsetMove
 from goldthread.domain.words import Position, Rejection, RejectionReason
 from goldthread.telemetry.metrics import Metrics
 from goldthread.v1 import event_pb2
+from goldthread.wire import decode_events
 from goldthread.workers.consumer import ConsumerSettings, ConsumerWorker
 
 TOPIC = "events"
 SETTINGS = ConsumerSettings(batch_events=10, retry_min_ms=100, retry_max_ms=400)
+READ = partial(decode_events, currency="USD")
 
 
 def good(number: int) -> bytes:
@@ -134,7 +137,7 @@ class Stage:
         self.metrics = Metrics()
         self.now = 0.0
         self.worker = ConsumerWorker(
-            self.topic, self.ledger, self.metrics, settings, clock=lambda: self.now, draw=lambda: 1.0
+            self.topic, self.ledger, self.metrics, settings, read=READ, clock=lambda: self.now, draw=lambda: 1.0
         )
 
     def run(self) -> None:
@@ -180,7 +183,7 @@ def test_stopping_while_the_ledger_is_down_drops_the_batch_whole():
             stage.stop.set()
             raise LedgerUnavailableError("down")
 
-    stage.worker = ConsumerWorker(stage.topic, Down(), stage.metrics, SETTINGS)
+    stage.worker = ConsumerWorker(stage.topic, Down(), stage.metrics, SETTINGS, read=READ)
     stage.run()
     assert stage.ledger.offset == 0
     assert stage.topic.calls[-1] == "close"

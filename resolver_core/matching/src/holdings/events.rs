@@ -24,6 +24,12 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Its number, in the order above.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
     /// By number, in the order above; `None` for a row that is no event.
     fn numbered(number: u8) -> CoreResult<Option<Self>> {
         match number {

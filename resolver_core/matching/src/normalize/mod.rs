@@ -86,9 +86,13 @@ pub(crate) fn clean_birth_date(value: &str, region: &str) -> (Option<String>, bo
 }
 
 /// Whether the value of each attribute is present but invalid.
-type Invalid = [bool; ATTRIBUTES.len()];
+pub(crate) type Invalid = [bool; ATTRIBUTES.len()];
 
-fn clean_row(raw: &[Option<&str>; ATTRIBUTES.len()], full_name: Option<&str>, region: &str) -> (CleanRow, Invalid) {
+pub(crate) fn clean_row(
+    raw: &[Option<&str>; ATTRIBUTES.len()],
+    full_name: Option<&str>,
+    region: &str,
+) -> (CleanRow, Invalid) {
     let mut invalid = Invalid::default();
     let full_name = readable(full_name, FAMILY_NAME, &mut invalid);
     let raw: [Option<&str>; ATTRIBUTES.len()] =

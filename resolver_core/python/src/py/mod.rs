@@ -6,6 +6,7 @@ mod digests;
 mod errors;
 mod gather;
 mod holdings;
+mod incoming;
 mod matching;
 mod model;
 mod register;
@@ -43,6 +44,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<holdings::EventChunk>()?;
     module.add_class::<holdings::Evidence>()?;
     module.add_class::<holdings::HeldProfiles>()?;
+    module.add_class::<incoming::EventReader>()?;
     module.add_class::<register::Register>()?;
     module.add_function(wrap_pyfunction!(gather::gather, module)?)?;
     module.add_function(wrap_pyfunction!(digests::normalize_attributes, module)?)?;

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from goldthread.app import wiring
 from goldthread.app.produce_rows import RowDefaults, RowReader
 from goldthread.app.settings import Settings
 from goldthread.app.wiring import build_ingest, build_matcher, migrate, open_ledger
@@ -29,12 +30,6 @@ from goldthread.domain.words import Position
 from goldthread.matching import Matcher, digest_identifiers
 from goldthread.telemetry.metrics import Metrics
 from goldthread.wire import CONTENT_TYPE_PROTOBUF, decode_events, encode_event
-
-try:
-    from goldthread.app.wiring import build_reader
-except ImportError:
-    # A checkout whose consumer decodes and leaves admission to the flow.
-    build_reader = None
 
 __all__ = ["main"]
 
@@ -51,9 +46,12 @@ def _messages(path: Path) -> list[Message]:
 
 
 def _read(matcher: Matcher, metrics: Metrics, settings: Settings) -> Callable[[Sequence[Message]], Any]:
+    build_reader = getattr(wiring, "build_reader", None)
     if build_reader is None:
+        # A checkout whose consumer decodes and leaves admission to the flow.
         return partial(decode_events, currency=settings.currency)
-    return build_reader(matcher, metrics, settings=settings).read
+    read: Callable[[Sequence[Message]], Any] = build_reader(matcher, metrics, settings=settings).read
+    return read
 
 
 def _ingest(

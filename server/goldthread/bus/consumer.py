@@ -85,7 +85,7 @@ class EventConsumer:
                     "enable.partition.eof": False,
                     "session.timeout.ms": settings.session_timeout_ms,
                     "max.poll.interval.ms": settings.max_poll_interval_ms,
-                    # A fetch for every few messages is what costs a broker most; a batch gathers for longer than this anyway.
+                    # A fetch for every few messages is what costs a broker most. A lone event waits this long at most.
                     "fetch.wait.max.ms": 30,
                     "fetch.min.bytes": 64 * 1024,
                     "fetch.max.bytes": READABLE_BYTES + 4 * 1024 * 1024,

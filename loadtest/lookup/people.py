@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+
+import redis
 
 from goldthread.cache import CacheSettings, RedisCardStore
 from goldthread.domain.ports import Answer, CardSnapshot
@@ -12,11 +15,13 @@ from goldthread.matching import Keys
 from goldthread.matching.identifiers import LookupKey, lookup_keys
 from goldthread.wire import cached_answer
 
-__all__ = ["KEYS", "REGION", "asked", "fill", "phone", "tokens"]
+__all__ = ["KEYS", "REGION", "asked", "fill", "phone", "settle", "tokens"]
 
 KEYS = Keys.derive(bytes(range(32)))
 REGION = "US"
 _BATCH = 2_000
+_SETTLE_SECONDS = 300.0
+_AT_WORK = ("aof_rewrite_in_progress", "aof_rewrite_scheduled", "rdb_bgsave_in_progress")
 # A prime above any number of people, so nobody is asked for twice, and neighbours are far apart.
 _STRIDE = 1_000_000_007
 _AREAS = (212, 312, 415, 617)
@@ -46,6 +51,19 @@ def fill(cache_url: str, people: int) -> None:
                 ],
                 generation=generation,
             )
+
+
+def settle(cache_url: str) -> None:
+    """Waits until the cache has rewritten its log, which a fill makes it do: a process of its own, beside the callers on their core.
+
+    Raises `TimeoutError` if it is still at it after five minutes.
+    """
+    until = time.monotonic() + _SETTLE_SECONDS
+    with redis.Redis.from_url(cache_url) as cache:
+        while any(cache.info("persistence")[name] for name in _AT_WORK):
+            if time.monotonic() > until:
+                raise TimeoutError("the cache is still rewriting its log")
+            time.sleep(0.5)
 
 
 def asked(people: int, count: int) -> list[int]:

@@ -58,8 +58,9 @@ class Connection:
         statement = _by_text().get(text)
         if statement is None:
             raise NoTwinError(text.splitlines()[0])
-        self._rows = statement(self._tables, given)
-        return self
+        told = Connection(self._tables)
+        told._rows = statement(self._tables, given)
+        return told
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         return self._rows

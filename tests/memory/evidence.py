@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +20,6 @@ __all__ = [
     "delete_pairs",
     "drop_marks",
     "due_marks",
-    "fellow_members",
     "grow_tokens",
     "hang_blocks",
     "insert_marks",
@@ -183,7 +182,8 @@ def component(at: Tables, given: Given) -> Rows:
         said = (at.assertion[assertion_id] for assertion_id in at.among(at.assertions_at, front))
         ends = (end for key in (*pairs, *((one.low, one.high) for one in said)) for end in key)
         front = {end: None for end in ends if end not in reached}
-    return [(record_id,) for record_id in list(reached)[: given["limit"]]]
+    found = list(reached)[: given["limit"]]
+    return [(record_id, True) for record_id in found] + [(record_id, False) for record_id in _fellows(at, found)]
 
 
 def load_pairs(at: Tables, given: Given) -> Rows:
@@ -203,10 +203,11 @@ def load_assertions(at: Tables, given: Given) -> Rows:
     ]
 
 
-def fellow_members(at: Tables, given: Given) -> Rows:
-    inside = set(given["record_ids"])
+def _fellows(at: Tables, record_ids: Iterable[int]) -> list[int]:
+    """Records that stand in a profile with one of these, and are none of them."""
+    inside = set(record_ids)
     profiles = {at.membership[record_id].profile_id for record_id in inside} - {None}
-    return [(record_id,) for record_id in at.among(at.members, profiles) if record_id not in inside]
+    return [record_id for record_id in at.among(at.members, profiles) if record_id not in inside]
 
 
 def lock_members(at: Tables, given: Given) -> Rows:
@@ -284,8 +285,9 @@ def _closure(at: Tables, record_id: int) -> set[int]:
     reached: set[int] = set()
     front = {record_id}
     while front:
-        reached.update(row[0] for row in component(at, {"record_ids": front, "limit": None}))
-        front = {row[0] for row in fellow_members(at, {"record_ids": reached})}
+        told = component(at, {"record_ids": front, "limit": None})
+        reached.update(one for one, connected in told if connected)
+        front = {one for one, connected in told if not connected} - reached
     return reached
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "draw_versions",
     "homes_of_records",
     "households_of",
+    "insert_changes",
     "insert_contenders",
     "insert_households",
     "insert_journal",
@@ -32,7 +33,6 @@ __all__ = [
     "standings",
     "survey_profiles",
     "survey_profiles_by_policy",
-    "tokens_of_profiles",
     "touch_profiles",
     "update_reviews",
     "write_profiles",
@@ -133,14 +133,6 @@ def write_profiles(at: Tables, given: Given) -> Rows:
 def touch_profiles(at: Tables, given: Given) -> Rows:
     """Nobody looks beside."""
     return []
-
-
-def tokens_of_profiles(at: Tables, given: Given) -> Rows:
-    found = {
-        profile_id: sorted(at.among(at.tokens_of, at.members.get(profile_id, ())))
-        for profile_id in given["profile_ids"]
-    }
-    return [(profile_id, tokens) for profile_id, tokens in found.items() if tokens]
 
 
 def open_reviews_of(at: Tables, given: Given) -> Rows:
@@ -244,6 +236,15 @@ def insert_outbox(at: Tables, given: Given) -> Rows:
     for profile_id, version, live, change, first, last in zip(*(given[name] for name in columns), strict=True):
         outbox_id = at.next("outbox")
         tokens = tuple(given["token_ids"][first - 1 : last])
+        at.put(at.outbox, outbox_id, Outbox(outbox_id, profile_id, version, live, change, tokens, at.now))
+    return []
+
+
+def insert_changes(at: Tables, given: Given) -> Rows:
+    columns = ("profile_ids", "versions", "lives", "changes")
+    for profile_id, version, live, change in zip(*(given[name] for name in columns), strict=True):
+        outbox_id = at.next("outbox")
+        tokens = tuple(sorted(at.among(at.tokens_of, at.members.get(profile_id, ())))) if live else ()
         at.put(at.outbox, outbox_id, Outbox(outbox_id, profile_id, version, live, change, tokens, at.now))
     return []
 

@@ -22,7 +22,7 @@ from fixtures.story import Story, row_events
 from goldthread.app.generate import COLUMNS, GenerateOptions, generate_events
 from goldthread.domain.ports import IngestBatch, OffsetMove
 from goldthread.domain.words import Position
-from goldthread.flows.verdict import judge
+from goldthread.flows.verdict import Candidacy, judge
 from goldthread.ledger import Ledger, LedgerSettings, LedgerTransaction
 from goldthread.telemetry.metrics import Metrics
 from oracle.models import shipped, small_limits
@@ -285,5 +285,5 @@ def _missed(story: Story) -> int:
     matcher = story.matcher
     with story.ledger.look(preview=True) as tx:
         model_id = tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
-        verdict = judge(tx, matcher, record_ids, model_id=model_id, metrics=story.metrics)
+        verdict = judge(tx, matcher, Candidacy.ask(tx, record_ids), model_id=model_id, metrics=story.metrics)
     return len(verdict.changed) + len(verdict.gone)

@@ -85,19 +85,9 @@ class Settlement:
         metrics.blast_radius.observe(self.untouched)
 
 
-def place(
-    tx: LedgerTransaction,
-    matcher: Matcher,
-    members: Sequence[int],
-    *,
-    known: Mapping[int, RecordRow],
-    metrics: Metrics,
-) -> Placement:
-    """Partitions whole components, given all their records, some of which may be `known` from the same snapshot."""
+def place(matcher: Matcher, rows: ComponentRows, *, metrics: Metrics) -> Placement:
+    """Partitions whole components."""
     placement = Placement()
-    if not members:
-        return placement
-    rows = tx.load_component(members, known=known)
     active = [row for row in rows.records if row.active]
     at = {row.record_id: place for place, row in enumerate(active)}
     addresses = {row.record_id: row.address for row in rows.records}
@@ -169,18 +159,22 @@ def settle(
     before, after = placement.before, placement.after
     gone_home = set(placement.withdrawn.values())
     placed = before.keys() | after.keys() | gone_home
-    reviews = tx.open_reviews_of(placed)
+    asked_reviews, asked_households = tx.ask_reviews(placed), tx.ask_households(placed)
+    reviews = asked_reviews()
     reviewed = {profile_id for row in reviews for profile_id in (row.low_profile, row.high_profile)}
     concerned = placed | set(summed.values()) | reviewed
-    stored = tx.lock_profiles(concerned)
+    locked = tx.ask_profiles(concerned)
     homes = {**placement.homes, **placement.withdrawn}
     held = {record: profile for profile, records in before.items() for record in records}
     moved = {record: home for record, home in homes.items() if held.get(record) != home}
     tx.move_records(moved)
     tx.count_looks(set(looked) - moved.keys())
-    surveyed = tx.survey_profiles(concerned, survivorship)
+    survey = tx.ask_survey(concerned, survivorship)
+    # One for each that may have changed, drawn while they are locked.
+    versions = tx.ask_versions(len(concerned))
+    stored, surveyed = locked(), survey()
     review_changes, opened, closed = _settle_reviews(tx, placement, reviews, model_id)
-    _settle_households(tx, placement, placed)
+    _settle_households(tx, placement, asked_households())
     tx.replace_contenders(placement.ambiguous, placed & stored.keys())
     changed: list[tuple[ProfileRow | None, ProfileRow]] = []
     for profile_id in sorted(concerned, key=attrgetter("int")):
@@ -195,8 +189,7 @@ def settle(
                 changed.append((old, row))
         elif (old is not None and old.live) or (old is None and profile_id in gone_home):
             changed.append((old, ProfileRow.ended(profile_id)))
-    versions = tx.draw_versions(len(changed))
-    written = [row._replace(version=version) for (_, row), version in zip(changed, versions, strict=True)]
+    written = [row._replace(version=version) for (_, row), version in zip(changed, versions(), strict=False)]
     if written:
         tx.write_profiles(written)
     tx.touch_profiles(
@@ -286,8 +279,8 @@ def _first_of_each(marks: Sequence[Mark]) -> dict[int, Mark]:
     return first
 
 
-def _settle_households(tx: LedgerTransaction, placement: Placement, placed: Collection[UUID]) -> None:
-    known = {(row.low_profile, row.high_profile): row for row in tx.households_of(placed)}
+def _settle_households(tx: LedgerTransaction, placement: Placement, standing: Sequence[HouseholdRow]) -> None:
+    known = {(row.low_profile, row.high_profile): row for row in standing}
     gone = [row for key, row in sorted(known.items()) if key not in placement.households]
     news = [row for key, row in sorted(placement.households.items()) if known.get(key) != row]
     tx.write_households(news, gone=gone)

@@ -105,7 +105,7 @@ def hang_anew(tx: LedgerTransaction, matcher: Matcher, birth_ids: BirthIds, toke
 
     Needs `own_evidence`, unless it is a preview, which nobody will see. The caller leaves the marks and publishes the keys.
     """
-    found = outdated(matcher, tx.phones(token_ids=token_ids))
+    found = outdated(matcher, tx.ask_phones(token_ids=token_ids)())
     changes = KeyChanges()
     if not found:
         return HungAnew(0, frozenset(), changes)

@@ -63,7 +63,7 @@ def explain(tx: LedgerTransaction, matcher: Matcher, one: Side, other: Side) -> 
     """
     sides = [_records_of(tx, matcher, side, name) for side, name in ((one, "one"), (other, "other"))]
     members = tx.closure({record_id for side in sides for record_id in side.values()})
-    rows = tx.load_component(members, known={})
+    rows = tx.ask_component(members, known={})()
     active = {row.record_id: row for row in rows.records if row.active and row.profile_id is not None}
     pair = _best(matcher, active, *(list(side.values()) for side in sides))
     if pair is None:
@@ -278,7 +278,7 @@ def _apart(tx: LedgerTransaction, home: UUID, other_home: UUID) -> tuple[Verdict
         return Verdict.AMBIGUOUS, review_id
     if review_id is not None:
         return Verdict.REVIEW, review_id
-    if any((row.low_profile, row.high_profile) == (low, high) for row in tx.households_of([low])):
+    if any((row.low_profile, row.high_profile) == (low, high) for row in tx.ask_households([low])()):
         return Verdict.HOUSEHOLD, None
     return Verdict.APART, None
 

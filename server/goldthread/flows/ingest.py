@@ -73,7 +73,7 @@ class IngestFlow:
         with self._metrics.stage("batch"):
             taken, every = self._retry.call("ingest", lambda: self._commit(batch, events, rejections))
         taken.count(self._metrics)
-        look = self._looker.look(taken.marks)
+        look = self._looker.look(taken.marks())
         report = IngestReport(
             taken=taken.fresh,
             duplicates=len(events) - taken.fresh - len(taken.conflicts),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from goldthread.domain.words import ChangeCause, IdentifierType
-from goldthread.ledger import Brought, Ledger, LedgerTransaction, NewMark, RecordRow, Step, TokenRow
+from goldthread.ledger import Brought, Later, Ledger, LedgerTransaction, NewMark, RecordRow, Step, TokenRow
 from goldthread.matching import BlockingKey, Matchable, Matcher, epoch_token
 from goldthread.telemetry.metrics import Metrics
 
@@ -184,9 +184,9 @@ def close_overused(tx: LedgerTransaction, token_ids: Collection[int]) -> KeyChan
     return changes
 
 
-def overused_by(tx: LedgerTransaction, matcher: Matcher, uses: frozenset[tuple[int, date]]) -> list[int]:
+def overused_by(tx: LedgerTransaction, matcher: Matcher, uses: frozenset[tuple[int, date]]) -> Later[list[int]]:
     """Tokens, not generic yet, that were used too much on one of these days, with what these records carry: `(record, UTC day)`."""
-    return tx.overused_tokens(uses, purchases_per_day=matcher.purchases_per_day, stores_per_day=matcher.stores_per_day)
+    return tx.ask_overused(uses, purchases_per_day=matcher.purchases_per_day, stores_per_day=matcher.stores_per_day)
 
 
 def close_by_use(ledger: Ledger, matcher: Matcher, uses: frozenset[tuple[int, date]]) -> KeyChanges:
@@ -197,7 +197,7 @@ def close_by_use(ledger: Ledger, matcher: Matcher, uses: frozenset[tuple[int, da
     with ledger.transaction() as tx:
         tx.share_evidence()
         tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
-        changes = close_overused(tx, overused_by(tx, matcher, uses))
+        changes = close_overused(tx, overused_by(tx, matcher, uses)())
         marks = [NewMark(record_id, Step.JUDGE) for record_id in changes.carriers]
         tx.insert_marks(marks, cause=ChangeCause.REDO, actor="overused")
         changes.publish(tx)
@@ -262,9 +262,9 @@ def _hang_blocks(tx: LedgerTransaction, matcher: Matcher, new: Sequence[NewRecor
         if not waiting:
             break
         rules = {key.key: (key.rule, key.depth) for key, _ in waiting}
-        closed = tx.add_blocks(
-            ((key.key, record_id) for key, record_id in waiting), rules=rules, limit=matcher.max_block
-        )
+        hung = tx.add_blocks(((key.key, record_id) for key, record_id in waiting), rules=rules, limit=matcher.max_block)
+        full = tx.ask_crowded(rules.keys())
+        closed = hung()
         closed_blocks += len(closed)
         carriers = tx.block_carriers(closed) if closed else set()
         affected |= carriers
@@ -272,7 +272,7 @@ def _hang_blocks(tx: LedgerTransaction, matcher: Matcher, new: Sequence[NewRecor
         _compute_keys(
             matcher, {row.record_id: matchable(row) for row in tx.load_records(unknown)} if unknown else {}, by_record
         )
-        crowded = tx.crowded_keys(rules.keys())
+        crowded = full()
         waiting = [
             (key, record_id)
             for record_id in {record_id for _, record_id in waiting} | carriers

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from math import inf
 from uuid import UUID
 
@@ -34,11 +34,11 @@ from goldthread.domain.ids import BirthIds
 from goldthread.domain.policy import tier_of
 from goldthread.domain.ports import ProfileChange
 from goldthread.domain.words import ChangeCause, profile_public_id
-from goldthread.flows.components import Settlement, place, settle
+from goldthread.flows.components import Placement, Settlement, place, settle
 from goldthread.flows.epochs import HandOverError, HungAnew, hand_over, hang_anew, outdated
 from goldthread.flows.keys import OverusedError, close_by_use, close_overused, overused_by
 from goldthread.flows.retry import Retry
-from goldthread.flows.verdict import judge
+from goldthread.flows.verdict import Candidacy, judge
 from goldthread.ledger import Ledger, LedgerTransaction, NewMark, ProfileRow, Step
 from goldthread.matching import Matcher
 from goldthread.telemetry.logs import get_logger
@@ -332,56 +332,58 @@ class Looker:
 
     def _attempt(self, tx: LedgerTransaction, mark_ids: Sequence[int], *, most: int | None) -> _Done | None:
         matcher, metrics = self._matcher, self._metrics
-        marks = tx.take_marks(mark_ids)
-        if not marks:
-            return None
-        model_id, survivorship = tx.model_in_use(
+        held = tx.ask_marks(mark_ids)
+        in_use = tx.ask_model_in_use(
             version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text
         )
+        marks = held()
+        if not marks:
+            return None
+        model_id, survivorship = in_use()
         uses = frozenset((mark.record_id, mark.used_on) for mark in marks if mark.used_on is not None)
-        if overused := overused_by(tx, matcher, uses):
-            raise OverusedError(uses, overused)
         marked = {mark.record_id for mark in marks}
-        if handed_over := outdated(matcher, tx.phones(record_ids=marked)):
-            raise HandOverError(handed_over.keys())
         deep = {mark.record_id for mark in marks if mark.step > Step.SUM}
+        overuse, phones = overused_by(tx, matcher, uses), tx.ask_phones(record_ids=marked)
+        candidacy = Candidacy.ask(tx, {mark.record_id for mark in marks if mark.step is Step.JUDGE})
+        # Without pairs to look into it is known already whose places to lock.
+        locked = None if deep else tx.ask_members(marked)
+        if overused := overuse():
+            raise OverusedError(uses, overused)
+        if handed_over := outdated(matcher, phones()):
+            raise HandOverError(handed_over.keys())
         with metrics.stage("evidence"):
-            judged = {mark.record_id for mark in marks if mark.step is Step.JUDGE}
-            verdict = judge(tx, matcher, judged, model_id=model_id, metrics=metrics)
+            verdict = judge(tx, matcher, candidacy, model_id=model_id, metrics=metrics)
             # Both ends of every pair to write are in it, so no pair to write can reach beyond it.
             members = tx.closure(deep | verdict.ends, most=most)
             if most is not None and len(members) > most:
                 raise _OversizedError
             outside = marked.difference(members)
-            profiles = tx.lock_members({*members, *outside})
+            locked = locked or tx.ask_members({*members, *outside})
             verdict.write(tx, model_id=model_id)
+            component = tx.ask_component(members, known=verdict.rows) if members else None
+            # An operation's assertions count from its commit on, whoever looks first: what they move is still its doing.
+            operations, now = tx.ask_operation_marks(members), tx.ask_as_of()
+            profiles = locked()
         summed = {record_id: home for record_id in outside if (home := profiles.get(record_id)) is not None}
         with metrics.stage("profiles"):
-            placement = place(tx, matcher, members, known=verdict.rows, metrics=metrics)
-            # An operation's assertions count from its commit on, whoever looks first: what they move is still its doing.
-            operations = tx.operation_marks_on(members)
+            placement = Placement() if component is None else place(matcher, component(), metrics=metrics)
             settlement = settle(
                 tx,
                 placement,
                 marks=marks,
-                operations=operations,
+                operations=operations(),
                 summed=summed,
                 looked=marked | verdict.ends,
                 model_id=model_id,
                 survivorship=survivorship,
             )
             tx.drop_marks([mark.mark_id for mark in marks])
-            self._publish(tx, settlement)
+            self._publish(tx, settlement, *now())
         return _Done(settlement, frozenset(mark.mark_id for mark in marks), verdict.compared, verdict.kept)
 
-    def _publish(self, tx: LedgerTransaction, settlement: Settlement) -> None:
+    def _publish(self, tx: LedgerTransaction, settlement: Settlement, as_of: date, began: datetime) -> None:
         """Queues what changed for the relay."""
-        if not settlement.changed:
-            return
-        live = [row.profile_id for row in settlement.changed if row.live]
-        tokens = tx.tokens_of_profiles(live) if live else {}
-        as_of, began = tx.as_of()
-        rows: list[tuple[UUID | None, int, bool, bytes, Sequence[int]]] = []
+        rows: list[tuple[UUID, int, bool, bytes]] = []
         for row in settlement.changed:
             change = ProfileChange(
                 profile_public_id(row.profile_id),
@@ -394,7 +396,5 @@ class Looker:
                 row.totals,
                 self._matcher.model_version,
             )
-            rows.append(
-                (row.profile_id, row.version, row.live, encode_change(change, began), tokens.get(row.profile_id, ()))
-            )
-        tx.write_outbox(rows)
+            rows.append((row.profile_id, row.version, row.live, encode_change(change, began)))
+        tx.write_changes(rows)

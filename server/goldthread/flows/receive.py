@@ -110,7 +110,7 @@ class ReceiveFlow:
                 one.fate = error
             return []
         self._settle(wave, taken)
-        return taken.marks
+        return taken.marks()
 
     def _settle(self, wave: Sequence[_Arrived], taken: Taken) -> None:
         taken.count(self._metrics)

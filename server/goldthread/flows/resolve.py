@@ -214,7 +214,7 @@ class ResolveFlow:
             else:
                 member.record_id = taken.records[key]
                 member.asked = AskedEvent(member.event, taken.digests[key], key in taken.repeated)
-        return taken.marks
+        return taken.marks()
 
     def _look(self, members: Sequence[_Member], mark_ids: Sequence[int], seconds: float) -> None:
         """Looks at these marks, or without any at those on the members' records. Raises where a look was put off, or somebody else is at it."""
@@ -242,7 +242,7 @@ class ResolveFlow:
                 key = (event.source, event.event_id)
                 if taken.conflicts:
                     raise EventIdConflictError(source=event.source, event_id=event.event_id)
-                look = self._looker.attempt(tx, taken.marks, hang=True)
+                look = self._looker.attempt(tx, taken.marks(), hang=True)
                 made = look.made | ({taken.records[key]} if taken.new_records else set())
                 asked = AskedEvent(event, taken.digests[key], key in taken.repeated)
                 [found] = answers(tx, self._matcher, [asked], made=made)

@@ -39,7 +39,7 @@ def answers(
     `made` is None outside previews, else the records that nobody will find afterwards. The number of statements does not grow with that of events.
     """
     # Asked for again: a look may have found that the event belongs to another epoch, and so to another record.
-    seen = tx.seen_events([one.event for one in asked])
+    seen = tx.ask_seen([one.event for one in asked])()
     stands = [seen[one.key] for one in asked]
     counting = {row.record_id for row, one in zip(stands, asked, strict=True) if row.payload_digest == one.digest}
     around = _Surroundings.read(tx, counting, made=made) if counting else None
@@ -65,20 +65,25 @@ class _Surroundings:
     @classmethod
     def read(cls, tx: LedgerTransaction, record_ids: set[int], *, made: Collection[int] | None) -> _Surroundings:
         """Reads it of all of them at once."""
-        standings = tx.standings(record_ids)
+        standings, rows, stamp = (
+            tx.ask_standings(record_ids),
+            tx.ask_pairs_with(record_ids),
+            tx.ask_stamp() if made is None else None,
+        )
+        covered = tx.ask_marked_around(record_ids)
         pairs: dict[int, list[PairRow]] = defaultdict(list)
         ends: set[int] = set()
-        for pair in sorted(tx.pairs_with(record_ids), key=lambda pair: (-pair.score, pair.low, pair.high)):
+        for pair in sorted(rows(), key=lambda pair: (-pair.score, pair.low, pair.high)):
             for end in {pair.low, pair.high} & record_ids:
                 pairs[end].append(pair)
             ends.update((pair.low, pair.high))
         return cls(
-            standings=standings,
+            standings=standings(),
             pairs=pairs,
             homes=tx.homes_of(ends.union(made or ())),
             made=made,
-            covered=tx.marked_around(record_ids),
-            stamp=tx.stamp() if made is None else 0,
+            covered=covered(),
+            stamp=0 if stamp is None else stamp(),
         )
 
     def answer(self, matcher: Matcher, record_id: int, *, repeated: bool) -> ResolveResult:

@@ -353,7 +353,7 @@ def _bases(tx: LedgerTransaction, said: Iterable[tuple[int, int]]) -> dict[tuple
     asked = list(said)
     if not asked:
         return {}
-    kept = tx.pairs_of({record_id for pair in asked for record_id in pair})
+    kept = tx.ask_pairs_of({record_id for pair in asked for record_id in pair})()
     addresses = tx.addresses_of({record_id for pair in kept for record_id in pair})
     bases = Bases(((low, high, state.score) for (low, high), state in kept.items()), addresses)
     return {(low, high): bases.of(low, high) for low, high in asked}

@@ -24,7 +24,16 @@ from goldthread.domain.policy import Totals
 from goldthread.domain.words import Click, ConsentChange, CustomerChange, Event, Payload, Purchase
 from goldthread.flows.epochs import come_of
 from goldthread.flows.keys import KeyChanges, NewRecord, hang_keys, unhang_keys
-from goldthread.ledger import InboxRow, LedgerTransaction, NewMark, PurchaseRow, RecordSighting, Step
+from goldthread.ledger import (
+    InboxRow,
+    Later,
+    LedgerTransaction,
+    NewMark,
+    PurchaseRow,
+    RecordSighting,
+    SeenEvent,
+    Step,
+)
 from goldthread.matching import Matchable, Matcher, opener_at
 from goldthread.telemetry.metrics import Metrics
 
@@ -50,7 +59,7 @@ class Taken:
     """What one call did.
 
     `records` gives the record of every event that counts, taken or repeated, `digests` that of its content. `conflicts` are events whose content
-    lost against another under the same id; `replaced` counts contents that lost after they had counted. `marks` are the marks left.
+    lost against another under the same id; `replaced` counts contents that lost after they had counted. `marks` gives the marks left, once.
     """
 
     records: dict[tuple[str, str], int]
@@ -60,7 +69,7 @@ class Taken:
     conflicts: list[Event]
     replaced: int
     new_records: int
-    marks: list[int]
+    marks: Later[list[int]]
     keys: KeyChanges
 
     def count(self, metrics: Metrics) -> None:
@@ -103,9 +112,11 @@ class Taker:
             tx.own_evidence()
         else:
             tx.share_evidence()
-        tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
+        in_use = tx.ask_model(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
+        taken_before = tx.ask_seen(events)
         addresses = self._addresses(events)
-        sifted = self._sift(tx, events, addresses)
+        in_use()
+        sifted = _sift(events, addresses, before=taken_before())
         if sifted.replaced and not own:
             raise EvidenceOwnershipError
         if sifted.replaced:
@@ -113,9 +124,10 @@ class Taker:
         with metrics.stage("records"):
             homes, new = self._keep_records(tx, sifted.fresh)
         with metrics.stage("keys"):
+            homes_of_new = tx.ask_profiles_of([record.record_id for record in new]) if new else dict
             changes = hang_keys(tx, matcher, new)
             # A withdrawn record that comes back before its look: no look will find its profile changed, but answers about its identifiers are.
-            back = tx.profiles_of_records([record.record_id for record in new]) if new else {}
+            back = homes_of_new()
             changes.tokens.update(tx.tokens_of_records(back) if back else ())
         with metrics.stage("events"):
             rows = [(event, digest, home) for (event, _, digest), home in zip(sifted.fresh, homes, strict=True)]
@@ -125,7 +137,7 @@ class Taker:
         if sifted.replaced:
             marks += self._take_back(tx, set(sifted.replaced.values()), changes)
         marks += [NewMark(record_id, Step.JUDGE) for record_id in changes.carriers]
-        mark_ids = tx.insert_marks(marks, cause=cause, actor=actor, grace=self._grace_seconds)
+        left = tx.leave_marks(marks, cause=cause, actor=actor, grace=self._grace_seconds)
         changes.publish(tx)
         records = sifted.records
         records.update({(event.source, event.event_id): record_id for event, _, record_id in rows})
@@ -137,7 +149,7 @@ class Taker:
             conflicts=[event for event, _ in sifted.conflicts],
             replaced=len(sifted.replaced),
             new_records=len(new),
-            marks=mark_ids,
+            marks=left,
             keys=changes,
         )
 
@@ -155,34 +167,6 @@ class Taker:
             changes.carriers.add(record_id)
             changes.tokens.add(token_id)
         return [NewMark(record_id, Step.JUDGE if record_id in withdrawn else Step.SUM) for record_id in bereft]
-
-    def _sift(self, tx: LedgerTransaction, events: Sequence[Event], addresses: Sequence[bytes]) -> _Sifted:
-        seen = {key: (row.payload_digest, row.record_id) for key, row in tx.seen_events(events).items()}
-        best: dict[tuple[str, str], tuple[bytes, Event, bytes]] = {}
-        digests = [
-            event.digest or content_digest(event, address) for event, address in zip(events, addresses, strict=True)
-        ]
-        for event, address, digest in zip(events, addresses, digests, strict=True):
-            key = (event.source, event.event_id)
-            if key not in best or digest < best[key][0]:
-                best[key] = (digest, event, address)
-        sifted = _Sifted([], set(), [], {}, {}, {})
-        for key, (digest, event, address) in best.items():
-            if key in seen and seen[key][0] <= digest:
-                sifted.digests[key], sifted.records[key] = seen[key]
-                continue
-            sifted.digests[key] = digest
-            sifted.fresh.append((event, address, digest))
-            if key in seen:
-                sifted.replaced[key] = seen[key][1]
-        for event, digest in zip(events, digests, strict=True):
-            key = (event.source, event.event_id)
-            counts = min(digest, best[key][0], seen[key][0]) if key in seen else best[key][0]
-            if digest != counts:
-                sifted.conflicts.append((event, digest))
-            elif event is not best[key][1] or (key in seen and seen[key][0] == digest):
-                sifted.repeated.add(key)
-        return sifted
 
     def _keep_records(
         self, tx: LedgerTransaction, fresh: Sequence[tuple[Event, bytes, bytes]]
@@ -239,6 +223,35 @@ class Taker:
             opener,
             None if opener is None else base,
         )
+
+
+def _sift(
+    events: Sequence[Event], addresses: Sequence[bytes], *, before: Mapping[tuple[str, str], SeenEvent]
+) -> _Sifted:
+    seen = {key: (row.payload_digest, row.record_id) for key, row in before.items()}
+    best: dict[tuple[str, str], tuple[bytes, Event, bytes]] = {}
+    digests = [event.digest or content_digest(event, address) for event, address in zip(events, addresses, strict=True)]
+    for event, address, digest in zip(events, addresses, digests, strict=True):
+        key = (event.source, event.event_id)
+        if key not in best or digest < best[key][0]:
+            best[key] = (digest, event, address)
+    sifted = _Sifted([], set(), [], {}, {}, {})
+    for key, (digest, event, address) in best.items():
+        if key in seen and seen[key][0] <= digest:
+            sifted.digests[key], sifted.records[key] = seen[key]
+            continue
+        sifted.digests[key] = digest
+        sifted.fresh.append((event, address, digest))
+        if key in seen:
+            sifted.replaced[key] = seen[key][1]
+    for event, digest in zip(events, digests, strict=True):
+        key = (event.source, event.event_id)
+        counts = min(digest, best[key][0], seen[key][0]) if key in seen else best[key][0]
+        if digest != counts:
+            sifted.conflicts.append((event, digest))
+        elif event is not best[key][1] or (key in seen and seen[key][0] == digest):
+            sifted.repeated.add(key)
+    return sifted
 
 
 def _marks(rows: Sequence[tuple[Event, bytes, int]], new: set[int]) -> list[NewMark]:

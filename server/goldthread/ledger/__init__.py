@@ -32,6 +32,7 @@ from goldthread.ledger.rows import (
     TokenState,
 )
 from goldthread.ledger.settings import LedgerSettings
+from goldthread.ledger.statements import Later
 from goldthread.ledger.steward import FIRST_REVIEW, NewAssertion, NewOperation, OpenReview, RecordPlace, SaidPair
 from goldthread.ledger.stored_answers import StoredAnswer
 from goldthread.ledger.transaction import LedgerTransaction
@@ -47,6 +48,7 @@ __all__ = [
     "InboxRow",
     "JournalEnd",
     "JournalEntry",
+    "Later",
     "Ledger",
     "LedgerCounts",
     "LedgerFill",

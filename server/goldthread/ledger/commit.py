@@ -24,13 +24,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal
 
 import psycopg
-from psycopg import Connection, IsolationLevel
+from psycopg import Connection, IsolationLevel, Pipeline
 from psycopg.errors import InvalidParameterValue
 from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolClosed
@@ -91,12 +91,16 @@ class Commits:
         isolation: IsolationLevel | None = None,
         preview: bool = False,
         reading: bool = False,
+        copying: bool = False,
         bound_seconds: float = inf,
     ) -> Iterator[Connection[Any]]:
         """A connection inside a transaction that commits at the end, or rolls back if the block fails or is a preview.
 
         One that is only `reading` is not asked for its number: nobody needs to know how it ended. It still commits, since psycopg forgets
         every prepared statement of a connection that rolls back.
+
+        Statements are pipelined: one that gives nothing is not waited for, and its error comes with the next one that gives something, at the latest
+        before COMMIT. One that is `copying` waits for each, since COPY cannot be pipelined.
 
         Returns normally only if the transaction committed (or was a preview, or reads). Raises psycopg's errors as they are, for `translated`, where the server
         said what happened or COMMIT was never sent; `LedgerUnavailableError` with the outcome in its metadata where a lost COMMIT had no effect
@@ -113,7 +117,11 @@ class Commits:
                 _isolated(connection, isolation),
             ):
                 shorten_waits(connection, until - self._clock())
-                with connection.transaction(force_rollback=preview):
+                with (
+                    _pipelined(connection, off=copying) as pipeline,
+                    connection.transaction(force_rollback=preview),
+                    _heard(pipeline, preview=preview),
+                ):
                     yield connection
                     if not preview and not reading:
                         witness = _witness(connection)
@@ -187,6 +195,32 @@ def _is_unclear(connection: Connection[Any], error: psycopg.Error) -> bool:
         or error.sqlstate in _UNCLEAR
         or (error.diag.severity_nonlocalized or error.diag.severity) in _FATAL
     )
+
+
+@contextmanager
+def _pipelined(connection: Connection[Any], *, off: bool) -> Iterator[Pipeline | None]:
+    if off:
+        yield None
+        return
+    with connection.pipeline() as pipeline:
+        yield pipeline
+
+
+@contextmanager
+def _heard(pipeline: Pipeline | None, *, preview: bool) -> Iterator[None]:
+    """If it is a preview or fails, what the block left unheard is heard before the transaction ends.
+
+    After an error the server passes over all that it is told, ROLLBACK too, until it is asked how things stand.
+    """
+    try:
+        yield
+        if preview and pipeline is not None:
+            pipeline.sync()
+    except BaseException:
+        if pipeline is not None:
+            with suppress(psycopg.Error):
+                pipeline.sync()
+        raise
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from goldthread.ledger.rows import ClonedRecord, MisplacedEvent, PhoneState
-from goldthread.ledger.statements import Statements
+from goldthread.ledger.statements import Later, Statements, later
 
 __all__ = ["EpochStatements"]
 
@@ -28,13 +28,18 @@ class EpochStatements(Statements):
         """Those of the claims, by base address, of which some record carries identifiers."""
         return {bytes(row[0]) for row in self._rows("hung_claims", bases=sorted(bases))} if bases else set()
 
-    def phones(self, *, record_ids: Collection[int] = (), token_ids: Collection[int] = ()) -> list[PhoneState]:
+    def ask_phones(
+        self, *, record_ids: Collection[int] = (), token_ids: Collection[int] = ()
+    ) -> Later[list[PhoneState]]:
         """What tells when phones changed hands, of those that did or may have: these, and those of these records."""
-        rows = self._rows("phones", record_ids=sorted(record_ids), token_ids=sorted(token_ids))
-        return [
-            PhoneState(token_id, generic, tuple(_columns(began, openers)), tuple(_columns(*named)))
-            for token_id, generic, began, openers, *named in rows
-        ]
+        rows = self._ask("phones", record_ids=sorted(record_ids), token_ids=sorted(token_ids))
+        return later(
+            rows,
+            lambda rows: [
+                PhoneState(token_id, generic, tuple(_columns(began, openers)), tuple(_columns(*named)))
+                for token_id, generic, began, openers, *named in rows
+            ],
+        )
 
     def witnesses(self, token_ids: Collection[int]) -> set[int]:
         """A carrier of each of the tokens that is a phone that changed hands or may have: whoever looks at it looks at the phone."""

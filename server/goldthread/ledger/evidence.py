@@ -20,7 +20,7 @@ from goldthread.ledger.rows import (
     Step,
     TokenState,
 )
-from goldthread.ledger.statements import Statements
+from goldthread.ledger.statements import Later, Statements, later
 
 __all__ = ["EvidenceStatements"]
 
@@ -83,21 +83,21 @@ class EvidenceStatements(Statements):
             )
         return [states[token_id] for token_id, closed in zip(token_ids, generic, strict=True) if closed]
 
-    def overused_tokens(
+    def ask_overused(
         self, uses: Collection[tuple[int, date]], *, purchases_per_day: int, stores_per_day: int
-    ) -> list[int]:
+    ) -> Later[list[int]]:
         """Tokens, not generic yet, that were used too much on one of the days; `uses` are `(record, UTC day)`."""
         if not uses:
-            return []
+            return list
         asked = sorted(uses)
-        rows = self._rows(
+        rows = self._ask(
             "overused_tokens",
             record_ids=[record_id for record_id, _ in asked],
             days=[day for _, day in asked],
             purchases_per_day=purchases_per_day,
             stores_per_day=stores_per_day,
         )
-        return sorted(row[0] for row in rows)
+        return later(rows, lambda rows: sorted(row[0] for row in rows))
 
     def close_overused(self, token_ids: Collection[int]) -> list[tuple[int, int]]:
         """Makes tokens generic; gives `(token, type)` of those that were not."""
@@ -109,19 +109,19 @@ class EvidenceStatements(Statements):
         """Records that carry any of the tokens."""
         return {row[0] for row in self._rows("token_carriers", token_ids=list(token_ids))}
 
-    def crowded_keys(self, keys: Collection[int]) -> set[int]:
+    def ask_crowded(self, keys: Collection[int]) -> Later[set[int]]:
         """Those of the blocking keys that are crowded."""
-        return {row[0] for row in self._rows("crowded_keys", keys=list(keys))}
+        return later(self._ask("crowded_keys", keys=list(keys)), lambda rows: {row[0] for row in rows})
 
     def add_blocks(
         self, rows: Iterable[tuple[int, int]], *, rules: Mapping[int, tuple[int, int]], limit: int
-    ) -> set[int]:
+    ) -> Later[set[int]]:
         """Hangs `(key, record)` rows and gives the keys that became crowded by it; `rules` gives rule and depth by key."""
         asked = sorted(set(rows))
         if not asked:
-            return set()
+            return set
         keys = sorted({key for key, _ in asked})
-        closed = self._rows(
+        closed = self._ask(
             "hang_blocks",
             keys=[key for key, _ in asked],
             record_ids=[record_id for _, record_id in asked],
@@ -130,44 +130,38 @@ class EvidenceStatements(Statements):
             depths=[rules[key][1] for key in keys],
             limit=limit,
         )
-        return {row[0] for row in closed}
+        return later(closed, lambda rows: {row[0] for row in rows})
 
     def block_carriers(self, keys: Collection[int]) -> set[int]:
         """Records that carry any of the blocking keys."""
         return {row[0] for row in self._rows("block_carriers", keys=list(keys))}
 
-    def candidates(self, record_ids: Collection[int]) -> set[tuple[int, int]]:
+    def ask_candidates(self, record_ids: Collection[int]) -> Later[set[tuple[int, int]]]:
         """Candidate pairs `(low, high)` in which at least one of the records stands."""
-        rows = self._rows("candidates", record_ids=sorted(record_ids))
-        return {(a, b) if a < b else (b, a) for a, b in rows}
+        rows = self._ask("candidates", record_ids=sorted(record_ids))
+        return later(rows, lambda rows: {(a, b) if a < b else (b, a) for a, b in rows})
 
     def load_records(self, record_ids: Collection[int]) -> list[RecordRow]:
         """Records with the tokens that mean something, in record order."""
+        return self._ask_records(record_ids)()
+
+    def _ask_records(self, record_ids: Collection[int]) -> Later[list[RecordRow]]:
         wanted = sorted(record_ids)
-        tokens: dict[int, list[tuple[int, str, int, bytes]]] = defaultdict(list)
-        epochs: dict[int, dict[int, int]] = {}
-        for record_id, type_, namespace, form, token, epoch in self._rows("load_tokens", record_ids=wanted):
-            if epoch:
-                epochs.setdefault(record_id, {})[len(tokens[record_id])] = epoch
-            tokens[record_id].append((type_, namespace, form, bytes(token)))
-        return [
-            RecordRow(
-                *(row[0], bytes(row[1]), row[2], row[3], row[4], tuple(row[5:13])),
-                tokens=tuple(tokens[row[0]]),
-                epochs=epochs.get(row[0], _NONE),
-            )
-            for row in self._rows("load_records", record_ids=wanted)
-        ]
+        if not wanted:
+            return list
+        tokens = self._ask("load_tokens", record_ids=wanted)
+        rows = self._ask("load_records", record_ids=wanted)
+        return lambda: _record_rows(rows(), tokens())
 
-    def _with_known(self, record_ids: Collection[int], known: Mapping[int, RecordRow]) -> list[RecordRow]:
-        missing = [record_id for record_id in record_ids if record_id not in known]
-        read = {row.record_id: row for row in self.load_records(missing)} if missing else {}
-        return [read.get(record_id) or known[record_id] for record_id in sorted(record_ids)]
-
-    def pairs_of(self, record_ids: Collection[int]) -> dict[tuple[int, int], PairState]:
+    def ask_pairs_of(self, record_ids: Collection[int]) -> Later[dict[tuple[int, int], PairState]]:
         """Kept pairs that touch the records."""
-        rows = self._rows("pairs_of", record_ids=sorted(record_ids))
-        return {(low, high): PairState(score, bytes(levels), model_id) for low, high, score, levels, model_id in rows}
+        rows = self._ask("pairs_of", record_ids=sorted(record_ids))
+        return later(
+            rows,
+            lambda rows: {
+                (low, high): PairState(score, bytes(levels), model_id) for low, high, score, levels, model_id in rows
+            },
+        )
 
     def delete_pairs(self, pairs: Collection[tuple[int, int]]) -> None:
         """Takes pairs back."""
@@ -193,8 +187,16 @@ class EvidenceStatements(Statements):
 
     def component(self, record_ids: Collection[int], *, most: int | None = None) -> set[int]:
         """Every record connected to these, these included; beyond `most` some are left out, and the set is larger than `most`."""
+        return self._reached(record_ids, most=most)[0]
+
+    def _reached(self, record_ids: Collection[int], *, most: int | None) -> tuple[set[int], set[int]]:
+        """The same, and the records outside it that share a profile with one of it."""
         limit = None if most is None else most + 1
-        return {row[0] for row in self._rows("component", record_ids=sorted(record_ids), limit=limit)}
+        inside: set[int] = set()
+        fellows: set[int] = set()
+        for record_id, connected in self._rows("component", record_ids=sorted(record_ids), limit=limit):
+            (inside if connected else fellows).add(record_id)
+        return inside, fellows
 
     def closure(self, record_ids: Collection[int], *, most: int | None = None) -> list[int]:
         """Whole components around these records, and those of every record that shares a profile with one of them, ascending.
@@ -202,12 +204,12 @@ class EvidenceStatements(Statements):
         A profile reaches beyond its components only while marks of a split component are pending; settling a part of it would take the rest for gone.
         As soon as more than `most` are found, what has been found is given.
         """
-        members = self.component(record_ids, most=most) if record_ids else set()
-        while most is None or len(members) <= most:
-            fellows = self.fellows(members)
-            if not fellows:
-                break
-            members |= self.component(fellows, most=most)
+        members: set[int] = set()
+        ahead = set(record_ids)
+        while ahead and (most is None or len(members) <= most):
+            found, fellows = self._reached(ahead, most=most)
+            members |= found
+            ahead = fellows - members
         return sorted(members)
 
     def marks_of_component(self, mark_id: int) -> list[int]:
@@ -221,33 +223,38 @@ class EvidenceStatements(Statements):
         """Every mark on these records."""
         return [row[0] for row in self._rows("marks_on", record_ids=sorted(record_ids))]
 
-    def fellows(self, record_ids: Collection[int]) -> set[int]:
-        """Records that share a profile with one of these, these left out."""
-        return {row[0] for row in self._rows("fellow_members", record_ids=sorted(record_ids))} if record_ids else set()
-
-    def load_component(self, record_ids: Sequence[int], *, known: Mapping[int, RecordRow]) -> ComponentRows:
+    def ask_component(self, record_ids: Sequence[int], *, known: Mapping[int, RecordRow]) -> Later[ComponentRows]:
         """Records, kept pairs and standing assertions of whole components; of the records those that are not `known` are read."""
-        pairs = [
-            PairRow(low, high, score, bytes(levels), tuple(weights))
-            for low, high, score, levels, weights in self._rows("load_pairs", record_ids=list(record_ids))
-        ]
-        return ComponentRows(
-            records=self._with_known(record_ids, known),
-            pairs=pairs,
-            assertions=[
-                AssertionRow(assertion_id, low, high, same, rank, asserted_at, None if basis is None else bytes(basis))
-                for assertion_id, low, high, same, rank, asserted_at, basis in self._rows(
-                    "load_assertions", record_ids=list(record_ids)
-                )
-            ],
-        )
+        pairs = self._ask("load_pairs", record_ids=list(record_ids))
+        assertions = self._ask("load_assertions", record_ids=list(record_ids))
+        missing = self._ask_records([record_id for record_id in record_ids if record_id not in known])
+
+        def rows() -> ComponentRows:
+            read = {row.record_id: row for row in missing()}
+            return ComponentRows(
+                records=[read.get(record_id) or known[record_id] for record_id in sorted(record_ids)],
+                pairs=[
+                    PairRow(low, high, score, bytes(levels), tuple(weights))
+                    for low, high, score, levels, weights in pairs()
+                ],
+                assertions=[
+                    AssertionRow(assertion_id, low, high, same, rank, at, None if basis is None else bytes(basis))
+                    for assertion_id, low, high, same, rank, at, basis in assertions()
+                ],
+            )
+
+        return rows
 
     def lock_members(self, record_ids: Collection[int]) -> dict[int, UUID | None]:
+        """The same as `ask_members`, at once."""
+        return self.ask_members(record_ids)()
+
+    def ask_members(self, record_ids: Collection[int]) -> Later[dict[int, UUID | None]]:
         """Locks the places of records, in record order, and gives the profile that holds each.
 
         In a look this fails (`LedgerUnavailableError`, worth a retry) where another look has changed one of them since the snapshot.
         """
-        return dict(self._rows("lock_members", record_ids=sorted(record_ids)))
+        return later(self._ask("lock_members", record_ids=sorted(record_ids)), dict)
 
     def count_looks(self, record_ids: Collection[int]) -> None:
         """Makes looks with an older snapshot fail at these records."""
@@ -264,10 +271,22 @@ class EvidenceStatements(Statements):
         grace: float = 0,
     ) -> list[int]:
         """Leaves durable marks and gives their ids; redo takes them from `grace` seconds on."""
+        return self.leave_marks(marks, cause=cause, actor=actor, operation_id=operation_id, grace=grace)()
+
+    def leave_marks(
+        self,
+        marks: Collection[NewMark],
+        *,
+        cause: str,
+        actor: str,
+        operation_id: UUID | None = None,
+        grace: float = 0,
+    ) -> Later[list[int]]:
+        """The same."""
         if not marks:
-            return []
+            return list
         rows = sorted(marks, key=lambda mark: (mark.record_id, mark.step))
-        found = self._rows(
+        found = self._ask(
             "insert_marks",
             record_ids=[mark.record_id for mark in rows],
             steps=[int(mark.step) for mark in rows],
@@ -279,17 +298,17 @@ class EvidenceStatements(Statements):
             operation_id=operation_id,
             grace=grace,
         )
-        return [row[0] for row in found]
+        return later(found, lambda rows: [row[0] for row in rows])
 
-    def take_marks(self, mark_ids: Sequence[int]) -> list[Mark]:
+    def ask_marks(self, mark_ids: Sequence[int]) -> Later[list[Mark]]:
         """Holds marks for this look; those that are gone or that another look holds are left out."""
-        return _marks(self._rows("take_marks", mark_ids=list(mark_ids)))
+        return later(self._ask("take_marks", mark_ids=list(mark_ids)), _marks)
 
-    def operation_marks_on(self, record_ids: Collection[int]) -> list[Mark]:
+    def ask_operation_marks(self, record_ids: Collection[int]) -> Later[list[Mark]]:
         """Marks of operations on these records, whoever will look at them."""
         if not record_ids:
-            return []
-        return _marks(self._rows("operation_marks_on", record_ids=sorted(record_ids)))
+            return list
+        return later(self._ask("operation_marks_on", record_ids=sorted(record_ids)), _marks)
 
     def due_marks(self, limit: int) -> list[int]:
         """Marks that wait for redo, longest due first."""
@@ -303,9 +322,10 @@ class EvidenceStatements(Statements):
         """Lets failed marks wait `base` seconds, doubled with each failure, at most `most`, times `jitter`."""
         self._run("push_marks_back", mark_ids=list(mark_ids), base=base, most=most, jitter=jitter)
 
-    def marked_around(self, record_ids: Collection[int]) -> set[int]:
+    def ask_marked_around(self, record_ids: Collection[int]) -> Later[set[int]]:
         """Those of the records in whose closure (`closure`) a mark is pending. One statement; what it reads grows with the closures' sizes."""
-        return {row[0] for row in self._rows("marked_around", record_ids=sorted(record_ids))}
+        rows = self._ask("marked_around", record_ids=sorted(record_ids))
+        return later(rows, lambda rows: {row[0] for row in rows})
 
     def pending_marks(self) -> tuple[int, float]:
         """Marks pending, counted up to 100,000, and the age of the oldest in seconds."""
@@ -315,3 +335,22 @@ class EvidenceStatements(Statements):
 
 def _marks(rows: Iterable[tuple[Any, ...]]) -> list[Mark]:
     return [Mark(mark_id, record_id, Step(step), *rest) for mark_id, record_id, step, *rest in rows]
+
+
+def _record_rows(
+    rows: Iterable[tuple[Any, ...]], carried: Iterable[tuple[int, int, str, int, bytes, int]]
+) -> list[RecordRow]:
+    tokens: dict[int, list[tuple[int, str, int, bytes]]] = defaultdict(list)
+    epochs: dict[int, dict[int, int]] = {}
+    for record_id, type_, namespace, form, token, epoch in carried:
+        if epoch:
+            epochs.setdefault(record_id, {})[len(tokens[record_id])] = epoch
+        tokens[record_id].append((type_, namespace, form, bytes(token)))
+    return [
+        RecordRow(
+            *(row[0], bytes(row[1]), row[2], row[3], row[4], tuple(row[5:13])),
+            tokens=tuple(tokens[row[0]]),
+            epochs=epochs.get(row[0], _NONE),
+        )
+        for row in rows
+    ]

@@ -135,7 +135,7 @@ class Ledger:
     @contextmanager
     def fill(self) -> Iterator[LedgerFill]:
         """The transaction that fills an empty ledger: all of it or nothing."""
-        with translated(), self._commits.transaction() as connection:
+        with translated(), self._commits.transaction(copying=True) as connection:
             yield LedgerFill(connection, self._metrics)
 
     def migrate(self) -> list[str]:

@@ -12,7 +12,7 @@ from goldthread.domain.policy import Totals
 from goldthread.domain.survivorship import DEFAULT_SURVIVORSHIP, Survivorship
 from goldthread.ledger.life import known_stamp
 from goldthread.ledger.rows import HouseholdRow, JournalEntry, PairRow, ProfileRow, RecordHome, ReviewRow, Standing
-from goldthread.ledger.statements import Statements
+from goldthread.ledger.statements import Later, Statements, later
 
 __all__ = ["ProfileStatements", "profile_row"]
 
@@ -23,12 +23,10 @@ _BY_NUMBER = attrgetter("int")
 class ProfileStatements(Statements):
     """The profile half of a transaction."""
 
-    def lock_profiles(self, profile_ids: Collection[UUID]) -> dict[UUID, ProfileRow]:
+    def ask_profiles(self, profile_ids: Collection[UUID]) -> Later[dict[UUID, ProfileRow]]:
         """Locks profiles in id order and gives them as stored, without members."""
-        return {
-            row[0]: profile_row(row)
-            for row in self._rows("lock_profiles", profile_ids=sorted(profile_ids, key=_BY_NUMBER))
-        }
+        rows = self._ask("lock_profiles", profile_ids=sorted(profile_ids, key=_BY_NUMBER))
+        return later(rows, lambda rows: {row[0]: profile_row(row) for row in rows})
 
     def move_records(self, homes: Mapping[int, UUID]) -> None:
         """Hangs records on the profiles that hold them now."""
@@ -36,24 +34,26 @@ class ProfileStatements(Statements):
             record_ids = sorted(homes)
             self._run("move_records", record_ids=record_ids, profile_ids=[homes[record_id] for record_id in record_ids])
 
-    def survey_profiles(
+    def ask_survey(
         self, profile_ids: Collection[UUID], policy: Survivorship = DEFAULT_SURVIVORSHIP
-    ) -> dict[UUID, ProfileRow]:
+    ) -> Later[dict[UUID, ProfileRow]]:
         """What each profile is by its records: members, survivors, totals. Version 0, `ambiguous` unset: the caller knows those.
 
         The default policy has a query of its own, whose order the server need not work out row by row.
         """
-        asked = sorted(profile_ids, key=_BY_NUMBER)
-        return {
-            row[0]: ProfileRow._make((row[0], 0, True, False, *row[2:5], Totals(*row[5:]), tuple(row[1])))
-            for row in self._survey(asked, policy)
-        }
+        return later(
+            self._survey(sorted(profile_ids, key=_BY_NUMBER), policy),
+            lambda rows: {
+                row[0]: ProfileRow._make((row[0], 0, True, False, *row[2:5], Totals(*row[5:]), tuple(row[1])))
+                for row in rows
+            },
+        )
 
-    def _survey(self, profile_ids: Sequence[UUID], policy: Survivorship) -> list[tuple[Any, ...]]:
+    def _survey(self, profile_ids: Sequence[UUID], policy: Survivorship) -> Later[list[tuple[Any, ...]]]:
         if policy.is_default:
-            return self._rows("survey_profiles", profile_ids=profile_ids)
+            return self._ask("survey_profiles", profile_ids=profile_ids)
         names, addresses, birth_dates = ([int(rule) for rule in order] for order in policy.orders)
-        return self._rows(
+        return self._ask(
             "survey_profiles_by_policy",
             profile_ids=profile_ids,
             names=names,
@@ -64,7 +64,11 @@ class ProfileStatements(Statements):
 
     def draw_versions(self, count: int) -> list[int]:
         """New ledger-wide versions, ascending; call once the profiles are locked."""
-        return [row[0] for row in self._rows("draw_versions", count=count)]
+        return self.ask_versions(count)()
+
+    def ask_versions(self, count: int) -> Later[list[int]]:
+        """The same; some may stay unused."""
+        return later(self._ask("draw_versions", count=count), lambda rows: [row[0] for row in rows])
 
     def write_profiles(self, rows: Sequence[ProfileRow]) -> None:
         """Writes profiles at their new versions."""
@@ -89,17 +93,16 @@ class ProfileStatements(Statements):
         if profile_ids:
             self._run("touch_profiles", profile_ids=sorted(profile_ids, key=_BY_NUMBER))
 
-    def tokens_of_profiles(self, profile_ids: Collection[UUID]) -> dict[UUID, list[int]]:
-        """Identifiers of each profile's records."""
-        return dict(self._rows("tokens_of_profiles", profile_ids=sorted(profile_ids, key=_BY_NUMBER)))
-
     def open_reviews_of(self, profile_ids: Collection[UUID]) -> list[ReviewRow]:
         """Open reviews in which any of the profiles stands."""
+        return self.ask_reviews(profile_ids)()
+
+    def ask_reviews(self, profile_ids: Collection[UUID]) -> Later[list[ReviewRow]]:
+        """The same."""
         if not profile_ids:
-            return []
-        return [
-            ReviewRow(*row) for row in self._rows("open_reviews_of", profile_ids=sorted(profile_ids, key=_BY_NUMBER))
-        ]
+            return list
+        rows = self._ask("open_reviews_of", profile_ids=sorted(profile_ids, key=_BY_NUMBER))
+        return later(rows, lambda rows: [ReviewRow(*row) for row in rows])
 
     def close_reviews(self, review_ids: Sequence[int]) -> None:
         """Ends reviews."""
@@ -133,15 +136,18 @@ class ProfileStatements(Statements):
 
     def profiles_of_records(self, record_ids: Collection[int]) -> dict[int, UUID]:
         """Profile of each record that has been looked at."""
-        return dict(self._rows("profiles_of_records", record_ids=sorted(record_ids)))
+        return self.ask_profiles_of(record_ids)()
 
-    def households_of(self, profile_ids: Collection[UUID]) -> list[HouseholdRow]:
+    def ask_profiles_of(self, record_ids: Collection[int]) -> Later[dict[int, UUID]]:
+        """The same."""
+        return later(self._ask("profiles_of_records", record_ids=sorted(record_ids)), dict)
+
+    def ask_households(self, profile_ids: Collection[UUID]) -> Later[list[HouseholdRow]]:
         """Households in which any of the profiles stands."""
         if not profile_ids:
-            return []
-        return [
-            HouseholdRow(*row) for row in self._rows("households_of", profile_ids=sorted(profile_ids, key=_BY_NUMBER))
-        ]
+            return list
+        rows = self._ask("households_of", profile_ids=sorted(profile_ids, key=_BY_NUMBER))
+        return later(rows, lambda rows: [HouseholdRow(*row) for row in rows])
 
     def write_households(self, rows: Sequence[HouseholdRow], *, gone: Sequence[HouseholdRow]) -> None:
         """Ends some household relations and writes others."""
@@ -207,6 +213,12 @@ class ProfileStatements(Statements):
             versions, lows, highs = map(list, zip(*links, strict=True))
             self._run("insert_journal_links", versions=versions, lows=lows, highs=highs)
 
+    def write_changes(self, rows: Sequence[tuple[UUID, int, bool, bytes]]) -> None:
+        """Queues `(profile, version, live, encoded change)` for the relay, with the identifiers of each live profile's records as they are now."""
+        if rows:
+            profile_ids, versions, lives, changes = map(list, zip(*rows, strict=True))
+            self._run("insert_changes", profile_ids=profile_ids, versions=versions, lives=lives, changes=changes)
+
     def write_outbox(self, rows: Sequence[tuple[UUID | None, int, bool, bytes, Sequence[int]]]) -> None:
         """Queues `(profile, version, live, encoded change, identifiers)` for the relay."""
         if rows:
@@ -223,9 +235,12 @@ class ProfileStatements(Statements):
             )
 
     def stamp(self) -> int:
+        """The same as `ask_stamp`, at once."""
+        return self.ask_stamp()()
+
+    def ask_stamp(self) -> Later[int]:
         """Stamp of this transaction's snapshot: answers with this stamp or a greater one contain all that it sees."""
-        [(stamp,)] = self._rows("stamp")
-        return known_stamp(stamp)
+        return later(self._ask("stamp"), lambda rows: known_stamp(rows[0][0]))
 
     def homes_of(self, record_ids: Collection[int]) -> dict[int, RecordHome]:
         """Birth ids of records and the profiles that hold them."""
@@ -234,16 +249,24 @@ class ProfileStatements(Statements):
         rows = self._rows("homes_of_records", record_ids=sorted(record_ids))
         return {record_id: RecordHome(birth_id, profile_id) for record_id, birth_id, profile_id in rows}
 
-    def standings(self, record_ids: Collection[int]) -> dict[int, Standing]:
+    def ask_standings(self, record_ids: Collection[int]) -> Later[dict[int, Standing]]:
         """Where records stand."""
-        return {row[0]: Standing(*row[1:]) for row in self._rows("standings", record_ids=sorted(record_ids))}
+        rows = self._ask("standings", record_ids=sorted(record_ids))
+        return later(rows, lambda rows: {row[0]: Standing(*row[1:]) for row in rows})
 
     def pairs_with(self, record_ids: Collection[int]) -> list[PairRow]:
         """Kept pairs that touch the records, in no order."""
-        return [
-            PairRow(low, high, score, bytes(levels), tuple(weights))
-            for low, high, score, levels, weights in self._rows("pairs_with", record_ids=sorted(record_ids))
-        ]
+        return self.ask_pairs_with(record_ids)()
+
+    def ask_pairs_with(self, record_ids: Collection[int]) -> Later[list[PairRow]]:
+        """The same."""
+        rows = self._ask("pairs_with", record_ids=sorted(record_ids))
+        return later(
+            rows,
+            lambda rows: [
+                PairRow(low, high, score, bytes(levels), tuple(weights)) for low, high, score, levels, weights in rows
+            ],
+        )
 
 
 def profile_row(row: tuple[Any, ...]) -> ProfileRow:

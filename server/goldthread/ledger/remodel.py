@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from goldthread.domain.errors import ModelFileError
 from goldthread.domain.survivorship import Survivorship, survivorship_of
 from goldthread.ledger.bounded import bound_waits
-from goldthread.ledger.statements import Statements
+from goldthread.ledger.statements import Later, Statements, later
 
 __all__ = ["ModelInUse", "RemodelStatements"]
 
@@ -30,7 +30,14 @@ class RemodelStatements(Statements):
 
         Raises `ModelFileError` if another one is in use, or the version was used with another content.
         """
-        found = self._rows("find_model", version=version)
+        return self.ask_model(version=version, sha256=sha256, body=body)()
+
+    def ask_model(self, *, version: str, sha256: bytes, body: str) -> Later[int]:
+        """The same, asked now and seen to later: one statement once the model is in use."""
+        found = self._ask("find_model", version=version)
+        return lambda: self._model(found(), version=version, sha256=sha256, body=body)
+
+    def _model(self, found: list[tuple[Any, ...]], *, version: str, sha256: bytes, body: str) -> int:
         if not found or not found[0][2]:
             if not self._rows("any_model"):
                 self._register(version=version, sha256=sha256, body=body, known=bool(found))
@@ -45,10 +52,12 @@ class RemodelStatements(Statements):
         self._survivorship = str(found[0][3])
         return _checked(found, version=version, sha256=sha256)
 
-    def model_in_use(self, *, version: str, sha256: bytes, body: str) -> ModelInUse:
-        """The same with the survivorship policy in force: what looks decide by. One statement once the model is in use."""
-        model_id = self.model_id(version=version, sha256=sha256, body=body)
-        return ModelInUse(model_id, survivorship_of(self._survivorship))
+    def ask_model_in_use(self, *, version: str, sha256: bytes, body: str) -> Later[ModelInUse]:
+        """The same with the survivorship policy in force: what looks decide by."""
+        return later(
+            self.ask_model(version=version, sha256=sha256, body=body),
+            lambda model_id: ModelInUse(model_id, survivorship_of(self._survivorship)),
+        )
 
     def survivorship(self) -> Survivorship:
         """The survivorship policy in force."""
@@ -80,9 +89,9 @@ class RemodelStatements(Statements):
         [(record_id, token_id)] = self._rows("lock_remodel" if hold else "remodel_progress") or [(None, None)]
         return record_id, token_id
 
-    def records_hung(self) -> int | None:
+    def ask_records_hung(self) -> Later[int | None]:
         """The record from which on a switch under way has yet to hang blocking keys; None if none is under way."""
-        return self.remodel_progress()[0]
+        return later(self._ask("remodel_progress"), lambda rows: rows[0][0] if rows else None)
 
     def page_records(self, start: int, limit: int) -> list[int]:
         """Records from `start` on, withdrawn ones included."""

@@ -1,17 +1,32 @@
 """How statements run: named, with named parameters, over lists; what they give comes in binary.
 
 As text every digest would be written twice as long and every time and id spelled out, by the ledger, to be read again here.
+
+Inside a transaction statements are pipelined: nobody waits before something is fetched. So what is asked together, and fetched afterwards, costs one
+way to the server and back, each of which waits for a processor on a machine that has none to spare (ADR 0026).
 """
 
 from __future__ import annotations
 
-from typing import Any, LiteralString
+from collections.abc import Callable
+from typing import Any, LiteralString, TypeVar
 
 from psycopg import Connection
 
 from goldthread.ledger.queries import query
 
-__all__ = ["Statements"]
+__all__ = ["Later", "Statements", "later"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Later = Callable[[], T]
+"""What a statement gives that has been asked already: to be called once, in this transaction or after it has committed."""
+
+
+def later(asked: Later[R], made: Callable[[R], T]) -> Later[T]:
+    """What is made of what a statement gives, once that is fetched."""
+    return lambda: made(asked())
 
 
 class Statements:
@@ -26,5 +41,8 @@ class Statements:
     def _run(self, name: str, /, **parameters: object) -> None:
         self._connection.execute(query(name), parameters)
 
+    def _ask(self, name: str, /, **parameters: object) -> Later[list[tuple[Any, ...]]]:
+        return self._connection.execute(query(name), parameters, binary=True).fetchall
+
     def _rows(self, name: str, /, **parameters: object) -> list[tuple[Any, ...]]:
-        return self._connection.execute(query(name), parameters, binary=True).fetchall()
+        return self._ask(name, **parameters)()

@@ -37,12 +37,14 @@ from goldthread.ledger.rows import (
     TokenRow,
     TokenState,
 )
+from goldthread.ledger.statements import Later, later
 from goldthread.ledger.steward import StewardStatements
 from goldthread.ledger.stored_answers import StoredAnswerStatements
 
 __all__ = ["LedgerTransaction"]
 
 _EVIDENCE_LOCK = 7_426_381_002
+_FEW = 100
 
 
 class LedgerTransaction(
@@ -104,10 +106,12 @@ class LedgerTransaction(
         if move.gap is not None:
             self._run("insert_gap", first=move.gap.first, held=held, **place)
 
-    def seen_events(self, events: Sequence[Event]) -> dict[tuple[str, str], SeenEvent]:
+    def ask_seen(self, events: Sequence[Event]) -> Later[dict[tuple[str, str], SeenEvent]]:
         """Those of the events that were taken before."""
-        rows = self._rows("seen_events", sources=[e.source for e in events], event_ids=[e.event_id for e in events])
-        return {(row[0], row[1]): SeenEvent(row[0], row[1], bytes(row[2]), row[3]) for row in rows}
+        asked = self._ask("seen_events", sources=[e.source for e in events], event_ids=[e.event_id for e in events])
+        return later(
+            asked, lambda rows: {(row[0], row[1]): SeenEvent(row[0], row[1], bytes(row[2]), row[3]) for row in rows}
+        )
 
     def insert_inbox(self, rows: Sequence[InboxRow]) -> None:
         """Takes events; the primary key refuses a second taking."""
@@ -204,7 +208,7 @@ class LedgerTransaction(
         if not rows:
             return {}
         counts = [Brought() if brought is None else brought[row.token] for row in rows]
-        inserted = self._rows(
+        inserted = self._ask(
             "insert_tokens",
             tokens=[row.token for row in rows],
             types=[row.type for row in rows],
@@ -216,16 +220,17 @@ class LedgerTransaction(
             name_keys=[count.name_keys for count in counts],
             generic=[count.generic for count in counts],
         )
-        new = {bytes(token): token_id for token, token_id in inserted}
+        # Of a few, the known ones are asked about before it is known which they are.
+        few = self._ask("lock_tokens", tokens=[row.token for row in rows]) if len(rows) <= _FEW else None
+        new = {bytes(token): token_id for token, token_id in inserted()}
         states = {
             row.token: TokenState(new[row.token], row.type, 0, 0, False, 0, brought is not None)
             for row in rows
             if row.token in new
         }
         if known := [row.token for row in rows if row.token not in new]:
-            states.update(
-                (bytes(token), TokenState(*state)) for token, *state in self._rows("lock_tokens", tokens=known)
-            )
+            locked = self._rows("lock_tokens", tokens=known) if few is None else few()
+            states |= {bytes(token): TokenState(*state) for token, *state in locked if bytes(token) not in new}
         return states
 
     def insert_record_tokens(self, rows: Collection[tuple[int, int]]) -> None:
@@ -269,5 +274,8 @@ class LedgerTransaction(
 
     def as_of(self) -> tuple[date, datetime]:
         """The published date of the tiers, and when this transaction began."""
-        [(as_of, began)] = self._rows("as_of")
-        return as_of, began
+        return self.ask_as_of()()
+
+    def ask_as_of(self) -> Later[tuple[date, datetime]]:
+        """The same."""
+        return later(self._ask("as_of"), lambda rows: (rows[0][0], rows[0][1]))

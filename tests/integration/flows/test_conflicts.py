@@ -212,7 +212,7 @@ def test_a_claim_that_was_withdrawn_comes_back_as_the_same_record(story: Story) 
     story.take(early)
     assert story.answer("phone", "512 478 1234").outcome is LookupOutcome.NOT_FOUND
     with story.ledger.look() as tx:
-        assert tx.standings([born[0][0]])[born[0][0]].profile_id is None
+        assert tx.ask_standings([born[0][0]])()[born[0][0]].profile_id is None
     assert early.occurred_at is not None
     late = replace(lost, event_id="y", occurred_at=early.occurred_at + timedelta(days=1))
     report = story.ingest(late)

@@ -54,7 +54,7 @@ def surveyed(story: Story, policy: Survivorship) -> dict[bytes, tuple[bytes | No
     for address, home in story.ledger.partition().items():
         held.setdefault(home, []).append(address)
     with story.ledger.transaction() as tx:
-        rows: list[ProfileRow] = list(tx.survey_profiles(held, policy).values())  # type: ignore[arg-type]
+        rows: list[ProfileRow] = list(tx.ask_survey(held, policy)().values())  # type: ignore[arg-type]
         address_of = tx.addresses_of({one for row in rows for one in row.survivors if one is not None})
     return {
         min(held[row.profile_id]): tuple(None if one is None else address_of[one] for one in row.survivors)

@@ -82,7 +82,7 @@ def test_a_mark_is_taken_by_one_look_at_a_time(ledger: Ledger) -> None:
             other.drop_marks([yours])
     # The holder gave its mark back, the other one did its own: one is left for anybody.
     with ledger.look() as tx:
-        assert [mark.mark_id for mark in tx.take_marks([mine, yours])] == [mine]
+        assert [mark.mark_id for mark in tx.ask_marks([mine, yours])()] == [mine]
         assert tx.pending_marks()[0] == 1
 
 
@@ -95,7 +95,7 @@ def test_marks_are_due_after_their_grace_and_fall_back_when_they_fail(ledger: Le
         assert tx.due_marks(1) == due[:1]
         assert tx.pending_marks()[0] == 3
         # Grace is only for redo: whoever left the mark takes it.
-        assert [mark.mark_id for mark in tx.take_marks(later)] == later
+        assert [mark.mark_id for mark in tx.ask_marks(later)()] == later
 
     def wait_after_failure() -> tuple[int, float]:
         with ledger.transaction() as tx:

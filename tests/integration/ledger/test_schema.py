@@ -40,10 +40,10 @@ _HOT = {
     "count_looks": set(),
     "drop_marks": set(),
     "due_marks": set(),
-    "fellow_members": set(),
     "hand_overs_of": set(),
     "homes_of_records": set(),
     "households_of": set(),
+    "insert_changes": set(),
     "insert_inbox": set(),
     "hang_blocks": set(),
     "insert_tokens": set(),
@@ -70,7 +70,6 @@ _HOT = {
     "survey_profiles": set(),
     "take_marks": set(),
     "token_carriers": set(),
-    "tokens_of_profiles": set(),
     "upsert_records": set(),
 }
 """Queries on the path of every event or register, and tables of one row that they may scan."""

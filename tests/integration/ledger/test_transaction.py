@@ -193,7 +193,7 @@ def test_seeing_a_claim_again_widens_it_whatever_the_order(ledger: Ledger) -> No
             again = tx.upsert_records([sighting(bytes(32), at=at, totals=Totals(1, amount, at, store))])[bytes(32)]
             assert again == StoredRecord(first.record_id, False)
         home = tx.profiles_of_records([first.record_id])[first.record_id]
-        [row] = tx.survey_profiles([home]).values()
+        [row] = tx.ask_survey([home])().values()
     assert row.totals == Totals(4, 830, late, "S9")
 
 
@@ -281,13 +281,13 @@ def test_keys_are_hung_and_counted_by_one_statement(ledger: Ledger) -> None:
         records = [keep(tx, bytes([n]) * 32).record_id for n in range(4)]
 
         def hang(*rows: tuple[int, int]) -> set[int]:
-            return tx.add_blocks(rows, rules={7: (1, 0), -8: (2, 1)}, limit=2)
+            return tx.add_blocks(rows, rules={7: (1, 0), -8: (2, 1)}, limit=2)()
 
         assert hang((7, records[0]), (7, records[1]), (-8, records[0])) == set()
         assert hang((7, records[0]), (7, records[1])) == set()
         assert hang((7, records[1]), (7, records[2]), (-8, records[1])) == {7}
         assert hang((7, records[3]), (-8, records[2]), (-8, records[3])) == {-8}
-        assert tx.crowded_keys([7, -8]) == {7, -8}
+        assert tx.ask_crowded([7, -8])() == {7, -8}
         assert tx.block_carriers([7]) == set(records)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from goldthread.domain.policy import Totals
 from goldthread.domain.survivorship import DEFAULT_SURVIVORSHIP, Survivorship
 from goldthread.flows.components import Placement, Settlement, settle
-from goldthread.ledger import HouseholdRow, JournalEntry, LedgerTransaction, Mark, ProfileRow, ReviewRow, Step
+from goldthread.ledger import HouseholdRow, JournalEntry, Later, LedgerTransaction, Mark, ProfileRow, ReviewRow, Step
 
 A, B, C = (UUID(int=number) for number in (1, 2, 3))
 
@@ -32,15 +32,16 @@ class Twin:
     touched: set[UUID] = field(default_factory=set)
     version: int = 100
 
-    def lock_profiles(self, profile_ids: Collection[UUID]) -> dict[UUID, ProfileRow]:
-        return {profile_id: self.stored[profile_id] for profile_id in sorted(profile_ids) if profile_id in self.stored}
+    def ask_profiles(self, profile_ids: Collection[UUID]) -> Later[dict[UUID, ProfileRow]]:
+        found = {profile_id: self.stored[profile_id] for profile_id in sorted(profile_ids) if profile_id in self.stored}
+        return lambda: found
 
     def move_records(self, homes: Mapping[int, UUID]) -> None:
         self.homes.update(homes)
 
-    def survey_profiles(
+    def ask_survey(
         self, profile_ids: Collection[UUID], policy: Survivorship = DEFAULT_SURVIVORSHIP
-    ) -> dict[UUID, ProfileRow]:
+    ) -> Later[dict[UUID, ProfileRow]]:
         assert policy.is_default
         found = {}
         for profile_id in profile_ids:
@@ -58,11 +59,12 @@ class Twin:
                     totals=Totals(len(members)),
                     members=tuple(UUID(int=member) for member in members),
                 )
-        return found
+        return lambda: found
 
-    def draw_versions(self, count: int) -> list[int]:
+    def ask_versions(self, count: int) -> Later[list[int]]:
         first, self.version = self.version + 1, self.version + count
-        return list(range(first, self.version + 1))
+        drawn = list(range(first, self.version + 1))
+        return lambda: drawn
 
     def write_profiles(self, rows: Sequence[ProfileRow]) -> None:
         self.stored.update({row.profile_id: row for row in rows})
@@ -70,8 +72,9 @@ class Twin:
     def touch_profiles(self, profile_ids: Collection[UUID]) -> None:
         self.touched = set(profile_ids)
 
-    def open_reviews_of(self, profile_ids: Collection[UUID]) -> list[ReviewRow]:
-        return [row for row in self.reviews.values() if {row.low_profile, row.high_profile} & set(profile_ids)]
+    def ask_reviews(self, profile_ids: Collection[UUID]) -> Later[list[ReviewRow]]:
+        found = [row for row in self.reviews.values() if {row.low_profile, row.high_profile} & set(profile_ids)]
+        return lambda: found
 
     def close_reviews(self, review_ids: Sequence[int]) -> None:
         for review_id in review_ids:
@@ -93,8 +96,9 @@ class Twin:
     def count_looks(self, record_ids: Collection[int]) -> None:
         self.counted = set(record_ids)
 
-    def households_of(self, profile_ids: Collection[UUID]) -> list[HouseholdRow]:
-        return [row for row in self.households.values() if {row.low_profile, row.high_profile} & set(profile_ids)]
+    def ask_households(self, profile_ids: Collection[UUID]) -> Later[list[HouseholdRow]]:
+        found = [row for row in self.households.values() if {row.low_profile, row.high_profile} & set(profile_ids)]
+        return lambda: found
 
     def write_households(self, rows: Sequence[HouseholdRow], *, gone: Sequence[HouseholdRow]) -> None:
         for row in gone:
@@ -155,7 +159,7 @@ def standing(*homes: tuple[int, UUID]) -> Twin:
     twin = Twin(dict(homes))
     twin.stored = {
         profile_id: row._replace(version=number, members=())
-        for number, (profile_id, row) in enumerate(twin.survey_profiles(set(twin.homes.values())).items(), start=1)
+        for number, (profile_id, row) in enumerate(twin.ask_survey(set(twin.homes.values()))().items(), start=1)
     }
     return twin
 
@@ -218,7 +222,7 @@ def test_a_summed_profile_changes_only_if_its_content_does() -> None:
     assert settled(twin, Placement(), summed={A}).changed == []
     twin.stored[A] = twin.stored[A]._replace(totals=Totals(0))
     [row] = settled(twin, Placement(), summed={A}).changed
-    assert (row.version, row.totals) == (101, Totals(1))
+    assert (row.version, row.totals) == (102, Totals(1))  # one was drawn in vain before
     assert twin.journal == []
 
 
@@ -237,7 +241,7 @@ def test_ambiguity_comes_and_goes_with_a_version_each() -> None:
     assert versions(twin)[C] == (101, True)
     settled(twin, placement(twin, homes))
     assert (twin.stored[C].ambiguous, twin.contenders) == (False, {})
-    assert versions(twin)[C] == (102, True)
+    assert versions(twin)[C] == (104, True)
 
 
 def test_a_review_changes_both_profiles_once() -> None:
@@ -253,7 +257,7 @@ def test_a_review_changes_both_profiles_once() -> None:
     assert twin.reviews == {1: replace(stronger, review_id=1)}
     settled(twin, placement(twin, homes))
     assert twin.reviews == {}
-    assert versions(twin) == {A: (103, True), B: (104, True)}
+    assert versions(twin) == {A: (105, True), B: (106, True)}
     assert twin.journal == []
 
 

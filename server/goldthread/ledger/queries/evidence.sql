@@ -124,7 +124,8 @@ ON CONFLICT (low, high) DO UPDATE SET
     score = excluded.score, levels = excluded.levels, weights = excluded.weights, model_id = excluded.model_id;
 
 -- name: component
--- Every record connected to these by kept pairs or standing assertions, these included; it stops at the limit.
+-- Every record connected to these by kept pairs or standing assertions, these included; it stops at the limit. Then, told apart, the records outside of what was
+-- found that share a profile with one of it. These by keys alone, over arrays that are worked out first: the planner takes what recursion gives for far more than it is.
 WITH RECURSIVE reached (record_id) AS (
     SELECT unnest(%(record_ids)s::bigint[])
     UNION
@@ -139,8 +140,17 @@ WITH RECURSIVE reached (record_id) AS (
         UNION ALL
         SELECT low FROM assertion WHERE high = reached.record_id AND retracted_by IS NULL
     ) AS next
+), found AS MATERIALIZED (
+    SELECT record_id FROM reached LIMIT %(limit)s
 )
-SELECT record_id FROM reached LIMIT %(limit)s;
+SELECT record_id, true AS connected FROM found
+UNION ALL
+(
+    SELECT record_id, false FROM membership
+    WHERE profile_id = ANY(ARRAY(SELECT profile_id FROM membership WHERE record_id = ANY(ARRAY(SELECT record_id FROM found))))
+    EXCEPT
+    SELECT record_id, false FROM found
+);
 
 -- name: marked_around
 -- Which of these records stand in a closure in which a mark is pending: all that pairs, standing assertions and shared profiles connect. The closure of all of them
@@ -195,13 +205,6 @@ SELECT low, high, score, levels, weights FROM pair WHERE low = ANY(%(record_ids)
 SELECT assertion_id, low, high, same, actor_rank, asserted_at, basis FROM assertion
 WHERE low = ANY(%(record_ids)s) AND high = ANY(%(record_ids)s) AND retracted_by IS NULL
 ORDER BY assertion_id;
-
--- name: fellow_members
--- Records that stand in a profile with one of these records, and are none of them.
-SELECT record_id FROM membership
-WHERE profile_id IN (SELECT profile_id FROM membership WHERE record_id = ANY(%(record_ids)s))
-EXCEPT
-SELECT unnest(%(record_ids)s::bigint[]);
 
 -- name: lock_members
 -- Locks records' places in record order; under one snapshot this fails where a look has changed one since.

@@ -89,12 +89,6 @@ ON CONFLICT (profile_id) DO UPDATE SET
 -- Changes profiles' rows without changing what they say: what makes a look with an older snapshot fail.
 UPDATE profile SET looks = looks + 1 WHERE profile_id = ANY(%(profile_ids)s);
 
--- name: tokens_of_profiles
--- Identifiers of each profile's records; generic ones included, since their answers name nobody but must be right.
-SELECT membership.profile_id, array_agg(DISTINCT record_token.token_id)
-FROM membership JOIN record_token USING (record_id)
-WHERE membership.profile_id = ANY(%(profile_ids)s) GROUP BY membership.profile_id;
-
 -- name: open_reviews_of
 -- Open reviews of these profiles.
 SELECT review_id, low_profile, high_profile, low_record, high_record, strength FROM review
@@ -165,6 +159,16 @@ INSERT INTO outbox (profile_id, version, live, change, token_ids)
 SELECT profile_id, version, live, change, (%(token_ids)s::bigint[])[first:last]
 FROM unnest(%(profile_ids)s::uuid[], %(versions)s::bigint[], %(lives)s::boolean[], %(changes)s::bytea[], %(firsts)s::integer[], %(lasts)s::integer[])
     AS told (profile_id, version, live, change, first, last);
+
+-- name: insert_changes
+-- Queues changed profiles for the relay, each live one with the identifiers of its records; generic ones included, since their answers name nobody but must be right.
+INSERT INTO outbox (profile_id, version, live, change, token_ids)
+SELECT profile_id, version, live, change, ARRAY(
+    SELECT DISTINCT record_token.token_id
+    FROM membership JOIN record_token USING (record_id)
+    WHERE membership.profile_id = told.profile_id AND told.live
+)
+FROM unnest(%(profile_ids)s::uuid[], %(versions)s::bigint[], %(lives)s::boolean[], %(changes)s::bytea[]) AS told (profile_id, version, live, change);
 
 -- name: as_of
 -- The published date of the tiers, and when this transaction began.

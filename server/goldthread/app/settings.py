@@ -131,7 +131,7 @@ class Settings:
     dead_letters_topic: str = _setting(_text, "goldthread.dead-letters", "topic that rejected messages are written to")
     consumer_group: str = _setting(_text, "goldthread", "name under which offsets are kept in the ledger")
     batch_events: int = _setting(_number(1, 5_000), 2_000, "most events of one transaction")
-    batch_ms: int = _setting(_number(1, 5_000), 50, "longest wait for a fuller batch")
+    batch_ms: int = _setting(_number(1, 5_000), 100, "least time between batches that are not full")
     accept_gap: bool = _setting(
         _flag,
         False,

@@ -86,7 +86,7 @@ class EventConsumer:
                     "session.timeout.ms": settings.session_timeout_ms,
                     "max.poll.interval.ms": settings.max_poll_interval_ms,
                     # A fetch for every few messages is what costs a broker most. A lone event waits this long at most.
-                    "fetch.wait.max.ms": 30,
+                    "fetch.wait.max.ms": 60,
                     "fetch.min.bytes": 64 * 1024,
                     "fetch.max.bytes": READABLE_BYTES + 4 * 1024 * 1024,
                     "max.partition.fetch.bytes": READABLE_BYTES + 1024 * 1024,

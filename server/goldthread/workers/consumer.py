@@ -25,6 +25,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from threading import Event
 from time import monotonic
 from typing import Protocol
@@ -47,14 +48,15 @@ _log = get_logger(__name__)
 class ConsumerSettings:
     """How the worker works: batch bounds, waits in milliseconds, and how much bad input it takes before it stops.
 
-    `group` names the offsets in the ledger. `poison_streak` bad messages in a row stop the worker, and so
+    `group` names the offsets in the ledger. Batches begin at least `batch_ms` apart, unless they are full: a lone event is taken at once, and a stream of
+    them shares what a batch costs whatever its size. `poison_streak` bad messages in a row stop the worker, and so
     does a share of them above `poison_ratio` among the last `poison_window` messages or more. Under load redo marks are worked off every
     `redo_every_ms`; after failures in a row this doubles, up to `redo_retry_max_ms`.
     """
 
     group: str = "goldthread"
     batch_events: int = 2_000
-    batch_ms: int = 50
+    batch_ms: int = 100
     batch_bytes: int = 8 * 1024 * 1024
     idle_ms: int = 200
     redo_limit: int = 100
@@ -148,6 +150,7 @@ class ConsumerWorker:
         self._redo_failures = 0
         self._lagging: set[int] = set()
         self._redo_due = clock()
+        self._batch_due = clock()
 
     def run(self, stop: Event) -> None:
         """Blocks until `stop` is set; a batch in progress is finished or dropped whole, then the group is left.
@@ -162,6 +165,7 @@ class ConsumerWorker:
                     batch = self._consumer.poll(self._limits(waiting=not redone))
                     self._observe_lag(batch)
                     if batch.messages:
+                        self._batch_due = self._clock() + self._settings.batch_ms / 1000
                         self._ingest(batch, stop)
                     redone = self._redo(idle=not batch.messages)
                     self._failures = 0
@@ -176,7 +180,7 @@ class ConsumerWorker:
         settings = self._settings
         return BatchLimits(
             max_messages=settings.batch_events,
-            wait_ms=settings.batch_ms,
+            wait_ms=max(1, ceil(1000 * (self._batch_due - self._clock()))),
             max_bytes=settings.batch_bytes,
             # While redo marks are left, an empty topic is only glanced at.
             idle_ms=settings.idle_ms if waiting else 1,

@@ -22,13 +22,16 @@ _log = get_logger(__name__)
 class RelaySettings:
     """Waits of the relay's loop in milliseconds: between empty steps (doubling from min to max), and after failures (likewise, with jitter).
 
-    While only Kafka is down, cards still flow, once per step: so the longest wait is about how far they trail then.
+    A step that finds fewer than `full_rows` is followed by the next one `pace_ms` after it began, so that a stream of changes shares what a step costs
+    whatever it finds. While only Kafka is down, cards still flow, once per step: so the longest wait is about how far they trail then.
     """
 
     idle_min_ms: int = 5
     idle_max_ms: int = 25
     retry_min_ms: int = 50
     retry_max_ms: int = 1_000
+    pace_ms: int = 40
+    full_rows: int = 500
 
     def __post_init__(self) -> None:
         for low, high in (("idle_min_ms", "idle_max_ms"), ("retry_min_ms", "retry_max_ms")):
@@ -85,6 +88,8 @@ class RelayWorker:
             idle = 0 if rows else idle + 1
             if idle:
                 self._wait(stop, max(self._idle_seconds(idle), self._clock() - started))
+            elif rows < self._settings.full_rows:
+                self._wait(stop, max(0.0, started + self._settings.pace_ms / 1000 - self._clock()))
 
     def _idle_seconds(self, idle: int) -> float:
         settings = self._settings

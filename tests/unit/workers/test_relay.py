@@ -39,25 +39,30 @@ class Steps:
         return self.waits
 
 
-def test_works_without_waiting_and_idles_ever_longer() -> None:
-    assert Steps(5, 500, 0, 0, 0, 0, 0, 3, 0, 1).run(Metrics()) == [5, 10, 20, 25, 25, 5]
+def test_full_steps_follow_each_other_without_waiting_and_empty_ones_ever_more_slowly() -> None:
+    assert Steps(1000, 500, 0, 0, 0, 0, 0, 600, 0, 500).run(Metrics()) == [5, 10, 20, 25, 25, 5]
+
+
+def test_small_steps_begin_apart_and_wait_no_longer_than_that() -> None:
+    times = iter((0.0, 0.015, 1.0, 1.05, 2.0))
+    assert Steps(499, 1, 500).run(Metrics(), clock=lambda: next(times)) == [25, 0]
 
 
 def test_an_empty_step_that_took_long_is_followed_by_a_wait_as_long() -> None:
     times = iter((0.0, 0.3, 1.0, 2.0, 2.002))
-    assert Steps(0, 7, 0).run(Metrics(), clock=lambda: next(times)) == [300, 5]
+    assert Steps(0, 700, 0).run(Metrics(), clock=lambda: next(times)) == [300, 5]
 
 
 def test_transient_failures_are_retried_ever_more_slowly_and_counted() -> None:
     metrics = Metrics()
     failures = [CacheUnavailableError("down")] * 9
-    assert Steps(*failures, 1).run(metrics) == [50, 100, 200, 400, 800, 1000, 1000, 1000, 1000]
+    assert Steps(*failures, 500).run(metrics) == [50, 100, 200, 400, 800, 1000, 1000, 1000, 1000]
     assert metrics.registry.get_sample_value("goldthread_retries_total", {"operation": "relay"}) == 9
 
 
 def test_jitter_at_most_halves_a_wait_and_success_starts_over() -> None:
     error = CacheUnavailableError("down")
-    assert Steps(error, error, 1, error, 1).run(Metrics(), draw=lambda: 0.0) == [25, 50, 25]
+    assert Steps(error, error, 500, error, 500).run(Metrics(), draw=lambda: 0.0) == [25, 50, 25]
 
 
 def test_other_errors_end_the_worker() -> None:

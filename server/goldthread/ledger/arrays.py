@@ -7,10 +7,10 @@ form, and it casts where a column is narrower. A list without any value is of wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from struct import Struct
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from psycopg.adapt import Dumper, PyFormat
 from psycopg.pq import Format
 from psycopg.types.array import ListDumper as PlainListDumper
 
-__all__ = ["ListDumper", "use_list_dumper"]
+__all__ = ["WRITERS", "ListDumper", "use_list_dumper"]
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _FIRST_DAY = _EPOCH.date().toordinal()
@@ -28,10 +28,11 @@ _MICROSECOND = timedelta(microseconds=1)
 _HEAD = Struct(">iiIii").pack
 _INT8 = Struct(">q").pack
 _INT4 = Struct(">i").pack
+_INT2 = Struct(">h").pack
 _ABSENT = _INT4(-1)
 
 
-Body: TypeAlias = Callable[[list[Any], bool], bytes]
+Body: TypeAlias = Callable[[Sequence[Any], bool], bytes]
 """Writes the elements of a list; the flag says whether some are None."""
 
 
@@ -39,7 +40,7 @@ def _fixed(width: int, write: Callable[[Any], bytes]) -> Body:
     """Writes elements of one width."""
     length = _INT4(width)
 
-    def body(values: list[Any], absent: bool) -> bytes:
+    def body(values: Sequence[Any], absent: bool) -> bytes:
         if absent:
             return b"".join([_ABSENT if value is None else length + write(value) for value in values])
         return length + length.join(map(write, values))
@@ -47,7 +48,7 @@ def _fixed(width: int, write: Callable[[Any], bytes]) -> Body:
     return body
 
 
-def _of_any_length(values: list[Any], absent: bool) -> bytes:
+def _of_any_length(values: Sequence[Any], absent: bool) -> bytes:
     if absent:
         return b"".join([_ABSENT if value is None else _INT4(len(value)) + value for value in values])
     if len(widths := set(map(len, values))) == 1:
@@ -57,7 +58,7 @@ def _of_any_length(values: list[Any], absent: bool) -> bytes:
     return b"".join([_INT4(len(value)) + value for value in values])
 
 
-def _texts(values: list[Any], absent: bool) -> bytes:
+def _texts(values: Sequence[Any], absent: bool) -> bytes:
     if absent:
         return _of_any_length([None if value is None else value.encode() for value in values], absent)
     return b"".join([_INT4(len(value)) + value for value in map(str.encode, values)])
@@ -67,14 +68,22 @@ def _microseconds(moment: datetime) -> bytes:
     return _INT8((moment - _EPOCH) // _MICROSECOND)
 
 
+def _days(day: date) -> bytes:
+    return _INT4(day.toordinal() - _FIRST_DAY)
+
+
+def _number(value: UUID) -> bytes:
+    return value.int.to_bytes(16)
+
+
 _KINDS: tuple[tuple[type, int, int, Body], ...] = (
     (bool, 16, 1000, _fixed(1, lambda flag: b"\x01" if flag else b"\x00")),
     (int, 20, 1016, _fixed(8, _INT8)),
     (str, 25, 1009, _texts),
     (bytes, 17, 1001, _of_any_length),
-    (UUID, 2950, 2951, _fixed(16, lambda value: value.int.to_bytes(16))),
+    (UUID, 2950, 2951, _fixed(16, _number)),
     (datetime, 1184, 1185, _fixed(8, _microseconds)),
-    (date, 1082, 1182, _fixed(4, lambda day: _INT4(day.toordinal() - _FIRST_DAY))),
+    (date, 1082, 1182, _fixed(4, _days)),
 )
 """Kind of element, its type and that of the array in PostgreSQL, and what writes all of them. What comes first is tried first: a bool is an int."""
 
@@ -146,6 +155,38 @@ def _dumper(name: str, element: int, array: int, body: Body) -> type[_KindDumper
 
 
 _DUMPERS = [_dumper(f"{kind.__name__.title()}ListDumper", *rest) for kind, *rest in _KINDS]  # type: ignore[arg-type]
+
+
+def _writes_list(element: int, body: Body) -> Callable[[Sequence[Any]], bytes]:
+    empty = Struct(">iii").pack(0, 0, element)
+
+    def write(values: Sequence[Any]) -> bytes:
+        if not values:
+            return empty
+        absent = NoneType in map(type, values)
+        return _HEAD(1, absent, element, len(values), 1) + body(values, absent)
+
+    return write
+
+
+WRITERS: Mapping[int, Callable[[Any], bytes]] = MappingProxyType(
+    {
+        16: lambda flag: b"\x01" if flag else b"\x00",
+        17: bytes,
+        20: _INT8,
+        21: _INT2,
+        23: _INT4,
+        25: str.encode,
+        701: Struct(">d").pack,
+        1082: _days,
+        1184: _microseconds,
+        2950: _number,
+        **{array: _writes_list(element, body) for _, element, array, body in _KINDS},
+        1005: _writes_list(21, _fixed(2, _INT2)),
+        1007: _writes_list(23, _fixed(4, _INT4)),
+    }
+)
+"""What writes a value in binary, None left out, by the type of PostgreSQL that a statement takes."""
 
 
 def use_list_dumper(connection: Connection[Any]) -> None:

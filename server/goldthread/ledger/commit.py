@@ -37,7 +37,8 @@ from psycopg_pool import ConnectionPool, PoolClosed
 
 from goldthread.domain.errors import LedgerUnavailableError
 from goldthread.ledger.bounded import shorten_waits
-from goldthread.ledger.queries import query
+from goldthread.ledger.prepared import LedgerConnection
+from goldthread.ledger.statements import asked
 from goldthread.telemetry.metrics import Metrics
 
 __all__ = ["Commits", "Outcome"]
@@ -165,10 +166,9 @@ class Commits:
         try:
             with self._pool.connection(max(0.1, min(left, self._pool.timeout))) as connection:
                 shorten_waits(connection, left)
-                row = connection.execute(query("commit_status"), parameters).fetchone()
-                status, life = row if row is not None else (None, "")
+                [(status, life)] = asked(connection, "commit_status", parameters)()
                 if status == "in progress" and hasten and life == witness.life:
-                    connection.execute(query("end_orphan"), parameters)
+                    asked(connection, "end_orphan", parameters)
         except InvalidParameterValue:
             # The number lies in the server's future.
             return "aborted"
@@ -184,8 +184,8 @@ class Commits:
 
 
 def _witness(connection: Connection[Any]) -> _Witness | None:
-    row = connection.execute(query("commit_witness")).fetchone()
-    return _Witness(row[0], row[1]) if row is not None and row[0] is not None else None
+    [(xid, life)] = asked(connection, "commit_witness")()
+    return None if xid is None else _Witness(xid, life)
 
 
 def _is_unclear(connection: Connection[Any], error: psycopg.Error) -> bool:
@@ -203,7 +203,14 @@ def _pipelined(connection: Connection[Any], *, off: bool) -> Iterator[Pipeline |
         yield None
         return
     with connection.pipeline() as pipeline:
-        yield pipeline
+        if not isinstance(connection, LedgerConnection):
+            yield pipeline
+            return
+        connection.riding = pipeline
+        try:
+            yield pipeline
+        finally:
+            connection.riding = None
 
 
 @contextmanager

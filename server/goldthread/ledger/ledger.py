@@ -27,16 +27,18 @@ from goldthread.domain.ports import (
 from goldthread.ledger import migrate
 from goldthread.ledger.answers import answers_of
 from goldthread.ledger.arrays import use_list_dumper
-from goldthread.ledger.bounded import TCP_OPTIONS, BoundedConnection, bound_waits, shorten_waits
+from goldthread.ledger.bounded import TCP_OPTIONS, bound_waits, shorten_waits
 from goldthread.ledger.commit import Commits
 from goldthread.ledger.dead_letters import dead_letter_row
 from goldthread.ledger.errors import translated
 from goldthread.ledger.fill import LedgerFill
 from goldthread.ledger.life import begin_life, check_life, known_stamp
 from goldthread.ledger.outgoing import outbox_row
+from goldthread.ledger.prepared import LedgerConnection
 from goldthread.ledger.queries import query
 from goldthread.ledger.rows import LedgerCounts
 from goldthread.ledger.settings import LedgerSettings
+from goldthread.ledger.statements import asked
 from goldthread.ledger.transaction import LedgerTransaction
 from goldthread.telemetry.metrics import Metrics
 
@@ -59,7 +61,7 @@ class Ledger:
         )
         self._pool: ConnectionPool[Connection[Any]] = ConnectionPool(
             settings.dsn,
-            connection_class=BoundedConnection,
+            connection_class=LedgerConnection,
             min_size=settings.pool_min,
             max_size=settings.pool_max,
             timeout=settings.connect_timeout_s,
@@ -69,7 +71,8 @@ class Ledger:
                 "autocommit": True,
                 "options": options,
                 "connect_timeout": settings.connect_timeout_s,
-                "prepare_threshold": 2,
+                # The ledger prepares its statements itself; psycopg would forget them all whenever something is rolled back.
+                "prepare_threshold": None,
                 **TCP_OPTIONS,
             },
             open=False,
@@ -129,8 +132,8 @@ class Ledger:
     def is_empty(self) -> bool:
         """Whether nothing was ever taken."""
         with self._connection() as connection:
-            row = connection.execute(query("is_empty")).fetchone()
-        return bool(row and row[0])
+            [row] = asked(connection, "is_empty")()
+        return bool(row[0])
 
     @contextmanager
     def fill(self) -> Iterator[LedgerFill]:
@@ -151,26 +154,26 @@ class Ledger:
     def claim_keys(self, *, fingerprint: bytes, key_version: int) -> None:
         """Binds an empty ledger to these keys; raises `SettingsError` if it was filled with others, which would find nobody."""
         with self._connection() as connection:
-            connection.execute(query("claim_keys"), {"key_version": key_version, "fingerprint": fingerprint})
-            row = connection.execute(query("known_keys")).fetchone()
-        if row is None or row[0] != key_version or not hmac.compare_digest(bytes(row[1]), fingerprint):
+            asked(connection, "claim_keys", {"key_version": key_version, "fingerprint": fingerprint})
+            rows = asked(connection, "known_keys")()
+        if not rows or rows[0][0] != key_version or not hmac.compare_digest(bytes(rows[0][1]), fingerprint):
             raise SettingsError("master_key", "is not the key (or key version) that this ledger was filled with")
 
     def ping(self) -> None:
         """Returns if PostgreSQL answers."""
         with self._connection() as connection:
-            connection.execute(query("ping"))
+            asked(connection, "ping")
 
     def offsets(self, *, group: str, topic: str) -> dict[int, int]:
         """Next offset to read of each partition; a partition that was never read is absent."""
         with self._connection() as connection:
-            rows = connection.execute(query("offsets"), {"group": group, "topic": topic}).fetchall()
+            rows = asked(connection, "offsets", {"group": group, "topic": topic})()
         return {int(partition): int(offset) for partition, offset in rows}
 
     def known_offsets(self, *, group: str, topic: str) -> dict[int, KnownOffset]:
         """The same, with the id of the topic in which each offset counts."""
         with self._connection() as connection:
-            rows = connection.execute(query("known_offsets"), {"group": group, "topic": topic}).fetchall()
+            rows = asked(connection, "known_offsets", {"group": group, "topic": topic})()
         return {int(partition): KnownOffset(int(offset), topic_id) for partition, offset, topic_id in rows}
 
     def answers(self, tokens: Sequence[bytes], *, timeout: float | None = None) -> list[Answer]:
@@ -178,118 +181,115 @@ class Ledger:
 
         Answers that show one profile share its card, as one object.
         """
-        asked = {"tokens": list(tokens)}
+        wanted = {"tokens": list(tokens)}
         with self._connection(timeout) as connection:
             if timeout is None:
                 # One statement is one snapshot; a transaction around it would be two more.
-                rows = connection.execute(query("answers"), asked, binary=True).fetchall()
+                rows = asked(connection, "answers", wanted)()
             else:
                 with connection.transaction():
-                    connection.execute(query("limit_statements"), {"milliseconds": str(max(1, int(timeout * 1000)))})
-                    rows = connection.execute(query("answers"), asked, binary=True).fetchall()
+                    asked(connection, "limit_statements", {"milliseconds": str(max(1, int(timeout * 1000)))})
+                    rows = asked(connection, "answers", wanted)()
         return answers_of(tokens, rows)
 
     def stamp(self) -> int:
         """The stamp of a snapshot taken now: every answer read later has this version or a greater one (ADR 0011)."""
         with self._connection() as connection:
-            row = connection.execute(query("stamp")).fetchone()
-        if row is None:
-            raise LookupError("stamp gave no row")
+            [row] = asked(connection, "stamp")()
         return known_stamp(row[0])
 
     def relay_pending(self) -> bool:
         """Whether changes or dead letters wait to be published."""
         with self._connection() as connection:
-            row = connection.execute(query("relay_pending")).fetchone()
-        return bool(row and row[0])
+            [row] = asked(connection, "relay_pending")()
+        return bool(row[0])
 
     def outbox(self, limit: int) -> list[OutboxRow]:
         """The first unpublished changes by version: of one profile in the order of its changes."""
         with self._connection() as connection:
-            rows = connection.execute(query("outbox"), {"limit": limit}, binary=True).fetchall()
+            rows = asked(connection, "outbox", {"limit": limit})()
         return [outbox_row(row) for row in rows]
 
     def outbox_places(self, limit: int, *, after: OutboxPlace = OUTBOX_START) -> list[OutboxPlace]:
         """Places of unpublished changes after a place, in the order of `outbox`."""
         with self._connection() as connection:
-            rows = connection.execute(
-                query("outbox_ids"), {"limit": limit, "version": after.version, "outbox_id": after.outbox_id}
-            ).fetchall()
+            wanted = {"limit": limit, "version": after.version, "outbox_id": after.outbox_id}
+            rows = asked(connection, "outbox_ids", wanted)()
         return [OutboxPlace(*row) for row in rows]
 
     def outbox_waiting(self, most: int) -> int:
         """How many changes of `outbox` wait to be published, counted up to `most`."""
         with self._connection() as connection:
-            row = connection.execute(query("outbox_waiting"), {"most": most}).fetchone()
-        return int(row[0]) if row else 0
+            [row] = asked(connection, "outbox_waiting", {"most": most})()
+        return int(row[0])
 
     def outbox_tokens(self, outbox_ids: Sequence[int]) -> list[bytes]:
         """Each identifier once that these changes name; a change that was published meanwhile names none."""
         with self._connection() as connection:
-            rows = connection.execute(query("outbox_tokens"), {"outbox_ids": list(outbox_ids)}).fetchall()
+            rows = asked(connection, "outbox_tokens", {"outbox_ids": list(outbox_ids)})()
         return [bytes(row[0]) for row in rows]
 
     def outbox_done(self, outbox_ids: Sequence[int]) -> None:
         """Forgets published changes, and older ones of their profiles that `outbox_later` would give; repeating is harmless."""
         with self._connection() as connection:
-            connection.execute(query("outbox_done"), {"outbox_ids": list(outbox_ids)})
+            asked(connection, "outbox_done", {"outbox_ids": list(outbox_ids)})
 
     def outbox_later(self, limit: int) -> list[OutboxRow]:
         """The first unpublished changes that may wait for those of `outbox`: how the profiles of a fill began."""
         with self._connection() as connection:
-            rows = connection.execute(query("outbox_later"), {"limit": limit}, binary=True).fetchall()
+            rows = asked(connection, "outbox_later", {"limit": limit})()
         return [outbox_row(row) for row in rows]
 
     def outbox_later_done(self, outbox_ids: Sequence[int]) -> None:
         """Forgets published changes of `outbox_later`; repeating is harmless."""
         with self._connection() as connection:
-            connection.execute(query("outbox_later_done"), {"outbox_ids": list(outbox_ids)})
+            asked(connection, "outbox_later_done", {"outbox_ids": list(outbox_ids)})
 
     def dead_letters_unpublished(self, limit: int) -> list[DeadLetterRow]:
         """Dead letters that are not on their topic yet, oldest first."""
         with self._connection() as connection:
-            rows = connection.execute(query("dead_letters_unpublished"), {"limit": limit}).fetchall()
+            rows = asked(connection, "dead_letters_unpublished", {"limit": limit})()
         return [dead_letter_row(row) for row in rows]
 
     def dead_letters_done(self, dead_letter_ids: Sequence[int]) -> None:
         """Marks dead letters as published; repeating is harmless."""
         with self._connection() as connection:
-            connection.execute(query("dead_letters_done"), {"dead_letter_ids": list(dead_letter_ids)})
+            asked(connection, "dead_letters_done", {"dead_letter_ids": list(dead_letter_ids)})
 
     @contextmanager
     def relay_lease(self) -> Iterator[bool]:
         """Whether this relay may publish; held while the context lasts, and lost with the connection."""
         with self._connection() as connection:
-            row = connection.execute(query("relay_lock"), {"lock": _RELAY_LOCK}).fetchone()
-            held = bool(row and row[0])
+            [row] = asked(connection, "relay_lock", {"lock": _RELAY_LOCK})()
+            held = bool(row[0])
             try:
                 yield held
             finally:
                 if held:
-                    connection.execute(query("relay_unlock"), {"lock": _RELAY_LOCK})
+                    asked(connection, "relay_unlock", {"lock": _RELAY_LOCK})
 
     def tokens_after(self, token_id: int, limit: int) -> list[tuple[int, bytes]]:
         """A page of known tokens with their surrogates, in the order of the surrogates, after `token_id` (0: the first page)."""
         with self._connection() as connection:
-            rows = connection.execute(query("tokens_after"), {"token_id": token_id, "limit": limit}).fetchall()
+            rows = asked(connection, "tokens_after", {"token_id": token_id, "limit": limit})()
         return [(int(row[0]), bytes(row[1])) for row in rows]
 
     def known_tokens(self, tokens: Sequence[bytes]) -> set[bytes]:
         """Those of the tokens that the ledger knows."""
         with self._connection() as connection:
-            rows = connection.execute(query("known_tokens"), {"tokens": list(tokens)}).fetchall()
+            rows = asked(connection, "known_tokens", {"tokens": list(tokens)})()
         return {bytes(row[0]) for row in rows}
 
     def count_tokens(self) -> int:
         """How many tokens the ledger knows; scans, so not for a hot path."""
         with self._connection() as connection:
-            row = connection.execute(query("count_tokens")).fetchone()
-        return int(row[0]) if row else 0
+            [row] = asked(connection, "count_tokens")()
+        return int(row[0])
 
     def partition(self) -> dict[bytes, UUID]:
         """Profile of every placed record by its address; for audits and tests, reads everything."""
         with self._connection() as connection:
-            rows = connection.execute(query("partition")).fetchall()
+            rows = asked(connection, "partition")()
         return {bytes(address): profile_id for address, profile_id in rows}
 
     def event_profiles(self) -> Iterator[tuple[str, str, UUID]]:
@@ -310,22 +310,20 @@ class Ledger:
         passed: set[UUID] = set()
         found: UUID | None = None
         with self._connection() as connection:
-            asked: UUID | None = birth_id
-            while asked is not None and asked not in passed:
-                passed.add(asked)
-                row = connection.execute(query("resolve_id"), {"birth_id": asked}).fetchone()
-                if row is None or row[0] is None:
+            named: UUID | None = birth_id
+            while named is not None and named not in passed:
+                passed.add(named)
+                rows = asked(connection, "resolve_id", {"birth_id": named})()
+                if not rows or rows[0][0] is None:
                     break
-                found, live, successor = row
-                asked = None if live else successor
+                [(found, live, successor)] = rows
+                named = None if live else successor
         return found
 
     def counts(self) -> LedgerCounts:
         """How much the ledger holds; scans, so not for a hot path."""
         with self._connection() as connection:
-            row = connection.execute(query("counts")).fetchone()
-        if row is None:
-            raise LookupError("counts gave no row")
+            [row] = asked(connection, "counts")()
         return LedgerCounts(*row)
 
 

@@ -19,7 +19,7 @@ from psycopg import Connection
 from psycopg.errors import UndefinedTable
 
 from goldthread.domain.errors import LedgerUnavailableError
-from goldthread.ledger.queries import query
+from goldthread.ledger.statements import asked
 
 __all__ = ["begin_life", "check_life", "known_stamp"]
 
@@ -27,7 +27,7 @@ __all__ = ["begin_life", "check_life", "known_stamp"]
 def begin_life(connection: Connection[Any]) -> None:
     """Begins the next life if a recovery has ended the last one; for a new connection in autocommit. A ledger without a schema has none."""
     try:
-        connection.execute(query("begin_life"))
+        asked(connection, "begin_life")
     except UndefinedTable:
         return
 
@@ -35,10 +35,10 @@ def begin_life(connection: Connection[Any]) -> None:
 def check_life(connection: Connection[Any]) -> None:
     """Begins the next life if it is due, on a connection in autocommit that was kept; raises psycopg's errors if the server does not answer."""
     try:
-        known = connection.execute(query("life_known")).fetchone()
+        known = asked(connection, "life_known")()
     except UndefinedTable:
         return
-    if known is None:
+    if not known:
         begin_life(connection)
 
 

@@ -8,14 +8,18 @@ way to the server and back, each of which waits for a processor on a machine tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, LiteralString, TypeVar
 
 from psycopg import Connection
 
+from goldthread.ledger.prepared import LedgerConnection
 from goldthread.ledger.queries import query
 
-__all__ = ["Later", "Statements", "later"]
+__all__ = ["Later", "Statements", "asked", "later"]
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,6 +33,15 @@ def later(asked: Later[R], made: Callable[[R], T]) -> Later[T]:
     return lambda: made(asked())
 
 
+def asked(
+    connection: Connection[Any], name: str, given: Mapping[str, object] = _NOTHING
+) -> Later[list[tuple[Any, ...]]]:
+    """Runs a named query on a connection of the ledger, or on another one as psycopg does."""
+    if isinstance(connection, LedgerConnection):
+        return connection.ask(name, given)
+    return connection.execute(query(name), given, binary=True).fetchall
+
+
 class Statements:
     """Runs named queries on one connection."""
 
@@ -39,10 +52,10 @@ class Statements:
         return query(name)
 
     def _run(self, name: str, /, **parameters: object) -> None:
-        self._connection.execute(query(name), parameters)
+        self._ask(name, **parameters)
 
     def _ask(self, name: str, /, **parameters: object) -> Later[list[tuple[Any, ...]]]:
-        return self._connection.execute(query(name), parameters, binary=True).fetchall
+        return asked(self._connection, name, parameters)
 
     def _rows(self, name: str, /, **parameters: object) -> list[tuple[Any, ...]]:
         return self._ask(name, **parameters)()

@@ -85,7 +85,7 @@ class LedgerTransaction(
 
     def own_evidence(self) -> None:
         """Waits until no other transaction writes evidence, and keeps others out until this one ends: for what takes evidence back."""
-        self._run("own_evidence", lock=_EVIDENCE_LOCK)
+        self._rows("own_evidence", lock=_EVIDENCE_LOCK)
 
     def advance_offset(self, group: str, move: OffsetMove) -> None:
         """Moves one partition forward and writes down the gap it leaves behind, if one was accepted.

@@ -67,7 +67,7 @@ def test_a_look_passes_where_evidence_was_added_since(ledger: Ledger) -> None:
             marks_of(tx, record)
         assert older.lock_members([record]).keys() == {record}
         older.count_looks([record])
-        assert older.marked_around([record]) == set()
+        assert older.ask_marked_around([record])() == set()
 
 
 def test_a_mark_is_taken_by_one_look_at_a_time(ledger: Ledger) -> None:
@@ -75,9 +75,9 @@ def test_a_mark_is_taken_by_one_look_at_a_time(ledger: Ledger) -> None:
         record = keep(tx)
         mine, yours = marks_of(tx, record, [Step.SUM, Step.JUDGE])
     with ledger.look(preview=True) as holder:
-        assert [mark.mark_id for mark in holder.take_marks([mine])] == [mine]
+        assert [mark.mark_id for mark in holder.ask_marks([mine])()] == [mine]
         with ledger.look() as other:
-            [taken] = other.take_marks([mine, yours])
+            [taken] = other.ask_marks([mine, yours])()
             assert (taken.mark_id, taken.record_id, taken.step) == (yours, record, Step.JUDGE)
             other.drop_marks([yours])
     # The holder gave its mark back, the other one did its own: one is left for anybody.

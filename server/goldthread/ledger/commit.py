@@ -37,7 +37,7 @@ from psycopg_pool import ConnectionPool, PoolClosed
 
 from goldthread.domain.errors import LedgerUnavailableError
 from goldthread.ledger.bounded import shorten_waits
-from goldthread.ledger.prepared import LedgerConnection
+from goldthread.ledger.prepared import LedgerConnection, distrusted_if_failing
 from goldthread.ledger.statements import asked
 from goldthread.telemetry.metrics import Metrics
 
@@ -119,6 +119,7 @@ class Commits:
             ):
                 shorten_waits(connection, until - self._clock())
                 with (
+                    distrusted_if_failing(connection),
                     _pipelined(connection, off=copying) as pipeline,
                     connection.transaction(force_rollback=preview),
                     _heard(pipeline, preview=preview),
@@ -184,7 +185,9 @@ class Commits:
 
 
 def _witness(connection: Connection[Any]) -> _Witness | None:
-    [(xid, life)] = asked(connection, "commit_witness")()
+    [(xid, life, begun)] = asked(connection, "commit_witness")()
+    if not begun:
+        raise LedgerUnavailableError("the ledger has been recovered meanwhile")
     return None if xid is None else _Witness(xid, life)
 
 

@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +35,7 @@ from goldthread.ledger.errors import translated
 from goldthread.ledger.fill import LedgerFill
 from goldthread.ledger.life import begin_life, check_life, known_stamp
 from goldthread.ledger.outgoing import outbox_row
-from goldthread.ledger.prepared import LedgerConnection
+from goldthread.ledger.prepared import LedgerConnection, distrusted_if_failing
 from goldthread.ledger.queries import query
 from goldthread.ledger.rows import LedgerCounts
 from goldthread.ledger.settings import LedgerSettings
@@ -45,6 +46,7 @@ from goldthread.telemetry.metrics import Metrics
 __all__ = ["Ledger"]
 
 _RELAY_LOCK = 7_426_381_003
+_FRESH_SECONDS = 0.5
 
 
 class Ledger:
@@ -93,7 +95,13 @@ class Ledger:
         self._pool.close()
 
     def _check(self, connection: Connection[Any]) -> None:
-        """Of every connection that is handed out: raises unless it answers within a second."""
+        """Of every connection that is handed out: raises unless it answers within a second, or has answered within the last half.
+
+        One that has not fails whoever uses it, which a retry cures, and no transaction commits into a life that has not begun.
+        """
+        if isinstance(connection, LedgerConnection) and monotonic() - connection.heard_at < _FRESH_SECONDS:
+            bound_waits(connection, self._statement_seconds)
+            return
         bound_waits(connection, 0.0)
         check_life(connection)
         bound_waits(connection, self._statement_seconds)
@@ -103,7 +111,8 @@ class Ledger:
         with translated(), self._pool.connection(timeout=timeout) as connection:
             if timeout is not None:
                 shorten_waits(connection, timeout)
-            yield connection
+            with distrusted_if_failing(connection):
+                yield connection
 
     @contextmanager
     def transaction(self, *, preview: bool = False, seconds: float = inf) -> Iterator[LedgerTransaction]:
@@ -190,7 +199,7 @@ class Ledger:
                 with connection.transaction():
                     asked(connection, "limit_statements", {"milliseconds": str(max(1, int(timeout * 1000)))})
                     rows = asked(connection, "answers", wanted)()
-        return answers_of(tokens, rows)
+            return answers_of(tokens, rows)
 
     def stamp(self) -> int:
         """The stamp of a snapshot taken now: every answer read later has this version or a greater one (ADR 0011)."""

@@ -4,8 +4,8 @@ A stamp counts the transactions that have ended. PostgreSQL hands their numbers 
 standby that took over, the count may begin again below what was seen before. The row of `life_mark`, an unlogged table, is gone after every
 recovery and after nothing else: whoever finds it missing puts it back and counts `life` up in one transaction. Recovery ends every session, and
 this is done before a new one is used for anything; so every snapshot that a `Ledger` reads holds the life that it belongs to. A session pooler in
-between may keep our side of a session that has ended; so the mark is looked for whenever a connection is handed out, and a snapshot without it
-has no stamp, which `known_stamp` refuses.
+between may keep our side of a session that has ended; so the mark is looked for whenever a connection is handed out that has not answered of
+late, nothing commits where it is missing, and a snapshot without it has no stamp, which `known_stamp` refuses.
 
 The versions of profiles may go back as well: a standby that took over without the last commits draws their numbers again. Readers of the changes
 topic keep the greatest version, so each life also begins 2^32 versions further on.

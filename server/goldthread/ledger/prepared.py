@@ -10,11 +10,14 @@ Whatever takes a type that is not written here goes by psycopg as it does withou
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any, LiteralString
 
-from psycopg import errors
+from psycopg import Connection, errors
 from psycopg.adapt import Transformer
 from psycopg.generators import execute
 from psycopg.pq import ExecStatus, Format
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from psycopg.abc import PQGen
     from psycopg.pq.abc import PGresult
 
-__all__ = ["Later", "LedgerConnection", "Rows"]
+__all__ = ["Later", "LedgerConnection", "Rows", "distrusted_if_failing"]
 
 Rows = list[tuple[Any, ...]]
 Later = Callable[[], Rows]
@@ -38,9 +41,13 @@ _DONE = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
 
 
 class LedgerConnection(BoundedConnection):
-    """A connection that knows the statements of the ledger by name. `riding` is the pipeline that is open on it."""
+    """A connection that knows the statements of the ledger by name.
+
+    `riding` is the pipeline that is open on it, `heard_at` when the server last answered here, by the monotonic clock.
+    """
 
     riding: Pipeline | None = None
+    heard_at = -inf
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as psycopg has it)
         super().__init__(*args, **kwargs)
@@ -106,6 +113,17 @@ class LedgerConnection(BoundedConnection):
             self.wait(exchange())
 
 
+@contextmanager
+def distrusted_if_failing(connection: Connection[Any]) -> Iterator[None]:
+    """After a failure the connection must answer anew before it is used again."""
+    try:
+        yield
+    except BaseException:
+        if isinstance(connection, LedgerConnection):
+            connection.heard_at = -inf
+        raise
+
+
 class _Writers:
     """How a query's parameters are written, in their order; `known` is False where one of them is left to psycopg."""
 
@@ -141,6 +159,7 @@ class _Answer:
 
     def _set_results(self, results: Sequence[PGresult]) -> None:
         self._result = results[-1]
+        self._connection.heard_at = monotonic()
 
     def result(self) -> PGresult:
         """Fetches it if it has not come yet, and everything before it."""

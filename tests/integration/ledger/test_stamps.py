@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -104,13 +106,23 @@ def test_a_connection_that_outlives_a_recovery_begins_the_next_life(ledger_dsn: 
     ):
         before = ledger.answers([token])[0].version
         admin.execute("TRUNCATE life_mark")
+        # A connection that has just answered is taken at its word, and refused once it has no stamp to give.
+        with pytest.raises(LedgerUnavailableError):
+            ledger.answers([token])
         assert ledger.answers([token])[0].version // _LIFE == before // _LIFE + 1
-        # Where the recovery comes while a connection is in use, there is no stamp, and the next attempt has one.
-        with ledger.transaction() as tx:
+        admin.execute("TRUNCATE life_mark")
+        time.sleep(0.6)
+        assert ledger.answers([token])[0].version // _LIFE == before // _LIFE + 2
+        # Where the recovery comes while a connection is in use, nothing that it writes counts, and the next attempt begins the next life.
+        with ExitStack() as stack:
+            tx = stack.enter_context(ledger.transaction())
+            tx.draw_versions(1)
             admin.execute("TRUNCATE life_mark")
             with pytest.raises(LedgerUnavailableError):
                 tx.stamp()
-        assert ledger.stamp() // _LIFE == before // _LIFE + 2
+            with pytest.raises(LedgerUnavailableError):
+                stack.close()
+        assert ledger.stamp() // _LIFE == before // _LIFE + 3
 
 
 def test_each_life_begins_versions_that_none_before_it_can_have_reached(ledger_dsn: str, metrics: Metrics) -> None:

@@ -329,6 +329,7 @@ def test_any_number_writes_evidence_but_one_that_takes_it_back_is_alone(ledger: 
     def share(name: str) -> None:
         with ledger.transaction() as tx:
             tx.share_evidence()
+            tx.as_of()  # statements go when something is fetched
             order.append(name)
             held.set()
             assert release.wait(10)

@@ -62,7 +62,7 @@ class Server:
 
     def execute(self, text: str, parameters: object = None, *, binary: bool = False) -> Server:
         if text == query("commit_witness"):
-            self.row: Sequence[Any] = ("7" if self.written else None, "a")
+            self.row: Sequence[Any] = ("7" if self.written else None, "a", True)
         elif text == query("end_orphan"):
             self.ended += 1
         else:
@@ -75,8 +75,15 @@ class Server:
             self.row = answer
         return self
 
-    def fetchone(self) -> Sequence[Any]:
-        return self.row
+    def fetchall(self) -> list[Sequence[Any]]:
+        return [self.row]
+
+    @contextmanager
+    def pipeline(self) -> Iterator[Server]:
+        yield self
+
+    def sync(self) -> None:
+        """Nothing is left unheard here."""
 
     def resolved(self) -> dict[str, float]:
         return {

@@ -1,6 +1,7 @@
 -- name: commit_witness
--- Number of this transaction, null if it wrote nothing, and the life of the server: it changes with every start, and after a crash too.
-SELECT pg_current_xact_id_if_assigned()::text, concat(pg_postmaster_start_time(), ' ', (SELECT stats_reset FROM pg_stat_wal));
+-- Number of this transaction, null if it wrote nothing, and the life of the server: it changes with every start, and after a crash too. And whether the life of the
+-- ledger that it belongs to has begun.
+SELECT pg_current_xact_id_if_assigned()::text, concat(pg_postmaster_start_time(), ' ', (SELECT stats_reset FROM pg_stat_wal)), EXISTS (SELECT FROM life_mark);
 
 -- name: commit_status
 -- What became of a transaction (null: too long ago to tell), and the life of the server that says so.

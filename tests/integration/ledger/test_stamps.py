@@ -101,7 +101,7 @@ def test_a_connection_that_outlives_a_recovery_begins_the_next_life(ledger_dsn: 
     token = bytes(32)
     _know(ledger_dsn, token)
     with (
-        Ledger(LedgerSettings(dsn=ledger_dsn, pool_min=1, pool_max=1), metrics) as ledger,
+        Ledger(LedgerSettings(dsn=ledger_dsn, pool_min=1, pool_max=2), metrics) as ledger,
         psycopg.connect(ledger_dsn, autocommit=True) as admin,
     ):
         before = ledger.answers([token])[0].version

@@ -16,7 +16,7 @@ __all__ = [
     "delete_contenders",
     "delete_households",
     "draw_versions",
-    "homes_of_records",
+    "homes_around",
     "households_of",
     "insert_changes",
     "insert_contenders",
@@ -253,8 +253,10 @@ def as_of(at: Tables, given: Given) -> Rows:
     return [(TIERED_AS_OF, at.now)]
 
 
-def homes_of_records(at: Tables, given: Given) -> Rows:
-    return [(one, at.record[one].birth_id, at.membership[one].profile_id) for one in given["record_ids"]]
+def homes_around(at: Tables, given: Given) -> Rows:
+    ends = {end for key in at.among(at.pairs_at, given["record_ids"]) for end in key}
+    around = sorted(ends.union(given["record_ids"]))
+    return [(one, at.record[one].birth_id, at.membership[one].profile_id) for one in around]
 
 
 def standings(at: Tables, given: Given) -> Rows:

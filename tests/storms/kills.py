@@ -33,9 +33,9 @@ __all__ = ["POINTS", "Killed", "run_town"]
 
 POINTS = (
     "evidence",  # the evidence is committed, nothing else
-    "take_marks",  # the look holds its marks
+    "ask_marks",  # the look holds its marks
     "closure",  # it has judged
-    "lock_members",  # it holds the records' places
+    "ask_members",  # it holds the records' places
     "count_looks",
     "upsert_pairs",  # the pairs are written
     "move_records",
@@ -104,6 +104,7 @@ class _DyingTransaction:
 
         def last(*arguments: object, **named: object) -> None:
             found(*arguments, **named)
+            self._tx.as_of()  # what was asked before is sent, and done, with what is fetched
             die()
 
         return last

@@ -32,7 +32,7 @@ from goldthread.domain.words import ChangeCause, Event, IncomingEvent
 from goldthread.flows.admission import Admission
 from goldthread.flows.look import Looker
 from goldthread.flows.retry import Retry
-from goldthread.flows.standing import AskedEvent, answers
+from goldthread.flows.standing import AskedEvent, MovedError, ask_answers, follow
 from goldthread.flows.take import Taken, Taker, owning_if_needed
 from goldthread.ledger import Ledger
 from goldthread.matching import Matcher, Refusal
@@ -41,6 +41,7 @@ from goldthread.telemetry.metrics import Metrics
 __all__ = ["ResolveFlow"]
 
 _ANSWER_SECONDS = 0.25
+_ANSWER_ROUNDS = 5
 _FATAL = (ModelFileError, SchemaVersionError, SettingsError, SurvivorshipFileError)  # nobody's call is to blame
 
 
@@ -213,7 +214,7 @@ class ResolveFlow:
                 member.outcome = EventIdConflictError(source=member.event.source, event_id=member.event.event_id)
             else:
                 member.record_id = taken.records[key]
-                member.asked = AskedEvent(member.event, taken.digests[key], key in taken.repeated)
+                member.asked = AskedEvent(member.event, taken.digests[key], key in taken.repeated, taken.records[key])
         return taken.marks()
 
     def _look(self, members: Sequence[_Member], mark_ids: Sequence[int], seconds: float) -> None:
@@ -227,10 +228,20 @@ class ResolveFlow:
             raise _BusyError("the record is being looked at")
 
     def _answer(self, members: Sequence[_Member], seconds: float) -> None:
-        with self._ledger.look(reading=True, seconds=seconds) as tx:
-            tx.limit_statements(seconds)
-            asked = [member.asked for member in members if member.asked is not None]
-            found = answers(tx, self._matcher, asked)
+        until = monotonic() + seconds
+        asked = [member.asked for member in members if member.asked is not None]
+        for _ in range(_ANSWER_ROUNDS):
+            with self._ledger.look(reading=True, seconds=until - monotonic()) as tx:
+                tx.limit_statements(until - monotonic())
+                answers = ask_answers(tx, self._matcher, asked)
+            try:
+                # Fetched with the end of the transaction, all of it in one go.
+                found = answers()
+                break
+            except MovedError as error:
+                asked = follow(asked, error)
+        else:
+            raise _BusyError("the events are being hung elsewhere")
         for member, outcome in zip(members, found, strict=True):
             member.outcome = outcome
 
@@ -244,8 +255,11 @@ class ResolveFlow:
                     raise EventIdConflictError(source=event.source, event_id=event.event_id)
                 look = self._looker.attempt(tx, taken.marks(), hang=True)
                 made = look.made | ({taken.records[key]} if taken.new_records else set())
-                asked = AskedEvent(event, taken.digests[key], key in taken.repeated)
-                [found] = answers(tx, self._matcher, [asked], made=made)
+                asked = [AskedEvent(event, taken.digests[key], key in taken.repeated, taken.records[key])]
+                try:
+                    [found] = ask_answers(tx, self._matcher, asked, made=made)()
+                except MovedError as error:
+                    [found] = ask_answers(tx, self._matcher, follow(asked, error), made=made)()
             if isinstance(found, EventIdConflictError):
                 raise found
             return found

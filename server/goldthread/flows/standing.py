@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from goldthread.domain.errors import EventIdConflictError
 from goldthread.domain.ports import ContributionBits, PairEvidence, ResolveResult
 from goldthread.domain.words import Decision, Event, profile_public_id
-from goldthread.ledger import LedgerTransaction, PairRow, RecordHome, Standing
+from goldthread.ledger import Later, LedgerTransaction, PairRow, RecordHome, Standing
 from goldthread.matching import Matcher
 
-__all__ = ["AskedEvent", "answers"]
+__all__ = ["AskedEvent", "MovedError", "ask_answers", "follow"]
 
 _EVIDENCE_LIMIT = 20
 
 
 @dataclass(frozen=True, slots=True)
 class AskedEvent:
-    """An event that was taken, the digest of its content, and whether it had been taken before."""
+    """An event that was taken, the digest of its content, whether it had been taken before, and the record that it hung on when last seen."""
 
     event: Event
     digest: bytes
     repeated: bool
+    record_id: int
 
     @property
     def key(self) -> tuple[str, str]:
@@ -31,24 +32,45 @@ class AskedEvent:
         return self.event.source, self.event.event_id
 
 
-def answers(
+class MovedError(Exception):
+    """Events hang on other records than was thought, since a look found that they belong to another epoch: `records` are those, by event."""
+
+    def __init__(self, records: Mapping[tuple[str, str], int]) -> None:
+        super().__init__()
+        self.records = records
+
+
+def ask_answers(
     tx: LedgerTransaction, matcher: Matcher, asked: Sequence[AskedEvent], *, made: Collection[int] | None = None
-) -> list[ResolveResult | EventIdConflictError]:
+) -> Later[list[ResolveResult | EventIdConflictError]]:
     """Where each event's record stands, or that another content has come to count meanwhile; in their order.
 
-    `made` is None outside previews, else the records that nobody will find afterwards. The number of statements does not grow with that of events.
+    `made` is None outside previews, else the records that nobody will find afterwards. The number of statements does not grow with that of events,
+    and all of them are asked together. What fetches the answers raises `MovedError` where they would be about other records.
     """
-    # Asked for again: a look may have found that the event belongs to another epoch, and so to another record.
-    seen = tx.ask_seen([one.event for one in asked])()
-    stands = [seen[one.key] for one in asked]
-    counting = {row.record_id for row, one in zip(stands, asked, strict=True) if row.payload_digest == one.digest}
-    around = _Surroundings.read(tx, counting, made=made) if counting else None
-    return [
-        EventIdConflictError(source=one.event.source, event_id=one.event.event_id)
-        if around is None or row.payload_digest != one.digest
-        else around.answer(matcher, row.record_id, repeated=one.repeated)
-        for one, row in zip(asked, stands, strict=True)
-    ]
+    seen = tx.ask_seen([one.event for one in asked])
+    surroundings = _Surroundings.ask(tx, {one.record_id for one in asked}, made=made)
+
+    def answers() -> list[ResolveResult | EventIdConflictError]:
+        found = seen()
+        around = surroundings()
+        counting = [one for one in asked if found[one.key].payload_digest == one.digest]
+        moved = {one.key: at for one in counting if (at := found[one.key].record_id) != one.record_id}
+        if moved:
+            raise MovedError(moved)
+        return [
+            around.answer(matcher, one.record_id, repeated=one.repeated)
+            if found[one.key].payload_digest == one.digest
+            else EventIdConflictError(source=one.event.source, event_id=one.event.event_id)
+            for one in asked
+        ]
+
+    return answers
+
+
+def follow(asked: Sequence[AskedEvent], moved: MovedError) -> list[AskedEvent]:
+    """The same events where they hang now."""
+    return [replace(one, record_id=moved.records.get(one.key, one.record_id)) for one in asked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +85,27 @@ class _Surroundings:
     stamp: int
 
     @classmethod
-    def read(cls, tx: LedgerTransaction, record_ids: set[int], *, made: Collection[int] | None) -> _Surroundings:
-        """Reads it of all of them at once."""
-        standings, rows, stamp = (
-            tx.ask_standings(record_ids),
-            tx.ask_pairs_with(record_ids),
-            tx.ask_stamp() if made is None else None,
-        )
+    def ask(cls, tx: LedgerTransaction, record_ids: set[int], *, made: Collection[int] | None) -> Later[_Surroundings]:
+        """Asks it of all of them at once."""
+        standings, rows = tx.ask_standings(record_ids), tx.ask_pairs_with(record_ids)
+        homes, stamp = tx.ask_homes_around(record_ids.union(made or ())), tx.ask_stamp() if made is None else None
         covered = tx.ask_marked_around(record_ids)
-        pairs: dict[int, list[PairRow]] = defaultdict(list)
-        ends: set[int] = set()
-        for pair in sorted(rows(), key=lambda pair: (-pair.score, pair.low, pair.high)):
-            for end in {pair.low, pair.high} & record_ids:
-                pairs[end].append(pair)
-            ends.update((pair.low, pair.high))
-        return cls(
-            standings=standings(),
-            pairs=pairs,
-            homes=tx.homes_of(ends.union(made or ())),
-            made=made,
-            covered=covered(),
-            stamp=0 if stamp is None else stamp(),
-        )
+
+        def read() -> _Surroundings:
+            pairs: dict[int, list[PairRow]] = defaultdict(list)
+            for pair in sorted(rows(), key=lambda pair: (-pair.score, pair.low, pair.high)):
+                for end in {pair.low, pair.high} & record_ids:
+                    pairs[end].append(pair)
+            return cls(
+                standings=standings(),
+                pairs=pairs,
+                homes=homes(),
+                made=made,
+                covered=covered(),
+                stamp=0 if stamp is None else stamp(),
+            )
+
+        return read
 
     def answer(self, matcher: Matcher, record_id: int, *, repeated: bool) -> ResolveResult:
         """The answer about one of them."""

@@ -242,12 +242,13 @@ class ProfileStatements(Statements):
         """Stamp of this transaction's snapshot: answers with this stamp or a greater one contain all that it sees."""
         return later(self._ask("stamp"), lambda rows: known_stamp(rows[0][0]))
 
-    def homes_of(self, record_ids: Collection[int]) -> dict[int, RecordHome]:
-        """Birth ids of records and the profiles that hold them."""
-        if not record_ids:
-            return {}
-        rows = self._rows("homes_of_records", record_ids=sorted(record_ids))
-        return {record_id: RecordHome(birth_id, profile_id) for record_id, birth_id, profile_id in rows}
+    def ask_homes_around(self, record_ids: Collection[int]) -> Later[dict[int, RecordHome]]:
+        """Birth ids of records, and of those with which they have pairs, and the profiles that hold them."""
+        rows = self._ask("homes_around", record_ids=sorted(record_ids))
+        return later(
+            rows,
+            lambda rows: {record_id: RecordHome(birth_id, profile_id) for record_id, birth_id, profile_id in rows},
+        )
 
     def ask_standings(self, record_ids: Collection[int]) -> Later[dict[int, Standing]]:
         """Where records stand."""

@@ -290,16 +290,16 @@ def test_a_preview_locks_everything_at_once_before_it_writes(story: Story, monke
         real = getattr(LedgerTransaction, name)
 
         def call(tx: LedgerTransaction, *given: Any, **named: Any) -> Any:
-            calls.append((name, set(given[0]) if name == "lock_members" else set()))
+            calls.append((name, set(given[0]) if name == "ask_members" else set()))
             return real(tx, *given, **named)
 
         monkeypatch.setattr(LedgerTransaction, name, call)
 
-    for name in ("lock_members", "insert_assertions", "retract_assertions"):
+    for name in ("ask_members", "insert_assertions", "retract_assertions"):
         noted(name)
     story.steward.operate(action(preview=True), RevertOperation(operation_id=merged.operation_id))
-    names, locked = [name for name, _ in calls], [records for name, records in calls if name == "lock_members"]
-    assert names == ["lock_members", "insert_assertions", "retract_assertions", "lock_members"]
+    names, locked = [name for name, _ in calls], [records for name, records in calls if name == "ask_members"]
+    assert names == ["ask_members", "insert_assertions", "retract_assertions", "ask_members"]
     assert locked[1] <= locked[0]
     assert len(locked[0]) == 4
 

@@ -41,7 +41,7 @@ _HOT = {
     "drop_marks": set(),
     "due_marks": set(),
     "hand_overs_of": set(),
-    "homes_of_records": set(),
+    "homes_around": set(),
     "households_of": set(),
     "insert_changes": set(),
     "insert_inbox": set(),

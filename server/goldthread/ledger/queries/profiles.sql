@@ -174,9 +174,15 @@ FROM unnest(%(profile_ids)s::uuid[], %(versions)s::bigint[], %(lives)s::boolean[
 -- The published date of the tiers, and when this transaction began.
 SELECT as_of, now() FROM tiering;
 
--- name: homes_of_records
--- Birth ids of records, and the profiles that hold them; null before the first look.
-SELECT record_id, birth_id, profile_id FROM record JOIN membership USING (record_id) WHERE record_id = ANY(%(record_ids)s);
+-- name: homes_around
+-- Birth ids of records, and of those with which they have pairs, and the profiles that hold them; null before the first look.
+SELECT record_id, birth_id, profile_id FROM record JOIN membership USING (record_id) WHERE record_id = ANY(ARRAY(
+    SELECT unnest(%(record_ids)s::bigint[])
+    UNION
+    SELECT high FROM pair WHERE low = ANY(%(record_ids)s)
+    UNION
+    SELECT low FROM pair WHERE high = ANY(%(record_ids)s)
+));
 
 -- name: standings
 -- Where records stand: the profile, its version, ambiguity and size, and whether a review of it is open. Null profile: not looked at since it came, or came back.

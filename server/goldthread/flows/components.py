@@ -164,6 +164,7 @@ def settle(
     reviewed = {profile_id for row in reviews for profile_id in (row.low_profile, row.high_profile)}
     concerned = placed | set(summed.values()) | reviewed
     locked = tx.ask_profiles(concerned)
+    tx.ask_witness()
     homes = {**placement.homes, **placement.withdrawn}
     held = {record: profile for profile, records in before.items() for record in records}
     moved = {record: home for record, home in homes.items() if held.get(record) != home}

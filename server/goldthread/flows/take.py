@@ -186,9 +186,11 @@ class Taker:
             by_place[place].append(event)
         addresses = {place: self._matcher.epoch_address(*place) for place in by_place}
         ordered = sorted((address, place) for place, address in addresses.items())
-        stored = tx.upsert_records(
+        kept = tx.ask_upsert(
             [self._sighting(address, place, by_place[place], name_keys[place[0]]) for address, place in ordered]
         )
+        tx.ask_witness()
+        stored = kept()
         new_places = [place for address, place in ordered if stored[address].new]
         tokens = self._matcher.tokens([claims[base] for base, _ in new_places]) if new_places else []
         new = [

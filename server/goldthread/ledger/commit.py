@@ -41,7 +41,7 @@ from goldthread.ledger.prepared import LedgerConnection, distrusted_if_failing
 from goldthread.ledger.statements import asked
 from goldthread.telemetry.metrics import Metrics
 
-__all__ = ["Commits", "Outcome"]
+__all__ = ["Commits", "Outcome", "ask_witness"]
 
 Outcome = Literal["committed", "aborted", "unknown"]
 
@@ -101,7 +101,8 @@ class Commits:
         every prepared statement of a connection that rolls back.
 
         Statements are pipelined: one that gives nothing is not waited for, and its error comes with the next one that gives something, at the latest
-        before COMMIT. One that is `copying` waits for each, since COPY cannot be pipelined.
+        its end. If the block has had the number asked for early (`ask_witness`), and fetched something since, COMMIT goes with the last statements.
+        One that is `copying` waits for each, since COPY cannot be pipelined.
 
         Returns normally only if the transaction committed (or was a preview, or reads). Raises psycopg's errors as they are, for `translated`, where the server
         said what happened or COMMIT was never sent; `LedgerUnavailableError` with the outcome in its metadata where a lost COMMIT had no effect
@@ -118,16 +119,13 @@ class Commits:
                 _isolated(connection, isolation),
             ):
                 shorten_waits(connection, until - self._clock())
-                with (
-                    distrusted_if_failing(connection),
-                    _pipelined(connection, off=copying) as pipeline,
-                    connection.transaction(force_rollback=preview),
-                    _heard(pipeline, preview=preview),
-                ):
-                    yield connection
-                    if not preview and not reading:
-                        witness = _witness(connection)
-                        broken, sent = connection, True
+                with distrusted_if_failing(connection), _pipelined(connection, off=copying) as pipeline:
+                    with connection.transaction(force_rollback=preview), _heard(pipeline, preview=preview):
+                        yield connection
+                        if not preview and not reading:
+                            witness = _witness(connection, early=True) or _witness(connection)
+                            broken, sent = connection, True
+                    _end(connection, pipeline)
                 done = True
         except psycopg.Error as error:
             if done:
@@ -184,8 +182,20 @@ class Commits:
         return "committed" if status == "committed" and life == witness.life else "unknown"
 
 
-def _witness(connection: Connection[Any]) -> _Witness | None:
-    [(xid, life, begun)] = asked(connection, "commit_witness")()
+def ask_witness(connection: Connection[Any]) -> None:
+    """Asks for the open transaction's number, which it has from the first row on that it writes or locks, to be known before its end."""
+    if isinstance(connection, LedgerConnection):
+        connection.witness = asked(connection, "commit_witness")
+
+
+def _witness(connection: Connection[Any], *, early: bool = False) -> _Witness | None:
+    if early:
+        told = connection.witness if isinstance(connection, LedgerConnection) else None
+        if told is None:
+            return None
+    else:
+        told = asked(connection, "commit_witness")
+    [(xid, life, begun)] = told()
     if not begun:
         raise LedgerUnavailableError("the ledger has been recovered meanwhile")
     return None if xid is None else _Witness(xid, life)
@@ -209,11 +219,11 @@ def _pipelined(connection: Connection[Any], *, off: bool) -> Iterator[Pipeline |
         if not isinstance(connection, LedgerConnection):
             yield pipeline
             return
-        connection.riding = pipeline
+        connection.riding, connection.witness = pipeline, None
         try:
             yield pipeline
         finally:
-            connection.riding = None
+            connection.riding = connection.witness = None
 
 
 @contextmanager
@@ -230,6 +240,20 @@ def _heard(pipeline: Pipeline | None, *, preview: bool) -> Iterator[None]:
         if pipeline is not None:
             with suppress(psycopg.Error):
                 pipeline.sync()
+        raise
+
+
+def _end(connection: Connection[Any], pipeline: Pipeline | None) -> None:
+    """Has what is left said and heard, COMMIT last; raises the first error, after which the server has passed over the rest."""
+    if pipeline is None:
+        return
+    try:
+        pipeline.sync()
+    except psycopg.Error:
+        with suppress(psycopg.Error):
+            pipeline.sync()
+            if connection.info.transaction_status == TransactionStatus.INERROR:
+                connection.rollback()
         raise
 
 

@@ -43,11 +43,13 @@ _DONE = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
 class LedgerConnection(BoundedConnection):
     """A connection that knows the statements of the ledger by name.
 
-    `riding` is the pipeline that is open on it, `heard_at` when the server last answered here, by the monotonic clock.
+    `riding` is the pipeline that is open on it, `heard_at` when the server last answered here, by the monotonic clock, and `witness` what it was asked of
+    the open transaction's number before the end.
     """
 
     riding: Pipeline | None = None
     heard_at = -inf
+    witness: Later | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as psycopg has it)
         super().__init__(*args, **kwargs)

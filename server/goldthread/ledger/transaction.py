@@ -20,6 +20,7 @@ from goldthread.domain.errors import OffsetFencedError
 from goldthread.domain.ports import OffsetMove
 from goldthread.domain.words import ConsentChange, Event, Rejection
 from goldthread.ledger.bounded import bound_waits
+from goldthread.ledger.commit import ask_witness
 from goldthread.ledger.dead_letters import DeadLetterStatements
 from goldthread.ledger.epochs import EpochStatements
 from goldthread.ledger.evidence import EvidenceStatements
@@ -78,6 +79,10 @@ class LedgerTransaction(
         yield
         # After a failure there is nothing to restore: the transaction is lost, and the setting with it.
         self._run("set_lock_timeout", setting=before)
+
+    def ask_witness(self) -> None:
+        """Once something was written or locked: has what tells of a lost COMMIT asked for now, so that it need not be waited for at the end."""
+        ask_witness(self._connection)
 
     def share_evidence(self) -> None:
         """Takes part in writing evidence, beside any number of others."""
@@ -152,6 +157,10 @@ class LedgerTransaction(
 
     def upsert_records(self, sightings: Sequence[RecordSighting]) -> dict[bytes, StoredRecord]:
         """Inserts new claims and counts repeated ones; by address. Each address once per call."""
+        return self.ask_upsert(sightings)()
+
+    def ask_upsert(self, sightings: Sequence[RecordSighting]) -> Later[dict[bytes, StoredRecord]]:
+        """The same."""
         rows = sorted(sightings, key=lambda row: row.address)
         names = (
             "given_names",
@@ -165,7 +174,7 @@ class LedgerTransaction(
         )
         columns = {name: [row.attributes[place] for row in rows] for place, name in enumerate(names)}
         proposed = {row.address: row.sightings for row in rows}
-        stored = self._rows(
+        stored = self._ask(
             "upsert_records",
             addresses=[row.address for row in rows],
             birth_ids=[row.birth_id for row in rows],
@@ -182,10 +191,13 @@ class LedgerTransaction(
             last_stores=[row.totals.last_purchase_store for row in rows],
             **columns,
         )
-        return {
-            bytes(address): StoredRecord(record_id, sightings == proposed[bytes(address)])
-            for address, record_id, sightings in stored
-        }
+        return later(
+            stored,
+            lambda rows: {
+                bytes(address): StoredRecord(record_id, sightings == proposed[bytes(address)])
+                for address, record_id, sightings in rows
+            },
+        )
 
     def insert_members(self, record_ids: Sequence[int]) -> None:
         """Gives new records their place, held by no profile yet."""

@@ -6,8 +6,9 @@ import os
 import random
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psycopg
@@ -96,12 +97,20 @@ def test_a_recovery_begins_the_next_life_once(ledger_dsn: str, metrics: Metrics)
     assert {stamp // _LIFE for stamp in stamps} == {before // _LIFE + 1}
 
 
+def _retried(read: Callable[[], int]) -> int:
+    """What it gives once each of the pool's two connections has been refused at most once."""
+    for _ in range(2):
+        with suppress(LedgerUnavailableError):
+            return read()
+    return read()
+
+
 def test_a_connection_that_outlives_a_recovery_begins_the_next_life(ledger_dsn: str, metrics: Metrics) -> None:
     """As behind a session pooler, which gives its client another session of the server without a word."""
     token = bytes(32)
     _know(ledger_dsn, token)
     with (
-        Ledger(LedgerSettings(dsn=ledger_dsn, pool_min=1, pool_max=2), metrics) as ledger,
+        Ledger(LedgerSettings(dsn=ledger_dsn, pool_max=2), metrics) as ledger,
         psycopg.connect(ledger_dsn, autocommit=True) as admin,
     ):
         before = ledger.answers([token])[0].version
@@ -109,7 +118,7 @@ def test_a_connection_that_outlives_a_recovery_begins_the_next_life(ledger_dsn: 
         # A connection that has just answered is taken at its word, and refused once it has no stamp to give.
         with pytest.raises(LedgerUnavailableError):
             ledger.answers([token])
-        assert ledger.answers([token])[0].version // _LIFE == before // _LIFE + 1
+        assert _retried(lambda: ledger.answers([token])[0].version) // _LIFE == before // _LIFE + 1
         admin.execute("TRUNCATE life_mark")
         time.sleep(0.6)
         assert ledger.answers([token])[0].version // _LIFE == before // _LIFE + 2
@@ -122,7 +131,7 @@ def test_a_connection_that_outlives_a_recovery_begins_the_next_life(ledger_dsn: 
                 tx.stamp()
             with pytest.raises(LedgerUnavailableError):
                 stack.close()
-        assert ledger.stamp() // _LIFE == before // _LIFE + 3
+        assert _retried(ledger.stamp) // _LIFE == before // _LIFE + 3
 
 
 def test_each_life_begins_versions_that_none_before_it_can_have_reached(ledger_dsn: str, metrics: Metrics) -> None:

@@ -13,15 +13,20 @@ from goldthread.domain.ports import Answer, CardSnapshot
 from goldthread.domain.words import IdentifierType, LookupOutcome, QuestionKind, profile_public_id
 from goldthread.ledger.life import known_stamp
 
-__all__ = ["answers_of"]
+__all__ = ["answers_of", "known_answers"]
 
 
 def answers_of(tokens: Sequence[bytes], rows: Sequence[Sequence[Any]]) -> list[Answer]:
     """The answer to each token, in their order; those that show one profile share its card, as one object."""
+    found = {answer.token: answer for answer in known_answers(rows)}
+    return [found.get(token) or _unknown(token) for token in tokens]
+
+
+def known_answers(rows: Sequence[Sequence[Any]]) -> list[Answer]:
+    """The answers that the rows hold, in no order; likewise."""
     shown = {row[5]: _Shown(*row[6:]) for row in rows if row[0] is None}
     cards: dict[UUID, CardSnapshot] = {}
-    found = {bytes(row[0]): _answer(row[:5], shown, cards) for row in rows if row[0] is not None}
-    return [found.get(token) or _unknown(token) for token in tokens]
+    return [_answer(row[:5], shown, cards) for row in rows if row[0] is not None]
 
 
 class _Shown(NamedTuple):

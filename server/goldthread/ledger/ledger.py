@@ -6,7 +6,7 @@ Writers go through `Ledger.transaction`; everything here is safe to call from se
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
 from typing import Any
@@ -25,7 +25,7 @@ from goldthread.domain.ports import (
     OutboxRow,
 )
 from goldthread.ledger import migrate
-from goldthread.ledger.answers import answers_of
+from goldthread.ledger.answers import answers_of, known_answers
 from goldthread.ledger.arrays import use_list_dumper
 from goldthread.ledger.bounded import TCP_OPTIONS, BoundedConnection, bound_waits, shorten_waits
 from goldthread.ledger.commit import Commits
@@ -178,7 +178,7 @@ class Ledger:
 
         Answers that show one profile share its card, as one object.
         """
-        asked = {"tokens": list(tokens)}
+        asked: dict[str, object] = {"tokens": list(tokens), "token_ids": []}
         with self._connection(timeout) as connection:
             if timeout is None:
                 # One statement is one snapshot; a transaction around it would be two more.
@@ -188,6 +188,12 @@ class Ledger:
                     connection.execute(query("limit_statements"), {"milliseconds": str(max(1, int(timeout * 1000)))})
                     rows = connection.execute(query("answers"), asked, binary=True).fetchall()
         return answers_of(tokens, rows)
+
+    def answers_about(self, token_ids: Collection[int]) -> list[Answer]:
+        """The answers to identifiers by their surrogates, in no order, all from one snapshot; otherwise as `answers`."""
+        with self._connection() as connection:
+            asked = {"tokens": [], "token_ids": list(token_ids)}
+            return known_answers(connection.execute(query("answers"), asked, binary=True).fetchall())
 
     def stamp(self) -> int:
         """The stamp of a snapshot taken now: every answer read later has this version or a greater one (ADR 0011)."""
@@ -223,11 +229,13 @@ class Ledger:
             row = connection.execute(query("outbox_waiting"), {"most": most}).fetchone()
         return int(row[0]) if row else 0
 
-    def outbox_tokens(self, outbox_ids: Sequence[int]) -> list[bytes]:
+    def outbox_token_ids(self, outbox_ids: Sequence[int]) -> list[int]:
         """Each identifier once that these changes name; a change that was published meanwhile names none."""
         with self._connection() as connection:
-            rows = connection.execute(query("outbox_tokens"), {"outbox_ids": list(outbox_ids)}).fetchall()
-        return [bytes(row[0]) for row in rows]
+            rows = connection.execute(
+                query("outbox_token_ids"), {"outbox_ids": list(outbox_ids)}, binary=True
+            ).fetchall()
+        return [row[0] for row in rows]
 
     def outbox_done(self, outbox_ids: Sequence[int]) -> None:
         """Forgets published changes, and older ones of their profiles that `outbox_later` would give; repeating is harmless."""

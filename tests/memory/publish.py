@@ -140,7 +140,7 @@ def _homes(at: Tables, token: Token) -> list[UUID]:
         for record_id in carriers
         if at.epoch.get((record_id, token.token_id), 0) == token.epochs
     )
-    return [home for home in homes if home is not None]
+    return list(dict.fromkeys(home for home in homes if home is not None))
 
 
 def _shown(at: Tables, row: Profile) -> tuple[Any, ...]:

@@ -305,6 +305,10 @@ class EvidenceStatements(Statements):
 
     def marked_around(self, record_ids: Collection[int]) -> set[int]:
         """Those of the records in whose closure (`closure`) a mark is pending. One statement; what it reads grows with the closures' sizes."""
+        if len(record_ids) == 1:
+            [record_id] = record_ids
+            [(marked,)] = self._rows("marked_alone", record_id=record_id)
+            return {record_id} if marked else set()
         return {row[0] for row in self._rows("marked_around", record_ids=sorted(record_ids))}
 
     def pending_marks(self) -> tuple[int, float]:

@@ -80,7 +80,7 @@ SELECT setval('ledger_version', ledger_version.last_value + (1::bigint << 32)) F
 -- while the statistics are behind, the planner would else read whole tables, or the whole index of reviews for each.
 WITH held AS MATERIALIZED (
     SELECT token.token, token.type, token.generic, ARRAY(
-        SELECT membership.profile_id
+        SELECT DISTINCT membership.profile_id
         FROM record_token JOIN membership USING (record_id)
         WHERE record_token.token_id = token.token_id AND record_token.epoch = token.epochs
             AND membership.profile_id IS NOT NULL AND NOT token.generic

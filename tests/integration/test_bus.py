@@ -326,7 +326,7 @@ def test_changes_are_keyed_by_profile_and_a_dead_one_ends_in_a_tombstone(setting
     now = datetime(2026, 1, 1, tzinfo=UTC)
     rows = [
         OutboxRow(
-            outbox_id=number, profile_id="GP-1", version=number, live=live, change=change, tokens=(), created_at=now
+            outbox_id=number, profile_id="GP-1", version=number, live=live, change=change, token_ids=(), created_at=now
         )
         for number, live, change in ((1, True, b"one"), (2, False, b"two"))
     ]

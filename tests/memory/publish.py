@@ -25,7 +25,7 @@ __all__ = [
     "outbox_ids",
     "outbox_later",
     "outbox_later_done",
-    "outbox_tokens",
+    "outbox_token_ids",
     "outbox_waiting",
     "partition",
     "ping",
@@ -44,10 +44,7 @@ def _in_order(at: Tables) -> list[Outbox]:
 
 
 def outbox(at: Tables, given: Given) -> Rows:
-    return [
-        (*row[:5], row.created_at, [at.token[token_id].token for token_id in row.token_ids])
-        for row in _in_order(at)[: given["limit"]]
-    ]
+    return [(*row[:5], row.created_at, list(row.token_ids)) for row in _in_order(at)[: given["limit"]]]
 
 
 def relay_pending(at: Tables, given: Given) -> Rows:
@@ -63,9 +60,9 @@ def outbox_waiting(at: Tables, given: Given) -> Rows:
     return [(min(len(at.outbox), given["most"]),)]
 
 
-def outbox_tokens(at: Tables, given: Given) -> Rows:
+def outbox_token_ids(at: Tables, given: Given) -> Rows:
     rows = (at.outbox[outbox_id] for outbox_id in given["outbox_ids"] if outbox_id in at.outbox)
-    return [(at.token[token_id].token,) for token_id in {token_id for row in rows for token_id in row.token_ids}]
+    return [(token_id,) for token_id in {token_id for row in rows for token_id in row.token_ids}]
 
 
 def outbox_done(at: Tables, given: Given) -> Rows:
@@ -125,7 +122,8 @@ def stamp(at: Tables, given: Given) -> Rows:
 
 
 def answers(at: Tables, given: Given) -> Rows:
-    asked = [at.token[token_id] for token in given["tokens"] if (token_id := at.token_by_value.get(token)) is not None]
+    by_value = (at.token_by_value.get(token) for token in given["tokens"])
+    asked = [at.token[token_id] for token_id in (*by_value, *given["token_ids"]) if token_id is not None]
     homes = [_homes(at, token) for token in asked]
     named = {home for found in homes for home in found}
     held = zip(asked, homes, strict=True)
@@ -140,9 +138,9 @@ def _homes(at: Tables, token: Token) -> list[UUID]:
     homes = (
         at.membership[record_id].profile_id
         for record_id in carriers
-        if at.record[record_id].sightings > 0 and at.epoch.get((record_id, token.token_id), 0) == token.epochs
+        if at.epoch.get((record_id, token.token_id), 0) == token.epochs
     )
-    return [home for home in homes if home is not None]
+    return list(dict.fromkeys(home for home in homes if home is not None))
 
 
 def _shown(at: Tables, row: Profile) -> tuple[Any, ...]:

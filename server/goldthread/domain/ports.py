@@ -237,9 +237,9 @@ class ProfileChange(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxRow:
-    """A committed change that has not been published: the encoded `ProfileChange` and every token whose answer it may have changed.
+    """A committed change that has not been published: the encoded `ProfileChange` and the surrogates of all identifiers whose answer it may have changed.
 
-    A row without a profile (empty id and change) only says that the answers of its tokens changed.
+    A row without a profile (empty id and change) only says that the answers of its identifiers changed.
     """
 
     outbox_id: int
@@ -247,7 +247,7 @@ class OutboxRow:
     version: int
     live: bool
     change: bytes
-    tokens: tuple[bytes, ...]
+    token_ids: tuple[int, ...]
     created_at: datetime
 
 

@@ -1,7 +1,7 @@
 """Carries committed changes from the ledger's outbox to the cache and to Kafka, and dead letters to their topic.
 
 At least once, and why that is enough. A step reads the first rows of the outbox by version, asks the ledger for the answers to all their
-tokens, writes those to the cache, publishes the rows, and only then deletes them. It may die between any two of these; the next step then
+identifiers, writes those to the cache, publishes the rows, and only then deletes them. It may die between any two of these; the next step then
 does them again, and each repeats harmlessly:
 
 - Cache: an entry is written by compare-and-set on the stamp of the snapshot it was read from (ADR 0011), so writing it again, or late, never
@@ -30,7 +30,7 @@ before finds both, and publishes the outbox's row again, last. So nobody is told
 
 The answers are read when the row is relayed, not when it was written. That is right because they carry the version of the snapshot they come
 from: it contains the row's change, and perhaps later ones, whose own rows will then find the same or a newer answer in place. It also
-means that a row holds tokens only, never a card that could outlive an erasure.
+means that a row names identifiers only, never a card that could outlive an erasure.
 
 Cache first, then Kafka, then gone: whoever learns of a change from Kafka and looks it up finds it. While the cache or Kafka is down the
 changes wait in the ledger, in order, and none is lost. Cards do not wait for Kafka: while an attempt to publish takes longer than a quarter
@@ -44,7 +44,7 @@ and go on without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, wait
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
@@ -70,6 +70,8 @@ _AHEAD_PAGE = 10_000
 _AHEAD_SECONDS = 0.25
 _LATER = 200
 """Rows of the lane that may wait are published so many at a time, which is how long a change may have to wait for them."""
+_NAMED = 4
+"""Identifiers are asked about this many times the rows of a batch at a time, which is more than its rows name, mostly."""
 _WIDEST = 8
 """A batch grows to this many times its size while reads come back full."""
 
@@ -93,8 +95,8 @@ class OutboxLedger(Protocol):
         """Places of the rows after a place, in the same order."""
         ...
 
-    def outbox_tokens(self, outbox_ids: Sequence[int]) -> Sequence[bytes]:
-        """Tokens that rows name; none for a row that is gone."""
+    def outbox_token_ids(self, outbox_ids: Sequence[int]) -> Sequence[int]:
+        """Identifiers that rows name; none for a row that is gone."""
         ...
 
     def outbox_done(self, outbox_ids: Sequence[int]) -> None:
@@ -109,8 +111,8 @@ class OutboxLedger(Protocol):
         """Deletes published rows of that lane."""
         ...
 
-    def answers(self, tokens: Sequence[bytes], *, timeout: float | None = None) -> list[Answer]:
-        """Answers in the order of the tokens, from one snapshot."""
+    def answers_about(self, token_ids: Collection[int]) -> list[Answer]:
+        """The answers to these identifiers, in no order, from one snapshot."""
         ...
 
     def dead_letters_unpublished(self, limit: int) -> Sequence[DeadLetterRow]:
@@ -190,8 +192,8 @@ class RelayFlow:
             return 0
         oldest = min(row.created_at for row in rows)
         self._metrics.outbox_lag_seconds.set(max(0.0, (self._clock() - oldest).total_seconds()))
-        for start in range(0, len(rows), self._batch):
-            self._write_cards(dict.fromkeys(token for row in rows[start : start + self._batch] for token in row.tokens))
+        # Each identifier once a step, however many of the rows name it.
+        self._write_cards({token_id for row in rows for token_id in row.token_ids})
         outbox_ids = [row.outbox_id for row in rows]
         if self._ahead:
             self._ahead.update(outbox_ids)
@@ -210,7 +212,7 @@ class RelayFlow:
         rows = self._ledger.outbox_later(_LATER) if self._width == 1 else ()
         if not rows:
             return 0
-        self._write_cards(dict.fromkeys(token for row in rows for token in row.tokens))
+        self._write_cards({token_id for row in rows for token_id in row.token_ids})
         self._published(lambda: self._publisher.publish(rows), beside=())
         self._ledger.outbox_later_done([row.outbox_id for row in rows])
         self._metrics.outbox_rows.inc(len(rows))
@@ -255,7 +257,7 @@ class RelayFlow:
                 if not part or until():
                     full = True
                     break
-                self._write_cards(self._ledger.outbox_tokens(part))
+                self._write_cards(self._ledger.outbox_token_ids(part))
                 self._ahead.update(part)
             if page:
                 place = page[-1]
@@ -272,13 +274,17 @@ class RelayFlow:
         self._ahead.clear()
         self._next_pass = 0.0
 
-    def _write_cards(self, tokens: Iterable[bytes]) -> None:
-        wanted = list(tokens)
-        if not wanted:
-            return
+    def _write_cards(self, token_ids: Collection[int]) -> None:
+        # In the order in which the ledger got to know them: those of one record lie side by side.
+        wanted = sorted(token_ids)
+        step = _NAMED * self._batch
+        for start in range(0, len(wanted), step):
+            self._write_some(wanted[start : start + step])
+
+    def _write_some(self, token_ids: Sequence[int]) -> None:
         with self._metrics.stage("relay_cache"):
             generation = self._cards.generation()
-            entries = cached_answers(self._ledger.answers(wanted))
+            entries = cached_answers(self._ledger.answers_about(token_ids))
             written = self._cards.put_many(entries, generation=generation)
         self._metrics.cache_writes.labels("stored").inc(written)
         self._metrics.cache_writes.labels("outdated").inc(len(entries) - written)

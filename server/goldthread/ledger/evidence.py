@@ -324,6 +324,11 @@ class EvidenceStatements(Statements):
 
     def ask_marked_around(self, record_ids: Collection[int]) -> Later[set[int]]:
         """Those of the records in whose closure (`closure`) a mark is pending. One statement; what it reads grows with the closures' sizes."""
+        if len(record_ids) == 1:
+            [record_id] = record_ids
+            return later(
+                self._ask("marked_alone", record_id=record_id), lambda rows: {record_id} if rows[0][0] else set()
+            )
         rows = self._ask("marked_around", record_ids=sorted(record_ids))
         return later(rows, lambda rows: {row[0] for row in rows})
 

@@ -6,7 +6,7 @@ Writers go through `Ledger.transaction`; everything here is safe to call from se
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
 from time import monotonic
@@ -26,7 +26,7 @@ from goldthread.domain.ports import (
     OutboxRow,
 )
 from goldthread.ledger import migrate
-from goldthread.ledger.answers import answers_of
+from goldthread.ledger.answers import answers_of, known_answers
 from goldthread.ledger.arrays import use_list_dumper
 from goldthread.ledger.bounded import TCP_OPTIONS, bound_waits, shorten_waits
 from goldthread.ledger.commit import Commits
@@ -190,7 +190,7 @@ class Ledger:
 
         Answers that show one profile share its card, as one object.
         """
-        wanted = {"tokens": list(tokens)}
+        wanted: dict[str, object] = {"tokens": list(tokens), "token_ids": []}
         with self._connection(timeout) as connection:
             if timeout is None:
                 # One statement is one snapshot; a transaction around it would be two more.
@@ -200,6 +200,12 @@ class Ledger:
                     asked(connection, "limit_statements", {"milliseconds": str(max(1, int(timeout * 1000)))})
                     rows = asked(connection, "answers", wanted)()
             return answers_of(tokens, rows)
+
+    def answers_about(self, token_ids: Collection[int]) -> list[Answer]:
+        """The answers to identifiers by their surrogates, in no order, all from one snapshot; otherwise as `answers`."""
+        with self._connection() as connection:
+            rows = asked(connection, "answers", {"tokens": [], "token_ids": list(token_ids)})()
+            return known_answers(rows)
 
     def stamp(self) -> int:
         """The stamp of a snapshot taken now: every answer read later has this version or a greater one (ADR 0011)."""
@@ -232,11 +238,11 @@ class Ledger:
             [row] = asked(connection, "outbox_waiting", {"most": most})()
         return int(row[0])
 
-    def outbox_tokens(self, outbox_ids: Sequence[int]) -> list[bytes]:
+    def outbox_token_ids(self, outbox_ids: Sequence[int]) -> list[int]:
         """Each identifier once that these changes name; a change that was published meanwhile names none."""
         with self._connection() as connection:
-            rows = asked(connection, "outbox_tokens", {"outbox_ids": list(outbox_ids)})()
-        return [bytes(row[0]) for row in rows]
+            rows = asked(connection, "outbox_token_ids", {"outbox_ids": list(outbox_ids)})()
+        return [row[0] for row in rows]
 
     def outbox_done(self, outbox_ids: Sequence[int]) -> None:
         """Forgets published changes, and older ones of their profiles that `outbox_later` would give; repeating is harmless."""

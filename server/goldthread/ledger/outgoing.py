@@ -20,5 +20,5 @@ def outbox_row(row: Sequence[Any]) -> OutboxRow:
         live=row[3],
         change=bytes(row[4]),
         created_at=row[5],
-        tokens=tuple(bytes(token) for token in row[6]),
+        token_ids=tuple(row[6]),
     )

@@ -14,7 +14,7 @@ import pytest
 from fixtures.counted import content_digest, counted, ranked, untold
 from fixtures.partitions import of_batch, of_ledger
 from fixtures.servers import Postgres
-from fixtures.story import NOON, Story, customer, row_events
+from fixtures.story import NOON, Story, customer, row_events, tokens_told
 from goldthread.app.generate import COLUMNS, GenerateOptions, generate_events
 from goldthread.domain.errors import EventIdConflictError
 from goldthread.domain.words import (
@@ -188,8 +188,7 @@ def test_a_bridge_that_loses_parts_what_it_had_joined(story: Story) -> None:
     gone = story.answer("webshop_number", "W-9")
     assert (gone.outcome, gone.card) == (LookupOutcome.NOT_FOUND, None)
     assert gone.version > before["webshop_number"].version
-    told = {token for row in story.ledger.outbox(100) if row.version > 0 for token in row.tokens}
-    assert gone.token in told
+    assert gone.token in tokens_told(story.ledger, [row for row in story.ledger.outbox(100) if row.version > 0])
     home = story.ledger.profile_of(lost)
     assert story.rows("SELECT live FROM profile WHERE profile_id = %s", home) == [(False,)]
     after = story.answer("email", "a@acme.com")

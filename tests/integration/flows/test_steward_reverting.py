@@ -57,7 +57,7 @@ def test_the_changes_topic_hears_of_a_merge_and_of_its_revert(story: Story) -> N
     merged = done(story, MergeProfiles(profile_ids=(mary, jose)))
     queued = story.ledger.outbox(100)
     assert {(row.version, row.live) for row in queued} == {(row.version, row.live) for row in merged.changed}
-    assert sum(len(row.tokens) for row in queued) == 4
+    assert sum(len(row.token_ids) for row in queued) == 4
     story.ledger.outbox_done([row.outbox_id for row in queued])
     reverted = done(story, RevertEntry(entry_version=merged.changed[0].version))
     queued = story.ledger.outbox(100)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from fixtures.story import Story, row_events
+from fixtures.story import Story, row_events, tokens_told
 from goldthread.app.generate import COLUMNS, GenerateOptions, generate_events
 from goldthread.domain.ports import Answer
 from goldthread.ledger import Ledger
@@ -98,7 +98,7 @@ def test_the_outbox_tells_of_every_version(ledger: Ledger, ledger_dsn: str, metr
         story.ingest(event)
         # Every identifier whose answer is another now is named by a row that this event wrote.
         now, added = answers(story), [row for row in ledger.outbox(10_000) if row.outbox_id > last]
-        named = {token for row in added for token in row.tokens}
+        named = tokens_told(ledger, added)
         changed = {
             token for token, answer in now.items() if token not in known or content(answer) != content(known[token])
         }

@@ -95,7 +95,9 @@ def test_a_withdrawn_record_counts_for_nothing_and_its_answer_replaces_the_card(
     token = rows.token(1)
     rows.record(1, 1, profile=rows.profile(1))
     [card] = ledger.answers([token])
+    # Both at once, as taking back does it: a record on which no event hangs carries no identifiers.
     rows.run("UPDATE record SET sightings = 0")
+    rows.run("DELETE FROM record_token")
     [gone] = ledger.answers([token])
     assert (card.outcome, gone.outcome) == (LookupOutcome.FOUND, LookupOutcome.NOT_FOUND)
     assert gone.version > card.version

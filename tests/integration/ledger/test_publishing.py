@@ -58,7 +58,7 @@ def test_places_are_paged_in_the_same_order(ledger: Ledger) -> None:
     assert ledger.outbox_places(10, after=places[-1]) == []
 
 
-def test_tokens_of_rows_are_named_once(ledger: Ledger, admin: Connection[Any]) -> None:
+def test_identifiers_of_rows_are_named_once(ledger: Ledger, admin: Connection[Any]) -> None:
     tokens = [bytes([number]) * 32 for number in range(3)]
     numbers = [
         admin.execute(
@@ -73,9 +73,10 @@ def test_tokens_of_rows_are_named_once(ledger: Ledger, admin: Connection[Any]) -
             [(uuid4(), 1, True, b"", numbers[:2]), (None, 2, True, b"", numbers[1:]), (uuid4(), 3, True, b"", ())]
         )
     rows = ledger.outbox(10)
-    assert [set(row.tokens) for row in rows] == [set(tokens[:2]), set(tokens[1:]), set()]
-    assert sorted(ledger.outbox_tokens([rows[0].outbox_id, rows[1].outbox_id])) == tokens
-    assert ledger.outbox_tokens([rows[2].outbox_id, 10**9]) == []
+    assert [set(row.token_ids) for row in rows] == [set(numbers[:2]), set(numbers[1:]), set()]
+    assert sorted(ledger.outbox_token_ids([rows[0].outbox_id, rows[1].outbox_id])) == numbers
+    assert ledger.outbox_token_ids([rows[2].outbox_id, 10**9]) == []
+    assert {answer.token for answer in ledger.answers_about([*numbers[1:], numbers[1], 10**9])} == set(tokens[1:])
 
 
 def test_published_rows_are_forgotten_and_only_those(ledger: Ledger) -> None:

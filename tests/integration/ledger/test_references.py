@@ -35,6 +35,7 @@ _REFERENCES = {
     "record_token_record_fkey": ("record_token", "record_id", "record", "INSERT INTO record_token SELECT n, 1"),
     "record_token_token_fkey": ("record_token", "token_id", "token", "INSERT INTO record_token SELECT 1, n"),
     "token_name_token_fkey": ("token_name", "token_id", "token", "INSERT INTO token_name SELECT n, 'lee'"),
+    "record_block_block_fkey": ("record_block", "key", "block", "INSERT INTO record_block SELECT n, 1"),
     "record_block_record_fkey": ("record_block", "record_id", "record", "INSERT INTO record_block SELECT 1, n"),
 }
 """Child, its column, parent, and what writes children; of rows 1 to 3 each parent has one."""
@@ -114,7 +115,7 @@ def test_a_parent_stays_while_a_row_names_it(admin: Connection[Any], name: str) 
     with pytest.raises(errors.ForeignKeyViolation):
         admin.execute(
             sql.SQL("UPDATE {0} SET {1} = {2} WHERE {1} = 2").format(
-                sql.Identifier(parent), sql.Identifier(column), sql.DEFAULT
+                sql.Identifier(parent), sql.Identifier(column), sql.SQL("key + 100" if parent == "block" else "DEFAULT")
             )
         )
     with pytest.raises((errors.ForeignKeyViolation, errors.FeatureNotSupported)):
@@ -179,6 +180,21 @@ def test_what_was_written_behind_the_triggers_is_found(admin: Connection[Any], n
     with pytest.raises(errors.ForeignKeyViolation) as caught:
         admin.execute("SELECT check_references()")
     assert caught.value.diag.constraint_name == name
+
+
+def test_a_blocking_key_may_come_after_its_carriers_until_the_transaction_ends(admin: Connection[Any]) -> None:
+    """As processes of versions before write it; what is there at COMMIT counts, and can be deleted once nobody carries it."""
+    with admin.transaction():
+        admin.execute("INSERT INTO record_block SELECT 9, 1")
+        admin.execute("INSERT INTO block VALUES (9, 0, 0, 1, false)")
+    with pytest.raises(errors.ForeignKeyViolation) as caught, admin.transaction():
+        admin.execute("INSERT INTO record_block SELECT 10, 1")
+    assert caught.value.diag.constraint_name == "record_block_block_fkey"
+    with pytest.raises(errors.ForeignKeyViolation):
+        admin.execute("DELETE FROM block WHERE key = 9")
+    admin.execute("DELETE FROM record_block")
+    admin.execute("DELETE FROM block")
+    assert count(admin, "block") == 0
 
 
 def test_parents_are_asked_for_by_key_in_a_session_that_began_on_an_empty_ledger(admin: Connection[Any]) -> None:

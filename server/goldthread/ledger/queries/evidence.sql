@@ -15,8 +15,8 @@ WHERE token.token_id = grown.token_id;
 -- name: overused_tokens
 -- Identifiers of these records, not generic yet, whose carriers made too many purchases, or in too many stores, on one of these UTC days. Written so that every
 -- step can only go by its key: without statistics the planner would else read all purchases for each identifier. Neither the carriers nor the purchases of a day
--- are looked at where one record is the only carrier and never bought often enough. An identifier counts the records of one claim, which are several only
--- where the claim has no name, once.
+-- are looked at where one record is the only carrier and never bought often enough, nor the stores of a day where its purchases are too few to be of too many.
+-- An identifier counts the records of one claim, which are several only where the claim has no name, once.
 SELECT DISTINCT touched.token_id
 FROM (
     SELECT DISTINCT mine.token_id, asked.used_on
@@ -34,13 +34,21 @@ CROSS JOIN LATERAL (
     SELECT ARRAY(SELECT record_id FROM record_token WHERE record_token.token_id = touched.token_id) AS carriers OFFSET 0
 ) AS carried
 CROSS JOIN LATERAL (
-    SELECT count(*) AS purchases, count(DISTINCT store) FILTER (WHERE store <> '') AS stores
+    SELECT count(*) AS purchases
     FROM purchase
     WHERE purchase.record_id = ANY(carried.carriers)
         AND purchase.occurred_at >= touched.used_on::timestamp AT TIME ZONE 'UTC'
         AND purchase.occurred_at < (touched.used_on + 1)::timestamp AT TIME ZONE 'UTC'
+    HAVING count(*) > least(%(purchases_per_day)s::bigint, %(stores_per_day)s::bigint)
+    OFFSET 0
 ) AS day
-WHERE day.purchases > %(purchases_per_day)s OR day.stores > %(stores_per_day)s;
+WHERE day.purchases > %(purchases_per_day)s OR %(stores_per_day)s < (
+    SELECT count(DISTINCT store)
+    FROM purchase
+    WHERE purchase.record_id = ANY(carried.carriers) AND store <> ''
+        AND purchase.occurred_at >= touched.used_on::timestamp AT TIME ZONE 'UTC'
+        AND purchase.occurred_at < (touched.used_on + 1)::timestamp AT TIME ZONE 'UTC'
+);
 
 -- name: token_carriers
 -- Records that carry any of these tokens.
@@ -195,6 +203,29 @@ WITH RECURSIVE together (record_id) AS (
 SELECT DISTINCT reached.asked
 FROM reached
 CROSS JOIN LATERAL (SELECT FROM dirty_mark WHERE dirty_mark.record_id = reached.record_id LIMIT 1) AS marked;
+
+-- name: marked_alone
+-- Whether a mark is pending in the closure of this one record, as in marked_around: that of one is searched once.
+WITH RECURSIVE reached (record_id) AS (
+    SELECT %(record_id)s::bigint
+    UNION
+    SELECT next.record_id
+    FROM reached
+    CROSS JOIN LATERAL (
+        SELECT high AS record_id FROM pair WHERE low = reached.record_id
+        UNION ALL
+        SELECT low FROM pair WHERE high = reached.record_id
+        UNION ALL
+        SELECT high FROM assertion WHERE low = reached.record_id AND retracted_by IS NULL
+        UNION ALL
+        SELECT low FROM assertion WHERE high = reached.record_id AND retracted_by IS NULL
+        UNION ALL
+        SELECT fellow.record_id FROM membership AS mine JOIN membership AS fellow USING (profile_id) WHERE mine.record_id = reached.record_id
+    ) AS next
+)
+SELECT EXISTS (
+    SELECT FROM reached CROSS JOIN LATERAL (SELECT FROM dirty_mark WHERE dirty_mark.record_id = reached.record_id LIMIT 1) AS marked
+);
 
 -- name: load_pairs
 -- Kept pairs inside a set of records, in order.

@@ -74,7 +74,7 @@ SELECT statement FROM (
 
 -- name: fill_truncate
 -- Begins the tables to fill anew, identities included: only rows of a table that is new in its transaction can be copied frozen.
-TRUNCATE record, membership, token, record_token, token_name, block, record_block, inbox, event_conflict, purchase, consent_event, pair, profile,
+TRUNCATE record, membership, token, record_token, token_name, block, record_block, owed_block, inbox, event_conflict, purchase, consent_event, pair, profile,
     review, household, contender, journal, journal_link, outbox_later RESTART IDENTITY;
 
 -- name: copy_inbox

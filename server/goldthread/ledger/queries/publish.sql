@@ -1,8 +1,6 @@
 -- name: outbox
 -- Unpublished changes by version. A profile's versions are drawn under its locks: where one of them can be seen, so can every lower one.
-SELECT outbox.outbox_id, outbox.profile_id, outbox.version, outbox.live, outbox.change, outbox.created_at,
-    ARRAY(SELECT token FROM token WHERE token_id = ANY(outbox.token_ids))
-FROM outbox ORDER BY version, outbox_id LIMIT %(limit)s;
+SELECT outbox_id, profile_id, version, live, change, created_at, token_ids FROM outbox ORDER BY version, outbox_id LIMIT %(limit)s;
 
 -- name: relay_pending
 -- Whether changes or dead letters wait to be published. Asked often, so in the order of their indexes: those remember which of their rows are gone.
@@ -20,15 +18,13 @@ ORDER BY version, outbox_id LIMIT %(limit)s;
 -- Unpublished changes, counted up to a bound.
 SELECT count(*) FROM (SELECT FROM outbox LIMIT %(most)s) AS counted;
 
--- name: outbox_tokens
+-- name: outbox_token_ids
 -- Identifiers whose answers unpublished changes may have changed.
-SELECT token FROM token WHERE token_id IN (SELECT unnest(token_ids) FROM outbox WHERE outbox_id = ANY(%(outbox_ids)s));
+SELECT DISTINCT unnest(token_ids) FROM outbox WHERE outbox_id = ANY(%(outbox_ids)s);
 
 -- name: outbox_later
 -- The first changes of the lane that may wait.
-SELECT outbox_later.outbox_id, outbox_later.profile_id, outbox_later.version, outbox_later.live, outbox_later.change, outbox_later.created_at,
-    ARRAY(SELECT token FROM token WHERE token_id = ANY(outbox_later.token_ids))
-FROM outbox_later ORDER BY outbox_id LIMIT %(limit)s;
+SELECT outbox_id, profile_id, version, live, change, created_at, token_ids FROM outbox_later ORDER BY outbox_id LIMIT %(limit)s;
 
 -- name: outbox_later_done
 -- Forgets published changes of that lane.
@@ -77,18 +73,23 @@ SELECT setval('ledger_version', ledger_version.last_value + (1::bigint << 32)) F
 
 -- name: answers
 -- The answer to each known token in one snapshot, with its stamp: first the profiles that hold the token's records, then, in rows without a token, what a
--- card shows of each live profile that was named, once for all of its tokens. Records that no look has placed yet count for nothing, nor do withdrawn ones,
--- even once they are back but still at the home of their own, which has ended. Of a phone that changed hands the latest owner's count alone. Of several open
--- reviews the one of the lowest ids is shown: not the eldest, since a review that is taken back and comes again must leave the answer as it was. LATERAL, LIMIT
--- and OFFSET keep every step by its key: while the statistics are behind, the planner would else read whole tables, or the whole index of reviews for each.
+-- card shows of each live profile that was named, once for all of its tokens. Asked by token or by surrogate; the other list is empty then. Records that no look
+-- has placed yet count for nothing, nor do those that are back but still at the home of their own, which has ended; withdrawn ones carry nothing. Of a phone that
+-- changed hands the latest owner's count alone. Of several open reviews the one of the lowest ids is shown, so one in which the profile is the high one comes
+-- first: not the eldest, since a review that is taken back and comes again must leave the answer as it was. LATERAL, LIMIT and OFFSET keep every step by its key:
+-- while the statistics are behind, the planner would else read whole tables, or the whole index of reviews for each.
 WITH held AS MATERIALIZED (
     SELECT token.token, token.type, token.generic, ARRAY(
         SELECT DISTINCT membership.profile_id
-        FROM record_token JOIN record USING (record_id) JOIN membership USING (record_id)
-        WHERE record_token.token_id = token.token_id AND record_token.epoch = token.epochs AND record.sightings > 0
+        FROM record_token JOIN membership USING (record_id)
+        WHERE record_token.token_id = token.token_id AND record_token.epoch = token.epochs
             AND membership.profile_id IS NOT NULL AND NOT token.generic
     ) AS profile_ids
-    FROM token WHERE token.token = ANY(%(tokens)s)
+    FROM (
+        SELECT token_id, token, type, generic, epochs FROM token WHERE token = ANY(%(tokens)s)
+        UNION ALL
+        SELECT token_id, token, type, generic, epochs FROM token WHERE token_id = ANY(%(token_ids)s)
+    ) AS token
 )
 SELECT token, type, generic, (
     SELECT (life.number << 44) + pg_snapshot_xmax(pg_current_snapshot())::text::bigint
@@ -101,21 +102,13 @@ UNION ALL
 SELECT NULL, NULL, NULL, NULL, NULL,
     shown.profile_id, shown.ambiguous, given.given_name, given.family_name,
     shown.purchase_count, shown.purchase_total_minor, shown.last_purchase_at, shown.last_purchase_store,
-    (
-        SELECT review_id
-        FROM (
-            (
-                SELECT review_id, low_profile, high_profile FROM review
-                WHERE closed_at IS NULL AND low_profile = shown.profile_id ORDER BY high_profile LIMIT 1
-            )
-            UNION ALL
-            (
-                SELECT review_id, low_profile, high_profile
-                FROM (SELECT review_id, low_profile, high_profile FROM review WHERE closed_at IS NULL AND high_profile = shown.profile_id OFFSET 0) AS theirs
-                ORDER BY low_profile LIMIT 1
-            )
-        ) AS mine
-        ORDER BY low_profile, high_profile LIMIT 1
+    coalesce(
+        (
+            SELECT review_id
+            FROM (SELECT review_id, low_profile FROM review WHERE closed_at IS NULL AND high_profile = shown.profile_id OFFSET 0) AS theirs
+            ORDER BY low_profile LIMIT 1
+        ),
+        (SELECT review_id FROM review WHERE closed_at IS NULL AND low_profile = shown.profile_id ORDER BY high_profile LIMIT 1)
     ),
     tiering.as_of
 FROM (SELECT DISTINCT unnest(profile_ids) AS profile_id FROM held) AS named

@@ -87,7 +87,7 @@ test: build lint test-rust test-python ## Builds, lints and runs every test.
 test-rust: build
 	cargo test --locked --workspace --quiet
 
-# Both halves mostly wait for servers, so they run beside each other; PYTEST_ARGS runs what it names alone.
+# Two halves of about the same length run beside each other on two cores; PYTEST_ARGS runs what it names alone.
 test-python: build
 ifeq ($(PYTEST_ARGS),)
 	rm -f build/test-integration.xml build/test-others.xml
@@ -97,12 +97,14 @@ else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 endif
 
+PARTS := tests/integration tests/contract
+
 .PHONY: test-integration test-others
 test-integration: build ## Runs the tests of parts against real servers.
-	$(BIN)/python -m pytest --junitxml=build/$@.xml tests/integration
+	$(BIN)/python -m pytest --junitxml=build/$@.xml $(PARTS)
 
 test-others: build ## Runs all other tests: units, the house's rules, the whole service.
-	$(BIN)/python -m pytest --junitxml=build/$@.xml --ignore=tests/integration
+	$(BIN)/python -m pytest --junitxml=build/$@.xml $(addprefix --ignore=,$(PARTS))
 
 # --- the rest ------------------------------------------------------------------------------------------------------
 

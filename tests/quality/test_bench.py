@@ -7,13 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from loadtest.quality.failures import Failure
 from loadtest.quality.peers import peer_case
 from loadtest.quality.reproduced import PUBLISHED, reproduced
 from loadtest.quality.sets import SETS, LabelledRows, LabelledSet, prepare, split_truth
 from loadtest.quality.table import Row, markdown
 
 from goldthread.app.evaluate.systems import SystemReport
-from goldthread.app.peers import RecordlinkagePlan, SplinkPlan
+from goldthread.app.peers import PeerError, RecordlinkagePlan, SplinkPlan
+from goldthread.domain.errors import SettingsError
 from goldthread.files import Table, read_table, write_table
 from goldthread.matching.evaluation import PairColumns, Resampling, evaluate
 
@@ -165,7 +167,7 @@ def test_runs_of_other_tools_are_set_beside_what_is_published() -> None:
     far = reproduced(published, {**figures, "recall": published.recall - 0.011})
     assert (far.within, far.measure, far.largest) == (False, "recall", 0.011)
     row = Row("fake1000", "full", report("splink", broken=0))
-    page = markdown([row], failed=[], machine="a machine", resampling=FEW)
+    page = markdown([row], missing=[], machine="a machine", resampling=FEW)
     assert "| fake1000 | full | splink | 0.840 | 1.000 | exact by 0.446 | NOT reproduced |" in page
     assert {key[:2] for key in PUBLISHED} <= {(one.name, one.fields) for one in SETS}
 
@@ -177,7 +179,7 @@ def test_the_band_shows_the_mean_that_it_is_held_against() -> None:
     row = Row("set", "full", SystemReport(name="goldthread", version="1", evaluation=found))
     [line] = [
         line
-        for line in markdown([row], failed=[], machine="m", resampling=FEW).splitlines()
+        for line in markdown([row], missing=[], machine="m", resampling=FEW).splitlines()
         if line.startswith("| set | full | goldthread 1")
     ]
     assert "| 1.000 [1.000, 1.000], n = 2 | 0.940 |" in line
@@ -201,10 +203,46 @@ def test_verdicts(ours: int, theirs: int, verdict: str) -> None:
         Row("set", "full", report("recordlinkage", broken=100)),
         Row("other", "full", report("splink", broken=0)),
     ]
-    page = markdown(rows, failed=["other-full, goldenmatch: was not done in 1 s"], machine="a machine", resampling=FEW)
+    page = markdown(rows, missing=["other-full: the set is not there"], machine="a machine", resampling=FEW)
     last = next(line for line in page.splitlines() if line.endswith(f"| {verdict} |"))
     assert last.startswith("| set | full | goldthread | splink |")
-    assert "- other-full, goldenmatch: was not done in 1 s" in page
+    assert "- other-full: the set is not there" in page
     lines = [line for line in page.splitlines() if line.startswith("| set | full | splink 1")]
     assert len(lines) == 1
     assert "| 1.50 |" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("system", "kind", "finding"),
+    [
+        ("goldthread", "timeout", False),
+        ("goldthread", "ValueError", False),
+        ("goldthread-halves", "UnlearnedHalfError", True),
+        ("splink", "timeout", True),
+        ("splink", "ValueError", False),
+        ("splink", "death", False),
+        ("recordlinkage", "KeyError", True),
+        ("recordlinkage", "ValueError", False),
+    ],
+)
+def test_only_what_is_known_of_a_tool_is_no_failure_of_the_bench(system: str, kind: str, finding: bool) -> None:
+    error = PeerError(f"{system} failed ({kind})", metadata={"error": kind})
+    failure = Failure.of("set", "full", system, error, known={("set", "full", "recordlinkage"): "KeyError"})
+    assert failure.finding is finding
+    page = markdown([failure], missing=[], machine="m", resampling=FEW)
+    [line] = [line for line in page.splitlines() if line.startswith(f"| set | full | {system} |")]
+    told = f"failed: {system} failed ({kind})" + ("" if finding else " (not expected)")
+    assert line.split(" | ")[3] == told
+
+
+def test_a_tool_that_is_not_installed_fails_the_bench() -> None:
+    assert not Failure.of("set", "full", "splink", SettingsError("compare", "splink is not installed")).finding
+
+
+def test_a_run_that_fails_stands_in_its_place_and_nobody_is_measured_against_it() -> None:
+    ours, other = (Row("set", "full", report(name, broken=10)) for name in ("goldthread", "recordlinkage"))
+    failure = Failure("set", "full", "splink", "was not done in 1 s", finding=True)
+    lines = markdown([ours, failure, other], missing=[], machine="m", resampling=FEW).splitlines()
+    systems = [line.split(" | ")[2] for line in lines if line.startswith("| set | full |")]
+    assert systems[:3] == ["goldthread 1", "splink", "recordlinkage 1"]
+    assert sum(" splink " in line for line in lines) == 1

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from fixtures.servers import Postgres
 from goldthread.ledger.arrays import use_list_dumper
 
 
@@ -41,16 +42,16 @@ CASES = [
 
 
 @pytest.mark.parametrize(("kind", "values"), CASES)
-def test_a_list_comes_back_as_it_went(ledger_dsn: str, kind: str, values: list[object]) -> None:
-    with psycopg.connect(ledger_dsn, autocommit=True) as connection:
+def test_a_list_comes_back_as_it_went(postgres: Postgres, kind: str, values: list[object]) -> None:
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
         use_list_dumper(connection)
         for _ in range(7):  # prepared after the fifth time
             row = connection.execute(f"SELECT %(given)s::{kind}[]", {"given": values}).fetchone()  # type: ignore[arg-type]
             assert row == ([value.obj if isinstance(value, Jsonb) else value for value in values],)
 
 
-def test_whole_numbers_are_of_one_type_whatever_their_size(ledger_dsn: str) -> None:
-    with psycopg.connect(ledger_dsn, autocommit=True) as connection:
+def test_whole_numbers_are_of_one_type_whatever_their_size(postgres: Postgres) -> None:
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
         use_list_dumper(connection)
         for values in ([1], [2**40], [None, 5]):
             row = connection.execute("SELECT pg_typeof(%(given)s)::text", {"given": values}).fetchone()

@@ -106,8 +106,23 @@ def admin(ledger_dsn: str) -> Iterator[Connection[Any]]:
         yield connection
 
 
-def test_every_column_says_whether_it_is_personal(admin: Connection[Any]) -> None:
-    rows = admin.execute(
+@pytest.fixture(scope="module")
+def read_only_dsn(postgres: Postgres) -> Iterator[str]:
+    """One migrated, empty database for all tests that change nothing of it."""
+    dsn = postgres.clone()
+    yield dsn
+    postgres.drop(dsn)
+
+
+@pytest.fixture
+def reader(read_only_dsn: str) -> Iterator[Connection[Any]]:
+    """A connection of one test's own to it: nothing is prepared there yet, and nothing can be written."""
+    with psycopg.connect(read_only_dsn, autocommit=True, options="-c default_transaction_read_only=on") as connection:
+        yield connection
+
+
+def test_every_column_says_whether_it_is_personal(reader: Connection[Any]) -> None:
+    rows = reader.execute(
         "SELECT c.relname, a.attname, coalesce(col_description(c.oid, a.attnum), '') FROM pg_class c "
         "JOIN pg_attribute a ON a.attrelid = c.oid "
         "WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') "
@@ -118,9 +133,9 @@ def test_every_column_says_whether_it_is_personal(admin: Connection[Any]) -> Non
     assert untagged == []
 
 
-def test_text_that_statements_compare_is_compared_by_code_point(admin: Connection[Any]) -> None:
+def test_text_that_statements_compare_is_compared_by_code_point(reader: Connection[Any]) -> None:
     """Whatever the database sorts by: Python breaks the same ties, and it knows code points only."""
-    rows = admin.execute(
+    rows = reader.execute(
         "SELECT c.relname, l.collname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
         "JOIN pg_collation l ON l.oid = a.attcollation "
         "WHERE c.relnamespace = 'public'::regnamespace AND a.attname = 'last_purchase_store' ORDER BY 1"
@@ -181,9 +196,9 @@ _UNPREPARED = {"fill_truncate", "fill_analyze", *(f"copy_{table}" for table in F
 
 
 @pytest.mark.parametrize("name", sorted(set(_names()) - _UNPREPARED))
-def test_every_query_fits_the_schema(admin: Connection[Any], name: str) -> None:
-    _prepare(admin, name)
-    prepared = admin.execute("SELECT name, array_length(parameter_types, 1) FROM pg_prepared_statements").fetchall()
+def test_every_query_fits_the_schema(reader: Connection[Any], name: str) -> None:
+    _prepare(reader, name)
+    prepared = reader.execute("SELECT name, array_length(parameter_types, 1) FROM pg_prepared_statements").fetchall()
     asked_for = len({found[0] for found in _PARAMETER.findall(query(name))})
     assert prepared == [(name, asked_for or None)]
 

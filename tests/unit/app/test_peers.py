@@ -24,6 +24,7 @@ from goldthread.app.peers import (
 )
 from goldthread.app.peers.closure import closure
 from goldthread.domain.errors import SettingsError
+from goldthread.domain.words import IdentifierType
 
 NAMES = ("ana", "ben", "cleo", "dora", "emil", "fay", "gus", "hana", "ivo", "jana", "kai", "lena")
 
@@ -57,6 +58,15 @@ def test_a_plan_uses_the_columns_there_are() -> None:
         exact=("loyalty_card",),
     )
     assert automatic_plan(Peer.GOLDENMATCH, ["full_name"]) == GoldenmatchPlan()
+
+
+def test_splink_is_asked_for_typing_errors_only_in_numbers_that_people_type() -> None:
+    numbers = [kind.label for kind in IdentifierType if kind is not IdentifierType.EMAIL]
+    plan = automatic_plan(Peer.SPLINK, ["given_name", "family_name", *numbers])
+    assert isinstance(plan, SplinkPlan)
+    kinds = {one.columns[0]: one.kind for one in plan.comparisons}
+    assert {name for name in numbers if kinds[name] == "damerau_levenshtein"} == {"phone", "loyalty_card"}
+    assert {name for name in numbers if kinds[name] == "exact"} == {*numbers} - {"phone", "loyalty_card"}
 
 
 @pytest.mark.parametrize("peer", [Peer.SPLINK, Peer.RECORDLINKAGE])

@@ -20,6 +20,9 @@ from goldthread.domain.words import IdentifierType
 __all__ = ["automatic_plan", "prepared"]
 
 _NUMBERS = tuple(kind.label for kind in IdentifierType if kind not in {IdentifierType.EMAIL, IdentifierType.PHONE})
+_ASSIGNED = frozenset(_NUMBERS) - {IdentifierType.LOYALTY_CARD.label}
+"""Numbers that one system gives and another copies: nobody types them. One that differs in a character is somebody else's, so a level for it has no matches
+to be trained on, and Splink's training ends where such a level's share of the matches is nothing."""
 _LEAST_PHONE = 7
 
 _BLOCKING: tuple[Rule, ...] = (
@@ -92,7 +95,9 @@ def _comparisons(columns: Collection[str]) -> Iterator[SplinkComparison]:
     if "email" in columns:
         yield SplinkComparison(kind="email", columns=("email",), frequencies=True)
     for name in ("phone", *_NUMBERS, "postcode"):
-        if name in columns:
+        if name in _ASSIGNED & set(columns):
+            yield SplinkComparison(kind="exact", columns=(name,), frequencies=True)
+        elif name in columns:
             yield SplinkComparison(kind="damerau_levenshtein", columns=(name,), thresholds=(1,), frequencies=True)
     if "street" in columns:
         yield SplinkComparison(kind="jaro_winkler", columns=("street",), thresholds=(0.92, 0.8), frequencies=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,6 +76,8 @@ class Model:
     version: str
     stranger_prior: int
     household_prior: int | None
+    once: int
+    """Log2 of the records of a person, in millibits."""
     link: int
     review: int
     edge_floor: int
@@ -113,6 +116,7 @@ class Model:
             version=document["version"],
             stranger_prior=calibration.prior(prior["stranger"]),
             household_prior=calibration.prior(prior["household"]) if "household" in prior else None,
+            once=min(_once(prior), thresholds["link"] - thresholds["review"]),
             link=thresholds["link"],
             review=thresholds["review"],
             edge_floor=thresholds["edge_floor"],
@@ -156,3 +160,9 @@ class Model:
     def cluster_limit(self, identifier_type: int) -> int:
         """More distinct identifiers of the type than this are not brought together by evidence alone."""
         return self.limits[identifier_type - 1]
+
+
+def _once(prior: Mapping[str, int]) -> int:
+    """From the prior as it is written: a record has so many others of its person, twice what a person has beyond the first."""
+    others = prior["population"] * 2 ** (prior["stranger"] / 1000)
+    return math.floor(1000 * math.log2(1 + others / 2) + 0.5)

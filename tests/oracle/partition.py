@@ -154,20 +154,22 @@ class _Between:
 
     @property
     def doubt(self) -> int:
-        """What a review goes by: neither the best pair nor the two as wholes say more than this."""
-        return min(self.best, self.field.least)
+        """What a review goes by: neither the best pair nor the two as wholes say more than this, of clusters that count once."""
+        return min(self.best, self.field.least) + self.model.once
 
-    @property
-    def strength(self) -> int:
-        return _SAME if self.same else min(self.best, self.field.least + self.model.link)
+    def strength(self, *, counted: bool) -> int:
+        """Strength at which the two are linked; `counted` once there is nothing left that pairs of records link."""
+        if self.same:
+            return _SAME
+        paired = min(self.best, self.field.least + self.model.link)
+        return max(paired, self.doubt) if counted else paired
 
     @property
     def blocked(self) -> bool:
         return self.different or self.over_limit
 
-    @property
-    def linked(self) -> bool:
-        return not self.blocked and self.strength >= self.model.link
+    def linked(self, *, counted: bool) -> bool:
+        return not self.blocked and self.strength(counted=counted) >= self.model.link
 
     @property
     def apart(self) -> bool:
@@ -183,8 +185,9 @@ class _Between:
         """Strength with which somebody is asked about the two, if the two are live at the end."""
         if self.different:
             return None
-        if self.over_limit and self.strength >= self.model.link:
-            return self.strength
+        strength = self.strength(counted=True)
+        if self.over_limit and strength >= self.model.link:
+            return strength
         return self.doubt if self.doubt >= self.model.review else None
 
     @property
@@ -218,6 +221,7 @@ class _Component:
         self._known: dict[frozenset[Cluster], _Between] = {}
         self.live: set[Cluster] = {frozenset({address}) for address in members}
         self.left: dict[Cluster, set[Cluster]] = {}
+        self._counted = False
 
     def between(self, *pair: Cluster) -> _Between:
         """Evidence between two clusters, from all cross pairs; asked for once and remembered."""
@@ -247,8 +251,8 @@ class _Component:
         choices = []
         for x, y in combinations(sorted(self.live, key=min), 2):
             between = self.between(x, y)
-            if between.linked:
-                choices.append((-between.strength, min(x), min(y), x, y))
+            if between.linked(counted=self._counted):
+                choices.append((-between.strength(counted=self._counted), min(x), min(y), x, y))
         if not choices:
             return None
         return min(choices, key=lambda choice: choice[:3])[3:]
@@ -262,16 +266,17 @@ class _Component:
         return {
             z
             for z in self.live - {side, other}
-            if self.between(side, z).linked
+            if self.between(side, z).linked(counted=self._counted)
             and self.between(side, z).field.least >= enough
             and self.between(other, z).apart
         }
 
     def step(self) -> bool:
-        """Merges the strongest pair or sets its ambiguous sides apart; false when nothing is left to do."""
+        """Merges the strongest pair, or sets its ambiguous sides apart, or lets clusters count once; false when nothing is left to do."""
         pair = self.strongest()
         if pair is None:
-            return False
+            done, self._counted = self._counted, True
+            return not done
         x, y = pair
         contenders = {side: self.rivals(side, other) | {other} for side, other in ((x, y), (y, x))}
         ambiguous = {side: rivals for side, rivals in contenders.items() if len(rivals) > 1}

@@ -14,7 +14,7 @@ from functools import partial
 from goldthread.files.headers import CLAIM_PARTS, PLAIN_PARTS, Part, exact_part_of, part_of, plain_words
 from goldthread.files.mapping import ExtraColumn, ExtraKind
 from goldthread.files.mapping import Mapping as ColumnMapping
-from goldthread.files.patterns import Pattern, Profile, profile_of, uncomparable
+from goldthread.files.patterns import Pattern, Profile, is_part_of_dates, profile_of, uncomparable
 
 __all__ = ["MOST_EXTRAS", "Finding", "Role", "Understanding", "understand"]
 
@@ -135,6 +135,7 @@ class _Reading:
         self._find_names()
         self._settle_birth_date()
         self._settle_plain()
+        self._settle_parts_of_birth_date()
         self._settle_street()
         self._settle_personal_numbers()
         self._settle_rest()
@@ -295,6 +296,17 @@ class _Reading:
                 self._take(part.value, best)
                 for column in found[1:]:
                     column.leave_out(f"another {part.value}; {best.name} is matched by")
+
+    def _settle_parts_of_birth_date(self) -> None:
+        """What the birth date says already would count twice, whatever its header is. So it would where a header says so (`_settle_birth_date`)."""
+        dates = self.made.get(Part.BIRTH_DATE.value, ())
+        if len(dates) != 1:
+            return
+        written = self.sample[dates[0]]
+        for column in self.columns:
+            unexplained = column.role is None and column.part is None
+            if unexplained and is_part_of_dates(self.sample[column.name], written):
+                column.leave_out(f"part of the birth date in {dates[0]}")
 
     def _settle_street(self) -> None:
         lines, numbers = self._open(Part.STREET), self._open(Part.HOUSE_NUMBER)

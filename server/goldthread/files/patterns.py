@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Pattern", "Profile", "profile_of", "uncomparable"]
+__all__ = ["Pattern", "Profile", "is_part_of_dates", "profile_of", "uncomparable"]
 
 
 class Pattern(StrEnum):
@@ -61,6 +61,12 @@ _LATEST_BIRTH = 2010
 _ENOUGH = 50
 _LEAST_COVERAGE = 0.1
 """Share of rows below which a further column says too little to be weighed."""
+_REPEATED = 0.9
+"""Share of the dates of which a column has a part, from which it repeats them: slips strike either."""
+_LONGEST_PART = 4
+"""Digits of a year."""
+_LEAST_DATES = 20
+"""Dates below which numbers may be parts of them by chance."""
 _LONG_TEXT = 5
 """Words beyond which a value is free text."""
 
@@ -126,6 +132,19 @@ def profile_of(values: Sequence[str | None]) -> Profile:
     )
 
 
+def is_part_of_dates(values: Sequence[str | None], dates: Sequence[str | None]) -> bool:
+    """Whether a column repeats the year, the month or the day of another, nearly always where both have a value. A year may lack its century."""
+    both = [
+        (int(value), date)
+        for value, written in zip(map(_plain, values), dates, strict=True)
+        if value.isdecimal() and len(value) <= _LONGEST_PART and (date := _numbers_of(_plain(written)))
+    ]
+    if len(both) < _LEAST_DATES:
+        return False
+    agreeing = (sum(value in {date[place], date[place] % 100} for value, date in both) for place in range(3))
+    return max(agreeing) >= _REPEATED * len(both)
+
+
 def uncomparable(profile: Profile) -> str | None:
     """Why a column that is no part of a claim is not compared, if so."""
     complaints = (
@@ -154,3 +173,15 @@ def _can_be_dialled(value: str) -> bool:
 def _year(value: str) -> int:
     found = re.search(r"(?<!\d)(1[6-9]|20)\d\d|^(1[6-9]|20)\d\d", value)
     return int(found.group()) if found else 0
+
+
+def _plain(value: str | None) -> str:
+    return (value or "").strip()
+
+
+def _numbers_of(date: str) -> tuple[int, ...]:
+    """Year, month and day in the order in which they are written; nothing if they are not all there."""
+    if _shape(date) is not Pattern.DATE:
+        return ()
+    compact = (date[:4], date[4:6], date[6:]) if date.isdecimal() else re.split(r"\D", date, maxsplit=3)[:3]
+    return tuple(map(int, compact))

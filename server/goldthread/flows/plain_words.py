@@ -187,7 +187,10 @@ def _is_shared(part: ContributionBits) -> bool:
 
 def _sureness(probability: float, link: float, found: Explanation) -> str:
     alone = "Taken alone, the two records are" if found.ground is not Ground.PAIR else "All in all the two are"
-    return f"{alone} one person with a probability of {_percent(probability)}; from {_percent(link)} on two are put together."
+    sure = f"{alone} one person with a probability of {_percent(probability)}; from {_percent(link)} on two are put together."
+    if found.ground is Ground.PAIR and found.verdict is Verdict.ONE and probability < link:
+        return f"{sure} These two customers are that sure, because each counts once and not once for each record."
+    return sure
 
 
 def _percent(probability: float) -> str:

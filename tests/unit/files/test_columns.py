@@ -168,6 +168,25 @@ def test_a_birth_date_in_parts_and_a_street_with_its_number() -> None:
     assert whole.mapping.table({**table, "dob": ["1901-01-01"] * ROWS})["birth_date"][0] == "1901-01-01"
 
 
+@pytest.mark.parametrize("date", ["19{1:02}-{2:02}-{1:02}", "{1}.{2}.19{1:02}", "19{1:02}{2:02}{1:02}"])
+def test_what_the_birth_date_says_is_left_out_under_any_header(date: str) -> None:
+    slips = ["7" if row % 25 == 0 else value for row, value in enumerate(numbered("{2}"))]
+    table = {
+        "c0": numbered(date),
+        "c1": numbered("19{1:02}"),
+        "c2": numbered("{1:02}"),
+        "c3": slips,
+        "c4": column("1", "2", "3"),
+    }
+    found = understood(table)
+    assert found.mapping.columns == {"birth_date": ("c0",)}
+    assert found.mapping.extras.keys() == {"c4"}
+    reasons = {finding.column: finding.reason for finding in found.findings}
+    assert {reasons[part] for part in ("c1", "c2", "c3")} == {"part of the birth date in c0"}
+    few = {name: [*values[:15], *[None] * (ROWS - 15)] for name, values in table.items()}
+    assert "part of the birth date in c0" not in {finding.reason for finding in understood(few).findings}
+
+
 def test_names_are_told_apart() -> None:
     whole = column("Ann Smith", "Bob Lee")
     assert understood({"nom": whole}).mapping.columns == {"full_name": ("nom",)}

@@ -130,6 +130,7 @@ pub struct Model {
     population: i64,
     stranger_prior: i32,
     household_prior: Option<i32>,
+    once: i64,
     link: i32,
     review: i32,
     edge_floor: i32,
@@ -179,6 +180,12 @@ impl Model {
     #[must_use]
     pub fn household_prior(&self) -> Option<i32> {
         self.household_prior
+    }
+
+    /// How much larger, in millibits, the odds of "one person" are between two that count once each than between two of their records: log2 of the records
+    /// that a person has (docs/matching.md section 8).
+    pub(crate) fn once(&self) -> i64 {
+        self.once
     }
 
     /// Columns it compares beyond the attributes, in file order.

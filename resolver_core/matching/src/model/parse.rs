@@ -95,6 +95,17 @@ impl Calibration {
     }
 }
 
+/// Log2, in millibits, of the records that a person has: by the prior as it is written a record has `population`·2^prior others of its person, and if as
+/// many persons have another one however many they have already, that is twice what a person has beyond the first.
+fn once(stranger: i64, population: i64) -> i64 {
+    // Both are bounded far inside 2⁵³, and so is the outcome.
+    #[allow(clippy::cast_precision_loss)]
+    let others = population as f64 * libm::exp2(stranger as f64 / 1000.0);
+    #[allow(clippy::cast_possible_truncation)]
+    let millibits = libm::floor(1000.0 * libm::log2(1.0 + others / 2.0) + 0.5) as i64;
+    millibits
+}
+
 fn frequencies(mut section: Section, calibration: Calibration) -> CoreResult<Frequencies> {
     let baseline = section.real("baseline")?;
     let default = section.real("default")?;
@@ -206,7 +217,8 @@ impl Model {
         let calibration = Calibration::read(&mut root, calibrated)?;
         let mut epochs = root.section("epochs")?;
         let mut limits = root.section("limits")?;
-        let stranger_prior = calibration.prior(prior.integer("stranger", -LIMIT, LIMIT)?);
+        let stranger = prior.integer("stranger", -LIMIT, LIMIT)?;
+        let population = prior.integer("population", 1, ANY_COUNT)?;
         let household_prior =
             if prior.has("household") { Some(calibration.prior(prior.integer("household", -LIMIT, LIMIT)?)) } else { None };
         let (weights, extras) = weights(&mut root, household_prior.is_some(), calibration)?;
@@ -214,14 +226,17 @@ impl Model {
             COMPARISONS.into_iter().chain(extras.iter().map(|extra| extra.name.as_str())).map(str::to_owned).collect();
         let shares = trained(&mut root, &names)?;
 
+        let link: i32 = thresholds.number("link", 0, LIMIT)?;
+        let review: i32 = thresholds.number("review", -LIMIT, LIMIT)?;
         let model = Self {
             version,
             calibrated,
-            population: prior.integer("population", 1, ANY_COUNT)?,
-            stranger_prior,
+            population,
+            stranger_prior: calibration.prior(stranger),
             household_prior,
-            link: thresholds.number("link", 0, LIMIT)?,
-            review: thresholds.number("review", -LIMIT, LIMIT)?,
+            once: once(stranger, population).min(i64::from(link.saturating_sub(review)).max(0)),
+            link,
+            review,
             edge_floor: thresholds.number("edge_floor", -LIMIT, LIMIT)?,
             max_component: partition.number("max_component", 2, MOST_RECORDS)?,
             ambiguity_margin: partition.integer("ambiguity_margin", 0, LIMIT)?,

@@ -68,3 +68,21 @@ fn a_calibration_is_applied_when_the_model_is_read() {
     assert_eq!(model.family_frequency().correction("zebulon"), 5000);
     assert_eq!(model.link(), 3970);
 }
+
+#[test]
+fn a_prior_tells_how_many_records_a_person_has() {
+    let once = |population: &str, more: &str| {
+        let text = PLAIN.replace("population = 1800000", &format!("population = {population}"));
+        Model::parse(&(text.replace("calibrated = false", &format!("calibrated = {}", !more.is_empty())) + more))
+            .expect("valid")
+            .once()
+    };
+    // 2²⁰ records and a prior of one in 2²⁰: each has one other, so that a person has one and a half.
+    assert_eq!(once("1048576", ""), 585);
+    assert_eq!(once("1800000", ""), 894);
+    assert_eq!(once("1", ""), 0);
+    // What nobody would be asked about is not linked, however many records a person has.
+    assert_eq!(once("1000000000000", ""), 3970 - 585);
+    // A calibration corrects what scores claim and not how many records there are.
+    assert_eq!(once("1048576", "\n[calibration]\nslope = 500\nintercept = -300\n"), 585);
+}

@@ -72,15 +72,27 @@ impl Between {
         self.different |= other.different;
     }
 
-    /// Strength at which the two are linked: one pair has to say so, and the wholes must not say otherwise.
-    fn strength(&self, link: i64) -> i64 {
-        if self.same { ASSERTED } else { i64::from(self.best).min(self.field.least() + link) }
+    /// Strength at which the two are linked: one pair has to say so, and the wholes must not say otherwise. Once clusters count as persons, by
+    /// `once`, it is no less than the doubt is then.
+    fn strength(&self, link: i64, once: Option<i64>) -> i64 {
+        if self.same {
+            return ASSERTED;
+        }
+        let paired = i64::from(self.best).min(self.field.least() + link);
+        once.map_or(paired, |once| paired.max(self.doubt() + once))
     }
 
-    /// Strength as a review: the weaker of pair and wholes.
+    /// The weaker of pair and wholes.
     fn doubt(&self) -> i64 {
         i64::from(self.best).min(self.field.least())
     }
+}
+
+/// Records that were set aside, and those whom they would fit.
+#[derive(Default)]
+struct Left {
+    ambiguous: Vec<usize>,
+    contenders: Vec<(usize, usize)>,
 }
 
 /// Live clusters of a component; a cluster is numbered by its lowest member.
@@ -95,6 +107,8 @@ struct Clusters<'a> {
     owner: Vec<usize>,
     carried: Carried,
     link: i64,
+    /// What the odds of two clusters rise by where each counts as a person once; none as long as one may be part of a cluster to come.
+    once: Option<i64>,
     /// Strongest linkable partner of higher number.
     favourite: Vec<Option<(i64, usize)>>,
 }
@@ -128,6 +142,7 @@ impl<'a> Clusters<'a> {
             owner: (0..count).collect(),
             carried: Carried::new(scorer.slots, members, scorer.model),
             link: i64::from(scorer.model.link()),
+            once: None,
             favourite: vec![None; count],
         };
         (0..count).for_each(|x| clusters.search(x));
@@ -152,7 +167,7 @@ impl<'a> Clusters<'a> {
 
     /// Strength of a pair that could be merged. It depends on the two clusters alone, so it changes only when one of them does.
     fn linkable(&self, x: usize, y: usize) -> Option<i64> {
-        let strength = self.at(x, y).strength(self.link);
+        let strength = self.at(x, y).strength(self.link, self.once);
         (strength >= self.link && !self.blocked(x, y)).then_some(strength)
     }
 
@@ -241,6 +256,33 @@ impl<'a> Clusters<'a> {
         self.search(x);
     }
 
+    /// Merges what can be linked, the strongest first, and sets aside what is ambiguous, until nothing is left to link.
+    fn settle(&mut self, left: &mut Left) {
+        while let Some((x, y)) = self.strongest() {
+            let found = [(x, y), (y, x)].map(|(side, other)| (side, other, self.rivals(side, other)));
+            let mut undecided = false;
+            for (side, other, rivals) in found {
+                if !rivals.is_empty() {
+                    undecided = true;
+                    left.ambiguous.push(side);
+                    left.contenders.extend(std::iter::once(other).chain(rivals).map(|contender| (side, contender)));
+                    self.retire(side);
+                }
+            }
+            if !undecided {
+                self.merge(x, y);
+            }
+        }
+    }
+
+    /// From here on clusters are taken for all that can be told of a person.
+    fn count_persons(&mut self) {
+        self.once = Some(self.model.once());
+        for x in (0..self.count).filter(|&x| self.live[x]).collect::<Vec<_>>() {
+            self.search(x);
+        }
+    }
+
     /// Lets `x` become the favourite of `row` if it is stronger, or as strong and lower.
     fn offer(&mut self, row: usize, x: usize) {
         let Some(strength) = self.linkable(row, x) else { return };
@@ -273,31 +315,18 @@ impl<'a> Clusters<'a> {
 /// and O(n³) at worst for the rest.
 pub(super) fn agglomerate(scorer: &Scorer<'_>, members: &[usize], assertions: &Assertions) -> Outcome {
     let mut clusters = Clusters::new(scorer, members, assertions);
-    let mut contenders: Vec<(usize, usize)> = Vec::new();
-    let mut ambiguous: Vec<usize> = Vec::new();
-    while let Some((x, y)) = clusters.strongest() {
-        let found = [(x, y), (y, x)].map(|(side, other)| (side, other, clusters.rivals(side, other)));
-        let mut undecided = false;
-        for (side, other, rivals) in found {
-            if !rivals.is_empty() {
-                undecided = true;
-                ambiguous.push(side);
-                contenders.extend(std::iter::once(other).chain(rivals).map(|contender| (side, contender)));
-                clusters.retire(side);
-            }
-        }
-        if !undecided {
-            clusters.merge(x, y);
-        }
-    }
+    let mut left = Left::default();
+    clusters.settle(&mut left);
+    clusters.count_persons();
+    clusters.settle(&mut left);
     let name = |node: usize| members[clusters.owner[node]];
-    let mut named: Vec<(usize, usize)> = contenders.iter().map(|&(side, other)| (name(side), name(other))).collect();
+    let mut named: Vec<(usize, usize)> = left.contenders.iter().map(|&(side, other)| (name(side), name(other))).collect();
     named.sort_unstable();
     named.dedup();
     let (reviews, households) = relations(&clusters, members, i64::from(scorer.model.review()));
     Outcome {
         clusters: (0..members.len()).map(|node| (members[node], name(node))).collect(),
-        ambiguous: ambiguous.into_iter().map(name).collect(),
+        ambiguous: left.ambiguous.into_iter().map(name).collect(),
         contenders: named,
         reviews,
         households,
@@ -322,8 +351,8 @@ fn relations(clusters: &Clusters<'_>, members: &[usize], review: i64) -> (Vec<Re
                 right: members[right],
             };
             // Nothing linkable is left, so a pair that reaches the link here is one that only the limit keeps apart.
-            let strength = between.strength(clusters.link);
-            let doubt = if strength >= clusters.link { strength } else { between.doubt() };
+            let strength = between.strength(clusters.link, clusters.once);
+            let doubt = if strength >= clusters.link { strength } else { between.doubt() + clusters.once.unwrap_or(0) };
             if doubt >= review {
                 reviews.push(relation(doubt, clusters.largest_pair(x, y, PairScore::score)));
             } else if i64::from(between.kinship) >= clusters.link && between.field.household < between.field.stranger {

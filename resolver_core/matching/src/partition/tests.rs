@@ -200,24 +200,31 @@ fn without_households_what_strangers_share_is_what_is_against() {
     assert_eq!(fields.between(0, 2), Evidence { stranger: 5000, household: i64::MAX });
 }
 
+/// The model of the tests under another prior, for so many records.
+fn model_of(stranger: i32, population: u64) -> Model {
+    let text = PLAIN.replace("stranger = -20000\n", &format!("stranger = {stranger}\n"));
+    Model::parse(&text.replace("population = 1800000", &format!("population = {population}"))).expect("valid")
+}
+
 #[test]
-fn a_middling_pair_is_a_review() {
+fn a_middling_pair_is_a_review_and_linked_where_a_person_has_many_records() {
     let home = |given: &'static str| -> Sample<'static> {
         ([Some(given), None, Some("zimmer"), None, None, None, Some("boston"), None], &[])
     };
     let records = batch(&["a", "b"], &[home("zebulon"), home("z")]);
-    let model = plain_model();
-    let scorer = Scorer::new(&records, records.slots(), &model);
-    let score = i64::from(scorer.score(0, 1).score());
-    let partition = clusters(&records, &AssertedPairs::default());
-    let expected = (i64::from(model.review())..i64::from(model.link())).contains(&score);
-    assert_eq!(partition.reviews.len(), usize::from(expected));
-    assert!(
-        partition
-            .reviews
-            .iter()
-            .all(|review| review.strength == score && (review.x, review.y) == (review.left, review.right))
-    );
+    let score = |model: &Model| i64::from(Scorer::new(&records, records.slots(), model).score(0, 1).score());
+    let prior = -20_000 + 3000 - i32::try_from(score(&plain_model())).expect("small");
+    // By this prior a record has one other of its person to so many records.
+    let one_other = 1 << (-prior / 1000);
+    for (others, merged) in [(0, false), (1, false), (8, true)] {
+        let model = model_of(prior, (others * one_other).max(1));
+        assert_eq!(score(&model), 3000);
+        let partition = clusters_under(&model, &records, &AssertedPairs::default());
+        assert_eq!(partition.clusters[0] == partition.clusters[1], merged, "{others}");
+        let asked: Vec<i64> = partition.reviews.iter().map(|review| review.strength).collect();
+        assert_eq!(asked, if merged { vec![] } else { vec![3000 + model.once()] });
+        assert!(partition.reviews.iter().all(|review| (review.x, review.y) == (review.left, review.right)));
+    }
 }
 
 #[test]

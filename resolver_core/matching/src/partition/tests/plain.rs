@@ -16,7 +16,6 @@ struct Between {
     kinship: i64,
     field: i64,
     in_house: bool,
-    strength: i64,
     same: bool,
     different: bool,
     over: bool,
@@ -26,6 +25,13 @@ struct Between {
 impl Between {
     fn blocked(&self) -> bool {
         self.different || self.over
+    }
+
+    /// Before clusters count as persons, `once` is none.
+    fn strength(&self, model: &Model, once: Option<i64>) -> i64 {
+        let paired = self.best.min(self.field + i64::from(model.link()));
+        let counted = once.map(|once| self.best.min(self.field) + once);
+        if self.same { 1_000_000 } else { paired.max(counted.unwrap_or(paired)) }
     }
 }
 
@@ -118,13 +124,11 @@ impl Reader<'_> {
         }
         let field = against_strangers.min(against_household);
         let (different, over) = (said(&self.asserted.different), !same && self.over_limit(x, y));
-        let strength = if same { 1_000_000 } else { best.min(field + i64::from(model.link())) };
         Between {
             best,
             kinship: judged.iter().map(|pair| i64::from(pair.stranger)).max().unwrap_or(0),
             field,
             in_house: against_household < against_strangers,
-            strength,
             same,
             different,
             over,
@@ -150,19 +154,26 @@ impl Reader<'_> {
         let (link, review) = (i64::from(model.link()), i64::from(model.review()));
         let address = |row: usize| self.scorer.records.address(row);
         let mut live: Vec<Vec<usize>> = members.iter().map(|&row| vec![row]).collect();
+        let mut once = None;
         loop {
             live.sort_by_key(|cluster| address(cluster[0]));
             let mut best: Option<(i64, usize, usize)> = None;
             for x in 0..live.len() {
                 for y in x + 1..live.len() {
                     let found = self.between(&live[x], &live[y]);
-                    let strength = found.strength;
+                    let strength = found.strength(model, once);
                     if !found.blocked() && strength >= link && best.is_none_or(|(other, _, _)| strength > other) {
                         best = Some((strength, x, y));
                     }
                 }
             }
-            let Some((_, x, y)) = best else { break };
+            let Some((_, x, y)) = best else {
+                if once.is_some() {
+                    break;
+                }
+                once = Some(model.once());
+                continue;
+            };
             let pair = self.between(&live[x], &live[y]);
             let ambiguous = |side: usize, other: usize| {
                 let rivals = (0..live.len()).filter(|&z| z != side && z != other);
@@ -170,7 +181,8 @@ impl Reader<'_> {
                     && live[side].len() == 1
                     && rivals.into_iter().any(|z| {
                         let rival = self.between(&live[side], &live[z]);
-                        let near = rival.strength >= link && rival.field >= pair.field - model.ambiguity_margin();
+                        let near =
+                            rival.strength(model, once) >= link && rival.field >= pair.field - model.ambiguity_margin();
                         !rival.blocked() && near && self.between(&live[other], &live[z]).apart
                     })
             };
@@ -190,10 +202,11 @@ impl Reader<'_> {
             for y in x + 1..live.len() {
                 let (a, b) = (&live[x], &live[y]);
                 let found = self.between(a, b);
-                let doubt = found.best.min(found.field);
+                let doubt = found.best.min(found.field) + model.once();
+                let strength = found.strength(model, once);
                 let reviewed = match (found.different, found.over) {
                     (true, _) => None,
-                    (false, true) if found.strength >= link => Some(found.strength),
+                    (false, true) if strength >= link => Some(strength),
                     (false, _) => (review <= doubt).then_some(doubt),
                 };
                 if let Some(strength) = reviewed {
@@ -222,12 +235,14 @@ fn said() -> impl Strategy<Value = Said> {
     prop::collection::vec((0_usize..14, 0_usize..14, any::<bool>()), 0..4)
 }
 
-/// The model of the tests, with limits from none that bites to one of each.
+/// The model of the tests, with limits from none that bites to one of each, and persons of one record to many.
 fn models() -> impl Strategy<Value = Model> {
-    (1_usize..4).prop_map(|limit| {
+    (1_usize..4, 0_u32..4).prop_map(|(limit, digits)| {
         let (before, rest) = PLAIN.split_once("[limits]").expect("the model has limits");
         let (_, after) = rest.split_once("[comparisons.email]").expect("comparisons follow");
         let limits: Vec<String> = IDENTIFIER_TYPES.iter().map(|name| format!("{name} = {}", limit * limit)).collect();
+        let population = format!("population = 1800{}", "0".repeat(2 * digits as usize));
+        let before = before.replace("population = 1800000", &population);
         Model::parse(&format!("{before}[limits]\n{}\n[comparisons.email]{after}", limits.join("\n"))).expect("valid")
     })
 }

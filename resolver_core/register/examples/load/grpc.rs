@@ -118,7 +118,11 @@ impl Protocol for Grpc {
                 SETTINGS if flags & ACK == 0 => frame(to, SETTINGS, ACK, 0, &[]),
                 PING if flags & ACK == 0 => frame(to, PING, ACK, 0, payload),
                 WINDOW_UPDATE if stream == 0 => self.window += i64::from(number(payload)),
-                GOAWAY => return Err("the server said that it goes".to_owned()),
+                GOAWAY => {
+                    let code = payload.get(4..8).map_or(0, number);
+                    let why = String::from_utf8_lossy(payload.get(8..).unwrap_or_default());
+                    return Err(format!("the server said that it goes: HTTP/2 error {code} {why}"));
+                }
                 _ => {}
             }
             if (matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0 || kind == RST_STREAM)

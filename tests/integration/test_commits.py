@@ -19,9 +19,9 @@ from psycopg import Connection
 
 from fixtures.proxy import Cut, Proxy, alternate
 from fixtures.story import Story, customer, groups
-from goldthread.domain.errors import LedgerUnavailableError
+from goldthread.domain.errors import GoldthreadError, LedgerFaultError, LedgerUnavailableError
 from goldthread.domain.ports import OffsetMove
-from goldthread.ledger import Ledger
+from goldthread.ledger import Ledger, LedgerSettings
 from goldthread.ledger.queries import query
 from goldthread.telemetry.metrics import Metrics
 
@@ -175,6 +175,71 @@ def test_an_error_of_commit_itself_is_an_answer(cut_ledger: Ledger, admin: Conne
         tx._connection.execute("INSERT INTO effect VALUES (0, 0), (1, 0)")
     assert caught.value.metadata == {"sqlstate": "23505", "constraint": "effect_key"}
     assert sum(outcomes(metrics).values()) == 0
+
+
+def test_an_error_among_the_last_statements_is_told_as_it_is_and_the_connection_is_kept(
+    ledger: Ledger, metrics: Metrics
+) -> None:
+    """COMMIT goes with them, and the server passes over it: nothing is in doubt. Large parameters, so that it answers while it is still being told."""
+    sessions_seen: set[int] = set()
+    for number in range(60):
+        with pytest.raises(LedgerFaultError) as caught, ledger.look() as tx:  # noqa: PT012 (it is the end of the block that raises)
+            sessions_seen.add(tx._connection.info.backend_pid)
+            tx._connection.execute("SELECT pg_current_xact_id()")
+            tx.ask_witness()
+            tx.as_of()
+            tx._run("limit_statements", milliseconds="abc")
+            for _ in range(6):
+                tx._run("seen_events", sources=["x" * (200_000 * (number % 2))], event_ids=["y"])
+        assert caught.value.metadata == {"sqlstate": "22023", "constraint": ""}
+    assert sum(outcomes(metrics).values()) == 0
+    assert len(sessions_seen) <= 4
+    assert ledger.stamp() > 0
+
+
+@pytest.mark.parametrize("kind", [Cut.AFTER, Cut.ANSWER])
+def test_marks_that_were_lost_with_the_answer_to_their_commit_are_redone(
+    cut_ledger: Ledger, proxy: Proxy, metrics: Metrics, ledger_dsn: str, kind: Cut
+) -> None:
+    story = Story(cut_ledger, metrics, dsn=ledger_dsn)
+    story.ingest(customer("a", email="m@acme.com", amount=100))
+    proxy.plan(kind)
+    report = story.ingest(customer("b", email="m@acme.com", amount=10))
+    assert proxy.cuts[kind] == 1
+    assert outcomes(metrics) == {"committed": 1, "aborted": 0, "unknown": 0}
+    # The event is in, and its mark waits for whoever redoes what others left.
+    assert (report.taken, cut_ledger.counts().inbox) == (1, 2)
+    story.drain()
+    assert cut_ledger.counts().dirty_marks == 0
+    assert story.rows("SELECT purchase_total_minor FROM profile WHERE live") == [(110,)]
+
+
+def test_a_plan_that_the_schema_has_outdated_is_made_anew(ledger: Ledger, admin: Connection[Any]) -> None:
+    with ledger.transaction() as tx:
+        tx.as_of()
+    admin.execute("ALTER TABLE tiering ALTER as_of TYPE timestamptz")
+    told: list[str] = []
+    for _ in range(8):
+        try:
+            with ledger.transaction() as tx:
+                tx.as_of()
+            told.append("")
+        except GoldthreadError as error:
+            told.append(error.metadata["sqlstate"])
+    # Once for each of the pool's connections at most.
+    assert set(told) <= {"", "0A000"}
+    assert told.count("0A000") <= 4
+    assert told[-3:] == [""] * 3
+
+
+def test_a_wait_is_bounded_for_each_statement_that_it_sees_through(ledger_dsn: str, metrics: Metrics) -> None:
+    with Ledger(LedgerSettings(dsn=ledger_dsn, statement_timeout_ms=1_000), metrics) as hasty:
+        with hasty.transaction() as tx:
+            for _ in range(4):
+                tx._connection.execute("SELECT pg_sleep(0.7)")
+        with pytest.raises(LedgerUnavailableError) as caught, hasty.transaction() as tx:
+            tx._connection.execute("SELECT pg_sleep(3)")
+        assert caught.value.metadata["sqlstate"] == "57014"
 
 
 def test_many_lost_commits_at_once_do_not_wait_for_each_others_connections(

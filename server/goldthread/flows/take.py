@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, date
 from typing import TypeVar
 
+from goldthread.domain.errors import LedgerUnavailableError
 from goldthread.domain.ids import BirthIds
 from goldthread.domain.policy import Totals
 from goldthread.domain.words import Click, ConsentChange, CustomerChange, Event, Payload, Purchase
@@ -149,7 +150,7 @@ class Taker:
             conflicts=[event for event, _ in sifted.conflicts],
             replaced=len(sifted.replaced),
             new_records=len(new),
-            marks=left,
+            marks=lambda: _heard(left),
             keys=changes,
         )
 
@@ -254,6 +255,14 @@ def _sift(
         elif event is not best[key][1] or (key in seen and seen[key][0] == digest):
             sifted.repeated.add(key)
     return sifted
+
+
+def _heard(left: Later[list[int]]) -> list[int]:
+    """The marks, or none where their ids were lost with the answer to a COMMIT that took effect all the same: redo has them."""
+    try:
+        return left()
+    except LedgerUnavailableError:
+        return []
 
 
 def _marks(rows: Sequence[tuple[Event, bytes, int]], new: set[int]) -> list[NewMark]:

@@ -24,7 +24,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal
@@ -32,7 +32,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg import Connection, IsolationLevel, Pipeline
 from psycopg.errors import InvalidParameterValue
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg_pool import ConnectionPool, PoolClosed
 
 from goldthread.domain.errors import LedgerUnavailableError
@@ -97,8 +97,7 @@ class Commits:
     ) -> Iterator[Connection[Any]]:
         """A connection inside a transaction that commits at the end, or rolls back if the block fails or is a preview.
 
-        One that is only `reading` is not asked for its number: nobody needs to know how it ended. It still commits, since psycopg forgets
-        every prepared statement of a connection that rolls back.
+        One that is only `reading` is not asked for its number: nobody needs to know how it ended.
 
         Statements are pipelined: one that gives nothing is not waited for, and its error comes with the next one that gives something, at the latest
         its end. If the block has had the number asked for early (`ask_witness`), and fetched something since, COMMIT goes with the last statements.
@@ -120,7 +119,7 @@ class Commits:
             ):
                 shorten_waits(connection, until - self._clock())
                 with distrusted_if_failing(connection), _pipelined(connection, off=copying) as pipeline:
-                    with connection.transaction(force_rollback=preview), _heard(pipeline, preview=preview):
+                    with _begun(connection, preview=preview), _heard(pipeline, preview=preview):
                         yield connection
                         if not preview and not reading:
                             witness = _witness(connection, early=True) or _witness(connection)
@@ -203,15 +202,22 @@ def _witness(connection: Connection[Any], *, early: bool = False) -> _Witness | 
 
 def _is_unclear(connection: Connection[Any], error: psycopg.Error) -> bool:
     """Whether a failed COMMIT may have taken effect: the server's last word was none, or not about the transaction."""
-    return (
-        connection.closed
-        or error.sqlstate in _UNCLEAR
-        or (error.diag.severity_nonlocalized or error.diag.severity) in _FATAL
-    )
+    if error.sqlstate is None:
+        return connection.closed
+    return error.sqlstate in _UNCLEAR or (error.diag.severity_nonlocalized or error.diag.severity) in _FATAL
+
+
+def _begun(connection: Connection[Any], *, preview: bool) -> AbstractContextManager[object]:
+    """Not `connection.transaction` in a pipeline: that opens pipelines of its own, and has BEGIN and COMMIT each go by itself."""
+    if isinstance(connection, LedgerConnection):
+        return psycopg.Transaction(connection, force_rollback=preview)
+    return connection.transaction(force_rollback=preview)
 
 
 @contextmanager
 def _pipelined(connection: Connection[Any], *, off: bool) -> Iterator[Pipeline | None]:
+    if isinstance(connection, LedgerConnection):
+        connection.witness = None
     if off:
         yield None
         return
@@ -219,7 +225,7 @@ def _pipelined(connection: Connection[Any], *, off: bool) -> Iterator[Pipeline |
         if not isinstance(connection, LedgerConnection):
             yield pipeline
             return
-        connection.riding, connection.witness = pipeline, None
+        connection.riding = pipeline
         try:
             yield pipeline
         finally:
@@ -237,9 +243,7 @@ def _heard(pipeline: Pipeline | None, *, preview: bool) -> Iterator[None]:
         if preview and pipeline is not None:
             pipeline.sync()
     except BaseException:
-        if pipeline is not None:
-            with suppress(psycopg.Error):
-                pipeline.sync()
+        _drain(pipeline)
         raise
 
 
@@ -250,11 +254,18 @@ def _end(connection: Connection[Any], pipeline: Pipeline | None) -> None:
     try:
         pipeline.sync()
     except psycopg.Error:
+        _drain(pipeline)
         with suppress(psycopg.Error):
-            pipeline.sync()
             if connection.info.transaction_status == TransactionStatus.INERROR:
                 connection.rollback()
         raise
+
+
+def _drain(pipeline: Pipeline | None) -> None:
+    """Hears what is left after an error, which may tell of another one each time, and nobody needs to know of those."""
+    while pipeline is not None and pipeline.result_queue and pipeline.pgconn.status == ConnStatus.OK:
+        with suppress(psycopg.Error):
+            pipeline.sync()
 
 
 @contextmanager

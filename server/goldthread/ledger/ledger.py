@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from psycopg import Connection, IsolationLevel
 from psycopg_pool import ConnectionPool
 
@@ -28,7 +29,7 @@ from goldthread.domain.ports import (
 from goldthread.ledger import migrate
 from goldthread.ledger.answers import answers_of, known_answers
 from goldthread.ledger.arrays import use_list_dumper
-from goldthread.ledger.bounded import TCP_OPTIONS, bound_waits, shorten_waits
+from goldthread.ledger.bounded import TCP_OPTIONS, begin_waits, bound_waits, shorten_waits
 from goldthread.ledger.commit import Commits
 from goldthread.ledger.dead_letters import dead_letter_row
 from goldthread.ledger.errors import translated
@@ -100,10 +101,15 @@ class Ledger:
         One that has not fails whoever uses it, which a retry cures, and no transaction commits into a life that has not begun.
         """
         if isinstance(connection, LedgerConnection) and monotonic() - connection.heard_at < _FRESH_SECONDS:
-            bound_waits(connection, self._statement_seconds)
+            begin_waits(connection, self._statement_seconds)
             return
-        bound_waits(connection, 0.0)
-        check_life(connection)
+        begin_waits(connection, 0.0)
+        try:
+            check_life(connection)
+        except psycopg.Error:
+            # The pool would keep one that answered with an error.
+            connection.close()
+            raise
         bound_waits(connection, self._statement_seconds)
 
     @contextmanager

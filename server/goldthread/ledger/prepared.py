@@ -10,6 +10,7 @@ Whatever takes a type that is not written here goes by psycopg as it does withou
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
@@ -22,6 +23,7 @@ from psycopg.adapt import Transformer
 from psycopg.generators import execute
 from psycopg.pq import ExecStatus, Format
 
+from goldthread.domain.errors import LedgerUnavailableError
 from goldthread.ledger.arrays import WRITERS
 from goldthread.ledger.bounded import BoundedConnection
 from goldthread.ledger.queries import query
@@ -38,6 +40,8 @@ Later = Callable[[], Rows]
 
 _PARAMETER = re.compile(r"%\(([a-z0-9_]+)\)s|%%")
 _DONE = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
+_OUTDATED = frozenset({"0A000", "26000"})
+"""A plan that no longer gives what it gave, and one that this session never had."""
 
 
 class LedgerConnection(BoundedConnection):
@@ -59,22 +63,35 @@ class LedgerConnection(BoundedConnection):
     def ask(self, name: str, given: Mapping[str, object]) -> Later:
         """Runs a named query, in a pipeline once something is fetched, and gives what fetches its rows, once at most.
 
-        Raises psycopg's errors: outside a pipeline at once, in one where it, or a later statement, is fetched.
+        Raises psycopg's errors: outside a pipeline at once, in one where it, or a later statement, is fetched. What is fetched after the connection has broken
+        in COMMIT is lost, whatever became of that: `LedgerUnavailableError`.
         """
         writers = _WRITERS.get(name)
         if writers is None:
             writers = _WRITERS[name] = self._learn(name)
         if not writers.known:
             return self.execute(query(name), given, binary=True).fetchall
-        values = [
-            None if (value := given[parameter]) is None else write(value) for parameter, write in writers.parameters
-        ]
+        try:
+            values = [
+                None if (value := given[parameter]) is None else write(value) for parameter, write in writers.parameters
+            ]
+        except (struct.error, TypeError, AttributeError, OverflowError):
+            raise errors.DataError(f"a parameter of {name} is not of its type, or beyond it") from None
         answer = _Answer(self)
         self._send(
             partial(self.pgconn.send_query_prepared, self._statement(name), values, writers.formats, Format.BINARY),
             answer,
         )
         return answer.rows
+
+    def pending(self) -> int:
+        """Statements that a wait has to see through."""
+        return 1 if self.riding is None else max(1, len(self.riding.result_queue))
+
+    def forget_statements(self) -> None:
+        """Prepares every statement anew: the schema has changed under them, or they are another session's."""
+        self._statements.clear()
+        _WRITERS.clear()
 
     def _statement(self, name: str) -> bytes:
         """What the query is called on this connection, which prepares it the first time."""
@@ -86,7 +103,8 @@ class LedgerConnection(BoundedConnection):
         self._statements[name] = called
         text, _ = _positional(name)
         self._send(
-            partial(self.pgconn.send_prepare, called, text), _Answer(self, failed=lambda: self._statements.pop(name))
+            partial(self.pgconn.send_prepare, called, text),
+            _Answer(self, failed=lambda: self._statements.pop(name, None)),
         )
         return called
 
@@ -155,20 +173,24 @@ class _Answer:
             return
         if self._failed is not None:
             self._failed()
-        if result.status == ExecStatus.PIPELINE_ABORTED:
-            raise errors.PipelineAborted("pipeline aborted")
-        raise errors.error_from_result(result)
+        if result.status != ExecStatus.PIPELINE_ABORTED:
+            error = errors.error_from_result(result)
+            if error.sqlstate in _OUTDATED:
+                self._connection.forget_statements()
+            raise error
 
     def _set_results(self, results: Sequence[PGresult]) -> None:
-        self._result = results[-1]
         self._connection.heard_at = monotonic()
+        # What the server passed over after an error stays unheard: that error has been raised.
+        if results[-1].status in _DONE:
+            self._result = results[-1]
 
     def result(self) -> PGresult:
         """Fetches it if it has not come yet, and everything before it."""
         if self._result is None and self._connection.riding is not None:
             self._connection.riding.sync()
         if self._result is None:
-            raise errors.InterfaceError("the statement was given up before it was fetched")
+            raise LedgerUnavailableError("what a statement gave was lost before it was heard")
         return self._result
 
     def rows(self) -> Rows:

@@ -31,7 +31,7 @@ class RelaySettings:
     retry_min_ms: int = 50
     retry_max_ms: int = 1_000
     pace_ms: int = 40
-    full_rows: int = 500
+    full_rows: int = 200
 
     def __post_init__(self) -> None:
         for low, high in (("idle_min_ms", "idle_max_ms"), ("retry_min_ms", "retry_max_ms")):

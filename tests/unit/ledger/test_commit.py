@@ -82,6 +82,10 @@ class Server:
     def pipeline(self) -> Iterator[Server]:
         yield self
 
+    @property
+    def result_queue(self) -> tuple[()]:
+        return ()
+
     def sync(self) -> None:
         """Nothing is left unheard here."""
 

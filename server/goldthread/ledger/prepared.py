@@ -18,10 +18,10 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, LiteralString
 
-from psycopg import Connection, errors
+from psycopg import Connection, Pipeline, errors
 from psycopg.adapt import Transformer
 from psycopg.generators import execute
-from psycopg.pq import ExecStatus, Format
+from psycopg.pq import ConnStatus, ExecStatus, Format
 
 from goldthread.domain.errors import LedgerUnavailableError
 from goldthread.ledger.arrays import WRITERS
@@ -29,7 +29,8 @@ from goldthread.ledger.bounded import BoundedConnection
 from goldthread.ledger.queries import query
 
 if TYPE_CHECKING:
-    from psycopg import Pipeline
+    from types import TracebackType
+
     from psycopg.abc import PQGen
     from psycopg.pq.abc import PGresult
 
@@ -59,6 +60,17 @@ class LedgerConnection(BoundedConnection):
         super().__init__(*args, **kwargs)
         self._statements: dict[str, bytes] = {}
         self._drawn = 0
+
+    @contextmanager
+    def pipeline(self) -> Iterator[Pipeline]:
+        """As psycopg's, but it ends at once where everything has been heard; not for one pipeline in another."""
+        assert self._pipeline is None, "a pipeline is open already"
+        self._pipeline = _Pipeline(self)
+        try:
+            with self._pipeline as pipeline:
+                yield pipeline
+        finally:
+            self._pipeline = None
 
     def ask(self, name: str, given: Mapping[str, object]) -> Later:
         """Runs a named query, in a pipeline once something is fetched, and gives what fetches its rows, once at most.
@@ -155,6 +167,18 @@ class _Writers:
 
 _WRITERS: dict[str, _Writers] = {}
 """By the name of the query: its text is the same on every connection, and so are its types."""
+
+
+class _Pipeline(Pipeline):
+    """psycopg's asks once more how things stand when it ends, and waits for the answer."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.command_queue or self.result_queue or self.pgconn.status != ConnStatus.OK:
+            super().__exit__(kind, value, trace)
+        else:
+            self._exit(value)
 
 
 class _Answer:

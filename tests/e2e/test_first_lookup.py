@@ -26,6 +26,9 @@ from goldthread_client.v1.resolver_service_pb2 import Decision
 
 SHOWN = "clee@yahoo.com"
 """Who is asked on every page."""
+BORN = {"python": "1984-05-17", "typescript": "1971-11-02", "go": "1990-03-28", "java": "1962-08-09"}
+"""So that the cards of one language are not those of another."""
+
 ASKED = {"python": "80208", "typescript": "10002", "go": "60601", "java": "94110"}
 """Of each language: postal code of somebody of a common name, whose order and loyalty card may be two people's."""
 UNKNOWN, JANE, SHARED = "+1 415 265 4321", "+1 415 265 4322", "+1 415 265 4323"
@@ -90,6 +93,8 @@ def customer(number: int, given: str, family: str, called: str) -> CustomerEvent
 
 def order(language: str, postcode: str) -> CustomerEvent:
     event = named(f"order-{language}", postcode)
+    # Misspelt: of two customers who agree in all of the name there would be no question.
+    event.claim.attributes.given_name = "Christofer"
     event.claim.identifiers.append(email(address(language)))
     event.purchase.amount_minor, event.purchase.currency = 4250, "USD"
     return event
@@ -98,7 +103,7 @@ def order(language: str, postcode: str) -> CustomerEvent:
 def card(language: str, postcode: str) -> CustomerEvent:
     event = named(f"card-{language}", postcode)
     event.claim.identifiers.append(loyalty_card(f"6000000336{postcode}"))
-    event.claim.attributes.birth_date = "1984-05-17"
+    event.claim.attributes.birth_date = BORN[language]
     event.customer_change.SetInParent()
     return event
 

@@ -91,8 +91,15 @@ class Stream:
         return counts
 
     def finish(self) -> None:
-        """Stops the consumer in order."""
+        """Stops the consumer in order, once it has begun and what was left to redo is done."""
         assert self.consumer is not None
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while self.log.read_text(encoding="utf-8").count('"consumer_started"') <= self.kills or (
+            self.ledger.counts().dirty_marks
+        ):
+            assert self.consumer.poll() is None, self.log.read_text(encoding="utf-8")[-2000:]
+            assert time.monotonic() < deadline, self.ledger.counts()
+            time.sleep(0.2)
         self.consumer.terminate()
         assert self.consumer.wait(30) == 0, self.log.read_text(encoding="utf-8")[-2000:]
 

@@ -67,7 +67,7 @@ def test_a_phone_of_twelve_people_is_nobodys(story: Story) -> None:
     assert answer.version > crowd.version
     told = [row for row in story.ledger.outbox(1000) if not row.profile_id]
     assert len(told) == 1
-    assert len(told[0].tokens) == 1
+    assert len(told[0].token_ids) == 1
 
 
 def test_the_relay_tells_only_of_profiles(story: Story) -> None:

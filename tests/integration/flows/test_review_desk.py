@@ -46,7 +46,8 @@ def test_the_most_valuable_decision_comes_first(story: Story) -> None:
                 )
             )
     whole = listed(story, 50, by_value=True)
-    assert [review.value_minor for review in whole][:4] == [900, 90, 40, 0]
+    # The second is of two towns: whoever lives at 12 Oak St in one may have moved to the other's.
+    assert [review.value_minor for review in whole][:4] == [900, 500, 90, 40]
     places = [(-review.value_minor, -review.strength, review.review_id) for review in whole]
     assert all(one < other for one, other in pairwise(places))
     assert listed(story, 2, by_value=True) == whole

@@ -36,6 +36,9 @@ class Twin:
         found = {profile_id: self.stored[profile_id] for profile_id in sorted(profile_ids) if profile_id in self.stored}
         return lambda: found
 
+    def ask_witness(self) -> None:
+        """No COMMIT of the twin is ever lost."""
+
     def move_records(self, homes: Mapping[int, UUID]) -> None:
         self.homes.update(homes)
 

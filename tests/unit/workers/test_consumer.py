@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from threading import Event
 
@@ -154,6 +155,20 @@ def test_every_event_is_taken_once_and_the_group_is_left_at_the_end():
     assert stage.ledger.offset == 25
     assert stage.topic.calls == ["close"]
     assert stage.metric("goldthread_consumer_lag", partition="0") == 0
+
+
+def test_batches_begin_apart_and_the_first_is_taken_at_once():
+    stage = Stage([good(number) for number in range(25)], replace(SETTINGS, batch_ms=70))
+    original = stage.ledger.run
+
+    def run(batch: IngestBatch) -> IngestReport:
+        stage.now += 0.03 if stage.ledger.offset < 20 else 0.3
+        return original(batch)
+
+    stage.ledger.run = run  # type: ignore[method-assign]
+    stage.run()
+    # What is left of the 70 ms since the batch before began; nothing after one that took longer.
+    assert [limits.wait_ms for limits in stage.topic.limits] == [1, 40, 40, 1]
 
 
 def test_bad_messages_are_rejections_of_the_batch_and_block_nothing():

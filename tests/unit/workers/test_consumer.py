@@ -158,17 +158,12 @@ def test_every_event_is_taken_once_and_the_group_is_left_at_the_end():
 
 
 def test_batches_begin_apart_and_the_first_is_taken_at_once():
-    stage = Stage([good(number) for number in range(25)], replace(SETTINGS, batch_ms=70))
+    stage = Stage([good(number) for number in range(25)], replace(SETTINGS, batch_ms=750))
     original = stage.ledger.run
-
-    def run(batch: IngestBatch) -> IngestReport:
-        stage.now += 0.03 if stage.ledger.offset < 20 else 0.3
-        return original(batch)
-
-    stage.ledger.run = run  # type: ignore[method-assign]
+    stage.ledger.run = lambda batch: (setattr(stage, "now", stage.now + len(batch.events) / 16), original(batch))[1]  # type: ignore[method-assign]
     stage.run()
-    # What is left of the 70 ms since the batch before began; nothing after one that took longer.
-    assert [limits.wait_ms for limits in stage.topic.limits] == [1, 40, 40, 1]
+    # What is left of 750 ms since the batch before began, which took 625, 625 and 312.5.
+    assert [limits.wait_ms for limits in stage.topic.limits] == [1, 125, 125, 438]
 
 
 def test_bad_messages_are_rejections_of_the_batch_and_block_nothing():

@@ -119,8 +119,11 @@ def judge(history: Sequence[Span], sample: Sample) -> Verdict:
 def age_of(history: Sequence[Span], sample: Sample) -> float:
     """Seconds, at least, since the ledger last held what an answer shows; as far back as readings go if none of them shows that."""
     begun = sum(span.began <= sample.at for span in history)
-    # Where the next reading shows something new, that may have been so when the answer came.
-    begun += 0 < begun < len(history) and history[begun - 1].ended < sample.at
+    # Where the next reading shows something new, that may have been so when the answer came: after the reading before it, or while that was still being made,
+    # if the answer's version is greater than the one that was read.
+    begun += 0 < begun < len(history) and (
+        history[begun - 1].ended < sample.at or (sample.version or 0) > history[begun - 1].last
+    )
     for place in reversed(range(begun)):
         if sample.content in _shown([history[place].content], sample.face):
             # It became something else by the time of the next reading.

@@ -79,6 +79,17 @@ def test_what_is_right_at_its_version_may_trail_for_a_while_only(
     assert judge(HISTORY, asked) is verdict
 
 
+def test_a_change_may_fall_while_a_reading_is_made() -> None:
+    """The answer came before the reading had ended, and holds what came after the snapshot of that reading."""
+    found = Histories()
+    for stamp, began, ended, content in ((100, 1.0, 1.1, OLD), (110, 8.0, 8.2, OLD), (120, 8.4, 8.5, NEW)):
+        found.add([content], stamp=stamp, began=began, ended=ended)
+    [history] = found.spans
+    assert age_of(history, sample(NEW, version=115, at=8.1)) == 0
+    assert judge(history, sample(NEW, version=115, at=8.1)) is Verdict.EQUAL
+    assert judge(history, sample(NEW, version=110, at=8.1)) is Verdict.WRONG
+
+
 def test_what_is_held_again_is_not_old() -> None:
     [history] = histories((1, 10.0, OLD), (2, 20.0, NEW), (3, 88.0, NEW), (4, 90.0, OLD), (5, 100.0, OLD)).spans
     assert judge(history, sample(OLD, version=1, at=95.0)) is Verdict.EQUAL

@@ -2,7 +2,7 @@
 
 For every call psycopg works out anew how its values are written, which statement it is and how its rows are read; for a statement that touches
 three rows that is most of what it costs. A named query always takes and gives the same types. So these are asked of the server once, and from then
-on a call is a list of bytes: a sixth of the processor time, measured on lists of three (ADR 0026). Waiting, pipelines, errors and rows stay psycopg's.
+on a call is a list of bytes: two fifths of the processor time, measured on lists of three (ADR 0026). Waiting, pipelines, errors and rows stay psycopg's.
 
 Whatever takes a type that is not written here goes by psycopg as it does without all this.
 """

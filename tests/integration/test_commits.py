@@ -197,6 +197,25 @@ def test_an_error_among_the_last_statements_is_told_as_it_is_and_the_connection_
     assert ledger.stamp() > 0
 
 
+def test_a_transaction_in_which_an_error_was_passed_over_is_no_success(
+    ledger: Ledger, admin: Connection[Any], metrics: Metrics
+) -> None:
+    """Its number is known before, so nothing is asked at the end that the server would refuse; COMMIT itself it does not."""
+    with ExitStack() as stack:
+        tx = stack.enter_context(ledger.transaction())
+        tx._connection.execute("INSERT INTO effect VALUES (0, 0)")
+        tx.ask_witness()
+        tx.as_of()
+        with pytest.raises(psycopg.DataError):
+            tx._rows("limit_statements", milliseconds="abc")
+        with pytest.raises(LedgerFaultError) as caught:
+            stack.close()
+    assert caught.value.metadata["sqlstate"] == "25P02"
+    assert admin.execute("SELECT * FROM effect").fetchall() == []
+    assert sum(outcomes(metrics).values()) == 0
+    assert ledger.stamp() > 0
+
+
 @pytest.mark.parametrize("kind", [Cut.AFTER, Cut.ANSWER])
 def test_marks_that_were_lost_with_the_answer_to_their_commit_are_redone(
     cut_ledger: Ledger, proxy: Proxy, metrics: Metrics, ledger_dsn: str, kind: Cut

@@ -29,7 +29,6 @@ __all__ = [
     "load_records",
     "load_tokens",
     "lock_members",
-    "marked_alone",
     "marked_around",
     "marks_on",
     "operation_marks_on",
@@ -280,10 +279,6 @@ def push_marks_back(at: Tables, given: Given) -> Rows:
 
 def marked_around(at: Tables, given: Given) -> Rows:
     return [(asked,) for asked in given["record_ids"] if any(map(at.marks_at.get, _closure(at, asked)))]
-
-
-def marked_alone(at: Tables, given: Given) -> Rows:
-    return [(bool(marked_around(at, {"record_ids": [given["record_id"]]})),)]
 
 
 def _closure(at: Tables, record_id: int) -> set[int]:

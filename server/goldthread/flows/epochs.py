@@ -95,7 +95,7 @@ def hand_over(
         tx.own_evidence()
         tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
         done = hang_anew(tx, matcher, birth_ids, token_ids)
-        marks = tx.insert_marks(done.marks, cause=ChangeCause.REDO, actor="handed over", grace=grace)
+        marks = tx.leave_marks(done.marks, cause=ChangeCause.REDO, actor="handed over", grace=grace)()
         done.keys.publish(tx)
     return done, marks
 

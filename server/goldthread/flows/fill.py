@@ -214,7 +214,7 @@ class FillFlow:
                 NewMark(record + 1, Step.JUDGE, None, *evidence.first_event(record))
                 for record in ordered[start : start + _MARKS]
             ]
-            tx.insert_marks(marks, cause=ChangeCause.EVENT, actor=self._actor)
+            tx.leave_marks(marks, cause=ChangeCause.EVENT, actor=self._actor)
 
 
 def _carried(evidence: HeldEvidence, blocks: list[bytes]) -> Iterator[bytes]:

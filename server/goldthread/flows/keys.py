@@ -199,7 +199,7 @@ def close_by_use(ledger: Ledger, matcher: Matcher, uses: frozenset[tuple[int, da
         tx.model_id(version=matcher.model_version, sha256=matcher.model_sha256, body=matcher.model_text)
         changes = close_overused(tx, overused_by(tx, matcher, uses)())
         marks = [NewMark(record_id, Step.JUDGE) for record_id in changes.carriers]
-        tx.insert_marks(marks, cause=ChangeCause.REDO, actor="overused")
+        tx.leave_marks(marks, cause=ChangeCause.REDO, actor="overused")
         changes.publish(tx)
     return changes
 

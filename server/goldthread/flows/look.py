@@ -188,7 +188,7 @@ class Looker:
                 if done is not None:
                     report.add(done.settlement, len(done.marks))
                 return report
-            asked += tx.insert_marks(marks, cause=ChangeCause.REDO, actor="preview")
+            asked += tx.leave_marks(marks, cause=ChangeCause.REDO, actor="preview")()
         raise _RestlessError(_RESTLESS)
 
     def redo(self, limit: int) -> int:

@@ -74,7 +74,7 @@ class RemodelFlow:
                 start = 0
                 while records := tx.page_records(start, self._page):
                     marks = [NewMark(record_id, Step.SUM) for record_id in records]
-                    tx.insert_marks(marks, cause=ChangeCause.REMODEL, actor=self._actor)
+                    tx.leave_marks(marks, cause=ChangeCause.REMODEL, actor=self._actor)
                     start = records[-1] + 1
                 return True
 
@@ -120,5 +120,5 @@ class RemodelFlow:
 
     def _mark(self, tx: LedgerTransaction, changes: KeyChanges, records: list[int] | tuple[()]) -> None:
         marks = [NewMark(record_id, Step.JUDGE) for record_id in changes.carriers.union(records)]
-        tx.insert_marks(marks, cause=ChangeCause.REMODEL, actor=self._actor)
+        tx.leave_marks(marks, cause=ChangeCause.REMODEL, actor=self._actor)
         changes.publish(tx)

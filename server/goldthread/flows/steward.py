@@ -286,13 +286,13 @@ class StewardFlow:
     ) -> _Begun:
         tx.insert_assertions(operation.operation_id, _assertions(tx, statement, action))
         tx.retract_assertions(operation.operation_id, statement.retracted)
-        marks = tx.insert_marks(
+        marks = tx.leave_marks(
             [NewMark(record_id, Step.PLACE) for record_id in statement.records],
             cause=operation.kind,
             actor=operation.actor,
             operation_id=operation.operation_id,
             grace=self._grace_seconds,
-        )
+        )()
         return _Begun(operation.operation_id, marks, statement.already_gone)
 
 

@@ -121,6 +121,7 @@ class Commits:
                 with distrusted_if_failing(connection), _pipelined(connection, off=copying) as pipeline:
                     with _begun(connection, preview=preview), _heard(pipeline, preview=preview):
                         yield connection
+                        _refuse_failed(connection)
                         if not preview and not reading:
                             witness = _witness(connection, early=True) or _witness(connection)
                             broken, sent = connection, True
@@ -245,6 +246,12 @@ def _heard(pipeline: Pipeline | None, *, preview: bool) -> Iterator[None]:
     except BaseException:
         _drain(pipeline)
         raise
+
+
+def _refuse_failed(connection: Connection[Any]) -> None:
+    """Raises if a statement failed and the block went on as if it had not: COMMIT would be answered like one that took effect, and undo everything."""
+    if isinstance(connection, LedgerConnection) and connection.info.transaction_status == TransactionStatus.INERROR:
+        raise psycopg.errors.InFailedSqlTransaction("a statement failed, and nobody was told")
 
 
 def _end(connection: Connection[Any], pipeline: Pipeline | None) -> None:

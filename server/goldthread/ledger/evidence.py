@@ -185,12 +185,11 @@ class EvidenceStatements(Statements):
             model_id=model_id,
         )
 
-    def component(self, record_ids: Collection[int], *, most: int | None = None) -> set[int]:
-        """Every record connected to these, these included; beyond `most` some are left out, and the set is larger than `most`."""
-        return self._reached(record_ids, most=most)[0]
-
     def _reached(self, record_ids: Collection[int], *, most: int | None) -> tuple[set[int], set[int]]:
-        """The same, and the records outside it that share a profile with one of it."""
+        """Every record connected to these, these included, and the records outside that share a profile with one of it.
+
+        Beyond `most` some are left out, and the first set is larger than `most`.
+        """
         limit = None if most is None else most + 1
         inside: set[int] = set()
         fellows: set[int] = set()
@@ -261,18 +260,6 @@ class EvidenceStatements(Statements):
         if record_ids:
             self._run("count_looks", record_ids=sorted(record_ids))
 
-    def insert_marks(
-        self,
-        marks: Collection[NewMark],
-        *,
-        cause: str,
-        actor: str,
-        operation_id: UUID | None = None,
-        grace: float = 0,
-    ) -> list[int]:
-        """Leaves durable marks and gives their ids; redo takes them from `grace` seconds on."""
-        return self.leave_marks(marks, cause=cause, actor=actor, operation_id=operation_id, grace=grace)()
-
     def leave_marks(
         self,
         marks: Collection[NewMark],
@@ -282,7 +269,7 @@ class EvidenceStatements(Statements):
         operation_id: UUID | None = None,
         grace: float = 0,
     ) -> Later[list[int]]:
-        """The same."""
+        """Leaves durable marks and gives their ids; redo takes them from `grace` seconds on."""
         if not marks:
             return list
         rows = sorted(marks, key=lambda mark: (mark.record_id, mark.step))
@@ -324,11 +311,6 @@ class EvidenceStatements(Statements):
 
     def ask_marked_around(self, record_ids: Collection[int]) -> Later[set[int]]:
         """Those of the records in whose closure (`closure`) a mark is pending. One statement; what it reads grows with the closures' sizes."""
-        if len(record_ids) == 1:
-            [record_id] = record_ids
-            return later(
-                self._ask("marked_alone", record_id=record_id), lambda rows: {record_id} if rows[0][0] else set()
-            )
         rows = self._ask("marked_around", record_ids=sorted(record_ids))
         return later(rows, lambda rows: {row[0] for row in rows})
 

@@ -120,7 +120,7 @@ class LedgerFill(LedgerTransaction):
 
     def reach(self, group: str, topic: str, end: int) -> None:
         """Moves the offset of a file's only partition to `end` from wherever it stands: an empty ledger holds nothing of what is before it."""
-        held = dict(self._rows("offsets", group=group, topic=topic))
+        held: dict[int, int] = dict(self._rows("offsets", group=group, topic=topic))
         self.advance_offset(group, OffsetMove(topic=topic, partition=0, start=held.get(0, 0), end=end))
 
     def copy(self, table: str, chunks: Iterable[bytes]) -> None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
 from psycopg import Connection, Pipeline, errors
 from psycopg.adapt import Transformer
@@ -36,8 +36,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Later", "LedgerConnection", "Rows", "distrusted_if_failing"]
 
+T = TypeVar("T")
+
 Rows = list[tuple[Any, ...]]
-Later = Callable[[], Rows]
+Later = Callable[[], T]
+"""What a statement gives that has been asked already: to be called once, in this transaction or after it has committed."""
 
 _PARAMETER = re.compile(r"%\(([a-z0-9_]+)\)s|%%")
 _DONE = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
@@ -54,7 +57,7 @@ class LedgerConnection(BoundedConnection):
 
     riding: Pipeline | None = None
     heard_at = -inf
-    witness: Later | None = None
+    witness: Later[Rows] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as psycopg has it)
         super().__init__(*args, **kwargs)
@@ -72,7 +75,7 @@ class LedgerConnection(BoundedConnection):
         finally:
             self._pipeline = None
 
-    def ask(self, name: str, given: Mapping[str, object]) -> Later:
+    def ask(self, name: str, given: Mapping[str, object]) -> Later[Rows]:
         """Runs a named query, in a pipeline once something is fetched, and gives what fetches its rows, once at most.
 
         Raises psycopg's errors: outside a pipeline at once, in one where it, or a later statement, is fetched. What is fetched after the connection has broken

@@ -134,12 +134,8 @@ class ProfileStatements(Statements):
                 model_id=model_id,
             )
 
-    def profiles_of_records(self, record_ids: Collection[int]) -> dict[int, UUID]:
-        """Profile of each record that has been looked at."""
-        return self.ask_profiles_of(record_ids)()
-
     def ask_profiles_of(self, record_ids: Collection[int]) -> Later[dict[int, UUID]]:
-        """The same."""
+        """Profile of each record that has been looked at."""
         return later(self._ask("profiles_of_records", record_ids=sorted(record_ids)), dict)
 
     def ask_households(self, profile_ids: Collection[UUID]) -> Later[list[HouseholdRow]]:
@@ -255,12 +251,8 @@ class ProfileStatements(Statements):
         rows = self._ask("standings", record_ids=sorted(record_ids))
         return later(rows, lambda rows: {row[0]: Standing(*row[1:]) for row in rows})
 
-    def pairs_with(self, record_ids: Collection[int]) -> list[PairRow]:
-        """Kept pairs that touch the records, in no order."""
-        return self.ask_pairs_with(record_ids)()
-
     def ask_pairs_with(self, record_ids: Collection[int]) -> Later[list[PairRow]]:
-        """The same."""
+        """Kept pairs that touch the records, in no order."""
         rows = self._ask("pairs_with", record_ids=sorted(record_ids))
         return later(
             rows,

@@ -14,7 +14,7 @@ from typing import Any, LiteralString, TypeVar
 
 from psycopg import Connection
 
-from goldthread.ledger.prepared import LedgerConnection
+from goldthread.ledger.prepared import Later, LedgerConnection, Rows
 from goldthread.ledger.queries import query
 
 __all__ = ["Later", "Statements", "asked", "later"]
@@ -24,18 +24,13 @@ _NOTHING: Mapping[str, object] = MappingProxyType({})
 T = TypeVar("T")
 R = TypeVar("R")
 
-Later = Callable[[], T]
-"""What a statement gives that has been asked already: to be called once, in this transaction or after it has committed."""
-
 
 def later(asked: Later[R], made: Callable[[R], T]) -> Later[T]:
     """What is made of what a statement gives, once that is fetched."""
     return lambda: made(asked())
 
 
-def asked(
-    connection: Connection[Any], name: str, given: Mapping[str, object] = _NOTHING
-) -> Later[list[tuple[Any, ...]]]:
+def asked(connection: Connection[Any], name: str, given: Mapping[str, object] = _NOTHING) -> Later[Rows]:
     """Runs a named query on a connection of the ledger, or on another one as psycopg does."""
     if isinstance(connection, LedgerConnection):
         return connection.ask(name, given)
@@ -54,8 +49,8 @@ class Statements:
     def _run(self, name: str, /, **parameters: object) -> None:
         self._ask(name, **parameters)
 
-    def _ask(self, name: str, /, **parameters: object) -> Later[list[tuple[Any, ...]]]:
+    def _ask(self, name: str, /, **parameters: object) -> Later[Rows]:
         return asked(self._connection, name, parameters)
 
-    def _rows(self, name: str, /, **parameters: object) -> list[tuple[Any, ...]]:
+    def _rows(self, name: str, /, **parameters: object) -> Rows:
         return self._ask(name, **parameters)()

@@ -155,12 +155,8 @@ class LedgerTransaction(
             key_version=key_version,
         )
 
-    def upsert_records(self, sightings: Sequence[RecordSighting]) -> dict[bytes, StoredRecord]:
-        """Inserts new claims and counts repeated ones; by address. Each address once per call."""
-        return self.ask_upsert(sightings)()
-
     def ask_upsert(self, sightings: Sequence[RecordSighting]) -> Later[dict[bytes, StoredRecord]]:
-        """The same."""
+        """Inserts new claims and counts repeated ones; by address. Each address once per call."""
         rows = sorted(sightings, key=lambda row: row.address)
         names = (
             "given_names",

@@ -137,7 +137,7 @@ def test_a_bridge_in_a_chain_of_groups_changes_its_ends_and_at_most_their_neighb
     assert len(decided.clusters) >= len(names)
     # They are one component all the same: every look at it has all of them before it.
     with story.ledger.look(preview=True) as tx:
-        assert len(tx.component([1])) == len(events)
+        assert len(tx.closure([1])) == len(events)
     assert untold(story) == []
 
 

@@ -111,7 +111,7 @@ def test_a_look_with_an_older_snapshot_does_not_undo_an_operation(story: Story) 
     one, other = births(story, "m1")[0], births(story, "j2")[0]
     [(record_id,)] = story.rows("SELECT record_id FROM record WHERE birth_id = %s", births(story, "j1")[0])
     with story.ledger.transaction() as tx:
-        marks = tx.insert_marks([NewMark(record_id, Step.PLACE)], cause="redo", actor="test")
+        marks = tx.leave_marks([NewMark(record_id, Step.PLACE)], cause="redo", actor="test")()
 
     def races() -> None:
         with story.ledger.look() as tx:

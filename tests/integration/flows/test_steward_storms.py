@@ -86,7 +86,7 @@ def test_previews_and_looks_at_one_profile_never_wait_in_a_circle(story: Story) 
 
     def look() -> None:
         with story.ledger.transaction() as tx:
-            marks = tx.insert_marks([NewMark(lowest, Step.PLACE)], cause="redo", actor="test")
+            marks = tx.leave_marks([NewMark(lowest, Step.PLACE)], cause="redo", actor="test")()
         story.looker.look(marks)
 
     tasks: list[Callable[[], None]] = []

@@ -29,13 +29,13 @@ SIGHTING = RecordSighting(
 
 def keep(tx: LedgerTransaction) -> int:
     """A record that no look has placed yet."""
-    [stored] = tx.upsert_records([SIGHTING]).values()
+    [stored] = tx.ask_upsert([SIGHTING])().values()
     tx.insert_members([stored.record_id])
     return stored.record_id
 
 
 def marks_of(tx: LedgerTransaction, record_id: int, steps: Collection[Step] = (Step.JUDGE,)) -> list[int]:
-    return tx.insert_marks([NewMark(record_id, step) for step in steps], cause="event", actor="test")
+    return tx.leave_marks([NewMark(record_id, step) for step in steps], cause="event", actor="test")()
 
 
 def test_a_look_fails_where_another_one_has_looked_since(ledger: Ledger) -> None:
@@ -44,7 +44,7 @@ def test_a_look_fails_where_another_one_has_looked_since(ledger: Ledger) -> None
 
     def overtaken() -> None:
         with ledger.look() as older:
-            older.component([record])
+            older.closure([record])
             with ledger.look() as newer:
                 newer.lock_members([record])
                 newer.count_looks([record])
@@ -61,9 +61,9 @@ def test_a_look_passes_where_evidence_was_added_since(ledger: Ledger) -> None:
     with ledger.transaction() as tx:
         record = keep(tx)
     with ledger.look() as older:
-        older.component([record])
+        older.closure([record])
         with ledger.transaction() as tx:
-            assert tx.upsert_records([SIGHTING])[SIGHTING.address].new is False
+            assert tx.ask_upsert([SIGHTING])()[SIGHTING.address].new is False
             marks_of(tx, record)
         assert older.lock_members([record]).keys() == {record}
         older.count_looks([record])
@@ -89,7 +89,7 @@ def test_a_mark_is_taken_by_one_look_at_a_time(ledger: Ledger) -> None:
 def test_marks_are_due_after_their_grace_and_fall_back_when_they_fail(ledger: Ledger, ledger_dsn: str) -> None:
     with ledger.transaction() as tx:
         record = keep(tx)
-        later = tx.insert_marks([NewMark(record, Step.SUM)], cause="event", actor="test", grace=3600)
+        later = tx.leave_marks([NewMark(record, Step.SUM)], cause="event", actor="test", grace=3600)()
         due = marks_of(tx, record, [Step.SUM, Step.PLACE])
         assert tx.due_marks(10) == due
         assert tx.due_marks(1) == due[:1]

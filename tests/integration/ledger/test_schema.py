@@ -54,7 +54,6 @@ _HOT = {
     "lock_members": set(),
     "lock_profiles": set(),
     "lock_tokens": set(),
-    "marked_alone": set(),
     "marked_around": set(),
     "move_records": set(),
     "open_reviews_of": set(),

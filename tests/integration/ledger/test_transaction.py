@@ -63,7 +63,7 @@ def profile(profile_id: UUID, version: int) -> ProfileRow:
 def keep(tx: LedgerTransaction, address: bytes) -> StoredRecord:
     """A record on a profile of its own."""
     proposed = sighting(address)
-    [stored] = tx.upsert_records([proposed]).values()
+    [stored] = tx.ask_upsert([proposed])().values()
     if stored.new:
         tx.insert_members([stored.record_id])
         tx.write_profiles([profile(proposed.birth_id, *tx.draw_versions(1))])
@@ -119,7 +119,7 @@ def test_a_failed_transaction_leaves_nothing(ledger: Ledger) -> None:
 def test_a_preview_leaves_nothing(ledger: Ledger) -> None:
     with ledger.transaction(preview=True) as tx:
         keep(tx, bytes(32))
-        assert tx.upsert_records([sighting(bytes(32))])[bytes(32)].new is False
+        assert tx.ask_upsert([sighting(bytes(32))])()[bytes(32)].new is False
     assert ledger.counts().records == 0
 
 
@@ -190,9 +190,9 @@ def test_seeing_a_claim_again_widens_it_whatever_the_order(ledger: Ledger) -> No
     with ledger.transaction() as tx:
         first = keep(tx, bytes(32))
         for at, amount, store in ((late, 500, "S9"), (early, 300, "S1"), (late, 10, "S2"), (late, 20, "S8")):
-            again = tx.upsert_records([sighting(bytes(32), at=at, totals=Totals(1, amount, at, store))])[bytes(32)]
+            again = tx.ask_upsert([sighting(bytes(32), at=at, totals=Totals(1, amount, at, store))])()[bytes(32)]
             assert again == StoredRecord(first.record_id, False)
-        home = tx.profiles_of_records([first.record_id])[first.record_id]
+        home = tx.ask_profiles_of([first.record_id])()[first.record_id]
         [row] = tx.ask_survey([home])().values()
     assert row.totals == Totals(4, 830, late, "S9")
 

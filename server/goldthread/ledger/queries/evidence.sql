@@ -162,7 +162,8 @@ UNION ALL
 
 -- name: marked_around
 -- Which of these records stand in a closure in which a mark is pending: all that pairs, standing assertions and shared profiles connect. The closure of all of them
--- is searched first, and only if there is a mark in it each one's own. By keys alone, row by row: the planner takes what recursion gives for far more than it is.
+-- is searched first, and only if there is a mark in it, and more than one was asked about, each one's own. By keys alone, row by row: the planner takes what
+-- recursion gives for far more than it is.
 WITH RECURSIVE together (record_id) AS (
     SELECT unnest(%(record_ids)s::bigint[])
     UNION
@@ -184,7 +185,7 @@ WITH RECURSIVE together (record_id) AS (
         SELECT FROM together CROSS JOIN LATERAL (SELECT FROM dirty_mark WHERE dirty_mark.record_id = together.record_id LIMIT 1) AS marked
     ) AS somewhere
 ), reached (asked, record_id) AS (
-    SELECT record_id, record_id FROM unnest(%(record_ids)s::bigint[]) AS seed (record_id) WHERE (SELECT somewhere FROM pending)
+    SELECT record_id, record_id FROM unnest(%(record_ids)s::bigint[]) AS seed (record_id) WHERE cardinality(%(record_ids)s::bigint[]) > 1 AND (SELECT somewhere FROM pending)
     UNION
     SELECT reached.asked, next.record_id
     FROM reached
@@ -202,30 +203,9 @@ WITH RECURSIVE together (record_id) AS (
 )
 SELECT DISTINCT reached.asked
 FROM reached
-CROSS JOIN LATERAL (SELECT FROM dirty_mark WHERE dirty_mark.record_id = reached.record_id LIMIT 1) AS marked;
-
--- name: marked_alone
--- Whether a mark is pending in the closure of this one record, as in marked_around: that of one is searched once.
-WITH RECURSIVE reached (record_id) AS (
-    SELECT %(record_id)s::bigint
-    UNION
-    SELECT next.record_id
-    FROM reached
-    CROSS JOIN LATERAL (
-        SELECT high AS record_id FROM pair WHERE low = reached.record_id
-        UNION ALL
-        SELECT low FROM pair WHERE high = reached.record_id
-        UNION ALL
-        SELECT high FROM assertion WHERE low = reached.record_id AND retracted_by IS NULL
-        UNION ALL
-        SELECT low FROM assertion WHERE high = reached.record_id AND retracted_by IS NULL
-        UNION ALL
-        SELECT fellow.record_id FROM membership AS mine JOIN membership AS fellow USING (profile_id) WHERE mine.record_id = reached.record_id
-    ) AS next
-)
-SELECT EXISTS (
-    SELECT FROM reached CROSS JOIN LATERAL (SELECT FROM dirty_mark WHERE dirty_mark.record_id = reached.record_id LIMIT 1) AS marked
-);
+CROSS JOIN LATERAL (SELECT FROM dirty_mark WHERE dirty_mark.record_id = reached.record_id LIMIT 1) AS marked
+UNION ALL
+SELECT (%(record_ids)s::bigint[])[1] WHERE cardinality(%(record_ids)s::bigint[]) = 1 AND (SELECT somewhere FROM pending);
 
 -- name: load_pairs
 -- Kept pairs inside a set of records, in order.

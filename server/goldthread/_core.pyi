@@ -73,6 +73,9 @@ class Model:
     def household_prior(self) -> int | None:
         """Log2 odds of "one person" against "two people of one household", in millibits; None in a model without households."""
     @property
+    def once(self) -> int:
+        """How much larger, in millibits, the odds of "one person" are between two clusters than between two of their records."""
+    @property
     def comparisons(self) -> list[str]:
         """Names of the comparisons, in their order: `COMPARISONS` and the extras."""
     @property

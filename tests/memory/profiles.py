@@ -267,9 +267,10 @@ def _standing(at: Tables, record_id: int) -> tuple[Any, ...]:
     profile_id = at.membership[record_id].profile_id
     row = None if profile_id is None else at.profile[profile_id]
     if row is None or not row.live:
-        return None, 0, False, 0, False
+        return None, 0, False, 0, None
+    strengths = [at.review[review_id].strength for review_id in at.reviews_at.get(row.profile_id, ())]
     members = sum(at.record[member].sightings > 0 for member in at.members.get(row.profile_id, ()))
-    return profile_id, row.version, row.ambiguous, members, bool(at.reviews_at.get(profile_id))
+    return profile_id, row.version, row.ambiguous, members, max(strengths, default=None)
 
 
 def profiles_of_records(at: Tables, given: Given) -> Rows:

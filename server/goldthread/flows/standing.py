@@ -114,13 +114,19 @@ class _Surroundings:
             decision = Decision.AMBIGUOUS
         elif standing.members > 1:
             decision = Decision.LINK
-        elif standing.in_review:
+        elif standing.review is not None:
             decision = Decision.REVIEW
         else:
             decision = Decision.SEPARATE
         linked = decision is Decision.LINK
         best = next((pair for pair in pairs if self._within(pair) == linked), None)
-        probability = matcher.probabilities([best.score])[0] if best is not None else 0.0
+        score = None if best is None else best.score
+        if decision is Decision.REVIEW:
+            score = standing.review
+        elif linked and score is not None and score < matcher.link <= score + matcher.once:
+            # No pair of records links, but their clusters do, which count once (ADR 0024).
+            score += matcher.once
+        probability = 0.0 if score is None else matcher.probabilities([score])[0]
         # A profile bears the id of one of its records: not to be shown if that one will have had another.
         named = standing.profile_id is not None and all(
             self.homes[made].birth_id != standing.profile_id for made in self.made or ()

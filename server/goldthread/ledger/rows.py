@@ -299,13 +299,13 @@ class ProfileRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a record stands: its profile (None before the first look), with version, ambiguity, number of records, and whether a review is open."""
+    """Where a record stands: its profile (None before the first look), with version, ambiguity, number of records, and the strength of its strongest open review."""
 
     profile_id: UUID | None
     version: int
     ambiguous: bool
     members: int
-    in_review: bool
+    review: int | None
 
 
 class RecordHome(NamedTuple):

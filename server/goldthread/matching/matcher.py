@@ -139,6 +139,7 @@ class Matcher:
         self.model_version = self._model.version
         self.calibrated = self._model.calibrated
         self.link = self._model.link
+        self.once = self._model.once
         self.max_block = self._model.max_block
         self.max_component = self._model.max_component
         self.block_depth = self._model.block_depth

@@ -45,7 +45,11 @@ def test_resolve_decides_as_match(ledger: Ledger, ledger_dsn: str, metrics: Metr
     claims = [claim for claim in admitted if isinstance(claim, Claim)]
     home = {address: cluster for cluster in expected.clusters for address in cluster}
     ambiguous = {cluster for cluster, _ in expected.contenders}
-    open_to = {cluster for pair, _, _ in expected.reviews for cluster in pair}
+    open_to: dict[Cluster, int] = {}
+    for pair, strength, _ in expected.reviews:
+        for cluster in pair:
+            open_to[cluster] = max(strength, open_to.get(cluster, strength))
+    [linking] = story.matcher.probabilities([story.matcher.link])
     named: dict[Cluster, set[str]] = defaultdict(set)
     asked = dice.sample(list(zip(events, story.matcher.addresses(claims), strict=True)), ASKED_AGAIN)
     for event, address in asked:
@@ -57,7 +61,12 @@ def test_resolve_decides_as_match(ledger: Ledger, ledger_dsn: str, metrics: Metr
             assert answer.decision is Decision.AMBIGUOUS
         elif len(cluster) > 1:
             assert answer.decision is Decision.LINK
+            # Also where no pair of records links by itself, but clusters do, which count once.
+            assert answer.probability >= linking
+        elif cluster in open_to:
+            assert answer.decision is Decision.REVIEW
+            assert [answer.probability] == story.matcher.probabilities([open_to[cluster]])
         else:
-            assert answer.decision is (Decision.REVIEW if cluster in open_to else Decision.SEPARATE)
+            assert answer.decision is Decision.SEPARATE
     assert all(len(ids) == 1 for ids in named.values())
     assert len(set.union(*named.values())) == len(named)

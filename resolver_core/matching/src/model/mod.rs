@@ -184,7 +184,8 @@ impl Model {
 
     /// How much larger, in millibits, the odds of "one person" are between two that count once each than between two of their records: log2 of the records
     /// that a person has (docs/matching.md section 8).
-    pub(crate) fn once(&self) -> i64 {
+    #[must_use]
+    pub fn once(&self) -> i64 {
         self.once
     }
 

@@ -47,6 +47,12 @@ impl Model {
         self.rules.household_prior()
     }
 
+    /// How much larger, in millibits, the odds of "one person" are between two clusters than between two of their records.
+    #[getter]
+    fn once(&self) -> i64 {
+        self.rules.once()
+    }
+
     /// Names of the comparisons, in their order: `COMPARISONS` and the extras.
     #[getter]
     fn comparisons(&self) -> Vec<&str> {

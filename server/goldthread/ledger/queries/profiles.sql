@@ -185,11 +185,11 @@ SELECT record_id, birth_id, profile_id FROM record JOIN membership USING (record
 ));
 
 -- name: standings
--- Where records stand: the profile, its version, ambiguity and size, and whether a review of it is open. Null profile: not looked at since it came, or came back.
+-- Where records stand: the profile, its version, ambiguity and size, and how strong its strongest open review is. Null profile: not looked at since it came, or came back.
 SELECT membership.record_id, profile.profile_id, coalesce(profile.version, 0), coalesce(profile.ambiguous, false),
     (SELECT count(*) FROM membership AS member JOIN record USING (record_id) WHERE member.profile_id = profile.profile_id AND sightings > 0),
-    EXISTS (
-        SELECT FROM review
+    (
+        SELECT max(strength) FROM review
         WHERE closed_at IS NULL AND (review.low_profile = profile.profile_id OR review.high_profile = profile.profile_id)
     )
 FROM membership LEFT JOIN profile ON profile.profile_id = membership.profile_id AND profile.live

@@ -121,7 +121,10 @@ export interface ResolveResponse {
   profileId: string;
   /** Decision. */
   decision: Decision;
-  /** Probability, from 0 to 1, of the best pair with another record of the profile (LINK) or of another profile (REVIEW); 0 if there is none. */
+  /**
+   * Probability, from 0 to 1: of the best pair with another record of the profile, or of their clusters where no pair links by itself (LINK); of the
+   * strongest open review (REVIEW); of the best pair with a record of another profile (SEPARATE, AMBIGUOUS). 0 if there is none.
+   */
   probability: number;
   /** Pairs of the event's record with others at or above the model's floor, best first, at most 20. */
   evidence: Evidence[];

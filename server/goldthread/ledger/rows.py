@@ -299,7 +299,7 @@ class ProfileRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a record stands: its profile (None before the first look), with version, ambiguity, number of records, and the strength of its strongest open review."""
+    """Where a record stands: its profile (None before the first look), with version, ambiguity, number of records, and its strongest open review's strength."""
 
     profile_id: UUID | None
     version: int

@@ -268,15 +268,16 @@ class EventConsumer:
         self._take(message)
         size = len(message)
         until = monotonic() + limits.wait_ms / 1000
-        while (
-            len(self._gathered) < limits.max_messages and size < limits.max_bytes and (left := until - monotonic()) > 0
-        ):
+        while len(self._gathered) < limits.max_messages and size < limits.max_bytes:
             wanted = min(_CHUNK, limits.max_messages - len(self._gathered))
             with bus_call():
-                chunk = self._consumer.consume(wanted, left)
+                # What has been fetched already is taken even if no time is left: in a backlog batches are full.
+                chunk = self._consumer.consume(wanted, max(0.0, until - monotonic()))
             for message in chunk:
                 self._take(message)
                 size += len(message)
+            if len(chunk) < wanted:
+                return
 
     def _take(self, message: KafkaMessage) -> None:
         error = message.error()

@@ -4,7 +4,8 @@ Taking and looking are two transactions, of which neither waits for a lock of th
 the caller only waits. One after the other they leave a core idle; side by side they do not.
 
 Nothing is lost by it: the marks are durable before the look begins, and a worker that dies with a look under way leaves them to redo, as before. At most one
-look is under way and none waits, so intake is never more than one batch ahead of what is looked at.
+look is under way and none waits, so intake is never more than one batch ahead of what is looked at. Redo has its turn on that thread as well while there
+are looks: intake that waited for it each time would have a batch a second taken and looked at one after the other.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class LooksBeside:
         self._looks = looks
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="look")
         self._running: Future[Look] | None = None
+        self._redoing: Future[int] | None = None
 
     def look(self, mark_ids: Sequence[int]) -> Look:
         """Begins to look at these marks, once the look before has ended; gives what that one did (nothing if `redo` ended it), and raises what it raised."""
@@ -50,13 +52,25 @@ class LooksBeside:
         return done
 
     def redo(self, limit: int) -> int:
-        """Works marks off once the look under way has ended, whose marks may be among those that are due."""
+        """Works marks off, behind the look under way if there is one, whose marks may be among those that are due.
+
+        In that case nothing is waited for, and a later call gives how many there were, or raises what redo raised, instead of beginning anew.
+        """
+        if self._redoing is not None:
+            return self._redone() if self._redoing.done() else 0
+        if self._running is not None and not self._running.done():
+            self._redoing = self._executor.submit(self._looks.redo, limit)
+            return 0
         self._ended()
         return self._looks.redo(limit)
 
     def _ended(self) -> Look:
         running, self._running = self._running, None
         return Look() if running is None else running.result()
+
+    def _redone(self) -> int:
+        redoing, self._redoing = self._redoing, None
+        return 0 if redoing is None else redoing.result()
 
     def __enter__(self) -> Self:
         return self
@@ -66,6 +80,7 @@ class LooksBeside:
     ) -> None:
         try:
             self._ended()
+            self._redone()
         except Exception as own:
             if error is None:
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -61,6 +62,9 @@ class Client:
     def __init__(self, _config: dict[str, object], **_: object) -> None:
         self.starts: list[list[int]] = []
         self.queue: list[Trouble | Told] = []
+        self.fetched: list[Trouble | Told] = []
+        self.asked: list[float] = []
+        self.slowness = 0.0
         self.first = 0
         self.others: dict[int, int] = {}
         self.on_assign: Callable[[Any, list[TopicPartition]], None] | None = None
@@ -86,8 +90,11 @@ class Client:
     def list_topics(self, topic: str, **_: object) -> SimpleNamespace:
         return SimpleNamespace(topics={topic: SimpleNamespace(partitions=dict.fromkeys({0, *self.others}))})
 
-    def consume(self, _count: int, _seconds: float) -> list[Trouble | Told]:
-        return []
+    def consume(self, count: int, seconds: float) -> list[Trouble | Told]:
+        self.asked.append(seconds)
+        time.sleep(self.slowness)
+        taken, self.fetched = self.fetched[:count], self.fetched[count:]
+        return taken
 
     def pause(self, _partitions: Sequence[TopicPartition]) -> None: ...
 
@@ -130,6 +137,23 @@ def test_an_error_that_was_queued_before_a_pause_starts_the_partition_over(clien
     assert client.starts == [[], [4], []]
     consumer.poll(LIMITS)
     assert client.starts == [[], [4], [], [4]]
+
+
+def test_a_batch_takes_what_is_fetched_already_even_if_no_time_is_left(client: Client) -> None:
+    consumer = consumer_of()
+    consumer.poll(LIMITS)
+    client.queue = [Told(4)]
+    client.fetched = [Told(offset) for offset in range(5, 1_005)]
+    client.asked, client.slowness = [], 0.01  # each call takes longer than there is time
+    batch = consumer.poll(BatchLimits(max_messages=600, wait_ms=5, idle_ms=1))
+    assert [message.position.offset for message in batch.messages] == list(range(4, 604))
+    assert 0 < client.asked[0] <= 0.005
+    assert set(client.asked[1:]) == {0.0}
+    # And no longer than that where nothing more is there.
+    client.queue, client.asked = [client.fetched.pop(0)], []
+    rest = consumer.poll(BatchLimits(max_messages=600, wait_ms=5, idle_ms=1))
+    assert len(rest.messages) == 401
+    assert len(client.asked) == 4
 
 
 def test_idling_without_news_leaves_the_partition_alone(client: Client) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from threading import Event
+from time import monotonic
 
 import pytest
 
-from goldthread.domain.errors import ModelFileError, PoisonLimitError
+from goldthread.domain.errors import LedgerUnavailableError, ModelFileError, PoisonLimitError
 from goldthread.flows.look import Look
 from goldthread.flows.looks_beside import LooksBeside
 
@@ -17,7 +18,8 @@ SECONDS = 10.0
 class Slow:
     """Looks that end when told to; each counts its marks."""
 
-    def __init__(self, *, error: Exception | None = None) -> None:
+    def __init__(self, *, error: Exception | None = None, unavailable: bool = False) -> None:
+        self.unavailable = unavailable
         self.began = Event()
         self.go = Event()
         self.error = error
@@ -34,7 +36,9 @@ class Slow:
 
     def redo(self, limit: int) -> int:
         self.redone.append((limit, len(self.done)))
-        return 0
+        if self.unavailable:
+            raise LedgerUnavailableError("away")
+        return limit
 
 
 def test_what_ends_the_worker_is_not_hidden_by_its_last_look() -> None:
@@ -68,17 +72,61 @@ def test_the_next_look_waits_for_the_one_before_and_tells_of_it() -> None:
         assert slow.done == [1, 2, 3]
 
 
-def test_redo_begins_once_the_look_under_way_has_ended() -> None:
+def test_redo_goes_behind_the_look_under_way_and_holds_up_nobody() -> None:
+    slow = Slow()
+    with LooksBeside(slow) as looks:
+        looks.look([1, 2])
+        assert slow.began.wait(SECONDS)
+        assert [looks.redo(7), looks.redo(8)] == [0, 0]
+        assert slow.redone == []
+        slow.go.set()
+        # Whatever is looked at next comes after it.
+        assert [looks.look([3]).marks, looks.look([]).marks] == [2, 1]
+        assert slow.redone == [(7, 2)]
+        assert looks.redo(9) == 7
+        assert looks.redo(9) == 9
+    assert slow.redone == [(7, 2), (9, 3)]
+
+
+def test_redo_is_waited_for_where_no_look_is_under_way() -> None:
     slow = Slow()
     slow.go.set()
     with LooksBeside(slow) as looks:
-        looks.look([1, 2])
+        assert looks.redo(7) == 7
+    assert slow.redone == [(7, 0)]
+
+
+def test_a_redo_that_found_no_ledger_is_told_of_by_the_next() -> None:
+    slow = Slow(unavailable=True)
+    with LooksBeside(slow) as looks:
+        looks.look([1])
+        assert looks.redo(7) == 0
+        slow.go.set()
+        looks.look([])
+        with pytest.raises(LedgerUnavailableError):
+            until_raised(looks)
+        slow.unavailable = False
+        assert looks.redo(9) == 9
+    assert slow.redone == [(7, 1), (9, 1)]
+
+
+def test_who_leaves_waits_for_redo_too() -> None:
+    slow = Slow()
+    with LooksBeside(slow) as looks:
+        looks.look([1])
         looks.redo(7)
-    assert slow.redone == [(7, 2)]
+        slow.go.set()
+    assert slow.redone == [(7, 1)]
+
+
+def until_raised(looks: LooksBeside) -> None:
+    end = monotonic() + SECONDS
+    while monotonic() < end:
+        looks.redo(1)
 
 
 @pytest.mark.parametrize(
-    "call", [lambda looks: looks.look([2]), lambda looks: looks.redo(1), lambda looks: looks.__exit__(None, None, None)]
+    "call", [lambda looks: looks.look([2]), until_raised, lambda looks: looks.__exit__(None, None, None)]
 )
 def test_what_ends_a_worker_is_raised_by_the_next_call(call: Callable[[LooksBeside], object]) -> None:
     slow = Slow(error=ModelFileError("another model is in use"))
@@ -87,6 +135,5 @@ def test_what_ends_a_worker_is_raised_by_the_next_call(call: Callable[[LooksBesi
     looks.look([1])
     with pytest.raises(ModelFileError):
         call(looks)
-    assert slow.redone == []
     with looks:
         assert looks.look([]).marks == 0

@@ -36,7 +36,8 @@ __all__ = ["main"]
 _READY_SECONDS = 300.0
 _GRACE_SECONDS = 10.0
 _MASTER_KEY = bytes(range(32)).hex()
-_PROBE_RATE = 20.0
+_PROBE_RATE = 10.0
+_WARM_UP_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +126,13 @@ def _drained(run: _Run, service: _Service, ledger: Ledger) -> tuple[Drained, Mem
 def _latency(service: _Service, *, rate: float, seconds: float, run: _Run) -> LatencyResult:
     settings, progress = service.settings, service.say
     plan = LatencyPlan(
-        probes=round(seconds * _PROBE_RATE), probe_rate=_PROBE_RATE, background_rate=rate, seed=run.seed + 1
+        probes=round((_WARM_UP_SECONDS + seconds) * _PROBE_RATE),
+        probe_rate=_PROBE_RATE,
+        background_rate=rate,
+        seed=run.seed + 1,
+        warm_up=round(_WARM_UP_SECONDS * _PROBE_RATE),
     )
-    progress.say(f"probes for {seconds:.0f} s among {rate:,.0f} events/s")
+    progress.say(f"probes for {_WARM_UP_SECONDS:.0f} and {seconds:.0f} s among {rate:,.0f} events/s")
     consumers = [f"consume-{number}" for number in range(1, run.workers + 1)]
     with ExitStack() as stack:
         supervisor = stack.enter_context(service.running(["serve", *consumers, "relay"]))
@@ -163,7 +168,12 @@ def _tell(drained: Drained, memory: Memory) -> None:
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 4))
 @click.option("--batch", default=Settings().batch_events, show_default=True, type=click.IntRange(1, 5_000))
 @click.option("--rate", default=0.0, show_default=True, help="Then measure event to card at so many events/s.")
-@click.option("--seconds", default=60.0, show_default=True, help="For how long, with --rate.")
+@click.option(
+    "--seconds",
+    default=60.0,
+    show_default=True,
+    help="For how long, with --rate, after ten seconds that are not timed.",
+)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write everything there, as JSON.")
 def main(
@@ -186,7 +196,7 @@ def main(
             result = _latency(service, rate=rate, seconds=seconds, run=replace(run))
             timing = result.timing
             click.echo(
-                f"event to card beside {result.background_events / seconds:,.0f} events/s: p50 {timing.p50_ms:.0f} ms, "
+                f"event to card beside {result.background_events / (_WARM_UP_SECONDS + seconds):,.0f} events/s: p50 {timing.p50_ms:.0f} ms, "
                 f"p99 {timing.p99_ms:.0f} ms, at most {timing.max_ms:.0f} ms; {result.probes} probes, {result.missed} never seen"
             )
             found["latency"] = asdict(result)

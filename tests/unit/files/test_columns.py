@@ -9,7 +9,7 @@ import pytest
 
 from goldthread.files import ExtraKind, Role, Understanding, understand
 from goldthread.files.headers import Part, part_of
-from goldthread.files.patterns import Pattern, profile_of
+from goldthread.files.patterns import Pattern, profile_of, say_the_same
 
 ROWS = 200
 
@@ -77,6 +77,27 @@ def test_headers_about_other_columns_and_unknown_ones() -> None:
     assert part_of("email2") is Part.EMAIL
     assert part_of("favourite colour") is None
     assert part_of("***") is None
+
+
+def test_words_that_only_say_which_address_do_not_count() -> None:
+    headers = (
+        "mailing_address_city",
+        "Mailing Address Street Number",
+        "permanentAddressZip",
+        "addr_state",
+        "delivery po box",
+    )
+    parts = (Part.CITY, Part.HOUSE_NUMBER, Part.POSTCODE, Part.STATE, Part.SECOND_LINE)
+    assert tuple(map(part_of, headers)) == parts
+    assert part_of("address_type") is Part.BESIDES
+    assert part_of("address phone") is None
+    # Where the employer sits is nobody's home.
+    assert part_of("employer_city") is None
+
+
+def test_words_that_each_say_something_of_the_person_do_so_together() -> None:
+    assert [part_of(header) for header in ("race_ethnicity", "Beruf / Arbeitgeber", "age")] == [Part.PERSONAL] * 3
+    assert part_of("job market") is None
 
 
 @pytest.mark.parametrize(
@@ -322,8 +343,8 @@ def test_further_columns_are_compared_by_kind() -> None:
             "city": TOWNS,
             "Place of Birth": column("Hull", "Cork", "Bonn"),
             "occupation": column("baker", "nurse"),
-            "county": column("Kent", "Devon"),
-            "shoe size": column("38", "41", "44"),
+            "county": column("Kent", "Devon", "Devon", "Kent", "Devon"),
+            "shoe size": column("38", "41", "44", "38", "41", "38", "44"),
         }
     )
     kinds = {name: (extra.column, extra.kind) for name, extra in found.mapping.extras.items()}
@@ -342,7 +363,7 @@ def test_names_of_further_columns_can_stand_in_a_model() -> None:
     found = understood(
         {
             "3rd col": kinds,
-            "3RD-COL": [*kinds[1:], "b"],
+            "3RD-COL": column("a", "b", "b", "a", "b"),
             "Ünï": column("x", "y", "z"),
             "???": column("q", "r", "s", "t"),
         }
@@ -368,3 +389,32 @@ def test_numbers_of_a_person_take_identifier_types_that_are_free() -> None:
 def test_findings_show_no_value() -> None:
     found = understood({"email": numbered("secret{0}@x.com"), "hobby": column("skydiving", "chess")})
     assert not any(value in repr(found) for value in ("secret", "skydiving", "chess"))
+
+
+def test_two_names_of_one_thing_count_once() -> None:
+    dice = random.Random(1)
+    works = [dice.randrange(20) for _ in range(1_000)]
+    table: dict[str, list[str | None]] = {
+        "first_name": [f"{chr(97 + row % 26)}{chr(97 + row // 26 % 26)}" for row in range(1_000)],
+        "company_no": [str(700 + work) for work in works],
+        # One in ten is miswritten, which no other row has.
+        "company": [f"Firm {work}" + (f"x{row}" if row % 10 == 0 else "") for row, work in enumerate(works)],
+        # Three companies to a branch: it says less than the company does.
+        "branch": [f"branch {work % 7}" for work in works],
+        "sex": [dice.choice("mf") for _ in works],
+    }
+    found = understand(table)
+    assert set(found.mapping.extras) == {"company_no", "branch", "sex"}
+    told = {finding.column: finding.reason for finding in found.findings}
+    assert told["company"] == "says what company_no says"
+
+
+def test_few_rows_and_values_of_which_each_row_has_its_own_show_no_two_names() -> None:
+    letters = [f"v{row}" for row in range(500)]
+    assert not say_the_same(letters, letters)
+    assert not say_the_same(["a", "b"] * 40, ["x", "y"] * 40)
+    assert say_the_same(["a", "b"] * 60, ["x", "y"] * 60)
+    # What is nearly always one value is guessed, not told.
+    assert not say_the_same(["a", "b"] * 60, ["x"] * 118 + ["y"] * 2)
+    assert not say_the_same(["a", "b"] * 60, ["x"] * 120)
+    assert not say_the_same(["a", None] * 60, ["x", "y"] * 60)

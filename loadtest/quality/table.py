@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from goldthread.app.evaluate.report import noise
 from goldthread.app.evaluate.systems import SystemReport
 from goldthread.matching.evaluation import Measure, Resampling, difference
 from loadtest.quality.failures import Failure
@@ -22,6 +23,7 @@ _HEAD = (
     "B³ F1",
     "exact",
     "calibration error",
+    "by chance: mean, 95 % below",
     "p in [.90, .98]: observed",
     "mean p there",
     "reviews / 1,000 rows",
@@ -84,6 +86,7 @@ def _cells(row: Row) -> Iterator[str]:
     yield _spread(found.measures["f1"])
     for name in ("bcubed_f1", "exact", "expected_calibration_error"):
         yield _value(found.measures.get(name))
+    yield noise(found.calibration)
     band = found.measures.get("band_precision")
     calibration = None if band is None else found.calibration
     yield "" if band is None or calibration is None else f"{_spread(band)}, n = {calibration.band.pairs:,}"

@@ -129,7 +129,7 @@ _NAMES: dict[Part, str] = {
     "direccion_1 domicilio indirizzo endereco morada rua logradouro ulica adres_ulica",
     Part.HOUSE_NUMBER: "street_number house_number house_no street_no number_street hausnummer hausnr haus_nr huisnummer huisnr numero_de_rue "
     "numero_rue numero_voie numero_calle numero_de_calle numero_casa numero_civico civico numero_da_porta nr_domu numer_domu",
-    Part.SECOND_LINE: "address_2 address2 address_line_2 addr_line2 addr2 line_2 unit apartment apt suite adresszusatz toevoeging "
+    Part.SECOND_LINE: "address_2 address2 address_line_2 addr_line2 addr2 line_2 unit unit_number apartment apt suite po_box adresszusatz toevoeging "
     "huisnummer_toevoeging complement complement_adresse adresse_2 direccion_2 piso puerta",
     Part.WHOLE_ADDRESS: "addr_full full_address whole_address vollstandige_adresse volledig_adres adresse_complete direccion_completa",
     Part.CITY: "city town suburb place locality addr_city municipality ort stadt wohnort gemeinde stad plaats woonplaats gemeente ville commune "
@@ -144,7 +144,9 @@ _NAMES: dict[Part, str] = {
     "passport passport_number passport_no drivers_license drivers_license_number driving_licence tax_id tax_id_number nino personal_number id_card "
     "ausweisnummer personalausweis reisepass sozialversicherungsnummer steuernummer steuer_id bsn burgerservicenummer paspoortnummer "
     "numero_securite_sociale numero_de_securite_sociale nir numero_passeport dni nie nif numero_pasaporte codice_fiscale cpf pesel",
-    Part.PERSONAL: "gender sex occupation profession job job_title nationality religion marital_status education language race ethnicity "
+    Part.PERSONAL: "gender sex age occupation profession job job_title employer employer_name employer_id workplace nationality religion marital_status "
+    "education language race ethnicity relationship relationship_to_head relationship_to_reference_person alter arbeitgeber werkgever employeur "
+    "empleador datore_di_lavoro "
     "geschlecht beruf staatsangehorigkeit nationalitat familienstand sprache geslacht beroep nationaliteit burgerlijke_staat taal sexe genre "
     "civilite metier nationalite etat_civil langue sexo genero profesion ocupacion nacionalidad estado_civil idioma genere sesso professione "
     "cittadinanza profissao nacionalidade plec zawod obywatelstwo",
@@ -173,6 +175,11 @@ _NOISE = frozenset(
             "private",
             "billing",
             "shipping",
+            "mailing",
+            "delivery",
+            "residential",
+            "permanent",
+            "current",
         ),
         *("kunde", "kunden", "klant", "cliente", "principal", "the", "my", "c1", "field", "col", "column", "raw"),
     )
@@ -180,6 +187,11 @@ _NOISE = frozenset(
 _CUSTOMERS = frozenset(("customer", "cust", "client", "kunde", "kunden", "klant", "cliente"))
 _WHOEVER = frozenset(("primary", "main", "the", "my", "c1", "field", "col", "column", "raw", "principal"))
 """Noise beside which an id is still that of the row."""
+_ADDRESS = frozenset(("address", "addr", "adresse", "adres", "direccion", "indirizzo", "endereco"))
+"""Words before a part of an address, which say no more than it does: `address_city`."""
+_OF_ADDRESSES = frozenset(
+    (Part.STREET, Part.HOUSE_NUMBER, Part.SECOND_LINE, Part.CITY, Part.POSTCODE, Part.STATE, Part.COUNTRY)
+)
 _ABOUT_ANOTHER = frozenset(
     ("type", "typ", "kind", "status", "flag", "verified", "valid", "source", "date", "score", "count")
 )
@@ -206,6 +218,10 @@ def part_of(header: str) -> Part | None:
         return _whose(words) if found is Part.RECORD_ID else found
     if len(words) > 1 and words[-1] in _ABOUT_ANOTHER:
         return Part.BESIDES
+    if len(bare) > 1 and bare[0] in _ADDRESS and (found := _PARTS.get("".join(bare[1:]))) in _OF_ADDRESSES:
+        return found
+    if len(bare) > 1 and all(_PARTS.get(word) is Part.PERSONAL for word in bare):
+        return Part.PERSONAL
     # `phone2`, `address 1`, `email_2`: another one of its kind.
     unnumbered = [stem for word in bare if (stem := word.rstrip("0123456789"))]
     return _PARTS.get("".join(unnumbered)) if unnumbered != bare else None

@@ -61,8 +61,20 @@ def curves_of(systems: Sequence[SystemReport]) -> list[str]:
         title = "Calibration: bins of equal mass"
         across, up = Axis(title="mean probability"), Axis(title="observed share of one person")
         parts += [f"<h3>{title}</h3>", legend(calibrated), chart(title, across, up, calibrated, diagonal=True)]
+        parts += [f"<p class='note'>{escape(text)}</p>" for text in map(_error_beside_chance, systems) if text]
     if curves:
         title = "Pairs before clustering, by threshold"
         across, up = Axis(title="recall"), Axis(title="precision")
         parts += [f"<h3>{title}</h3>", legend(curves), chart(title, across, up, curves)]
     return parts
+
+
+def _error_beside_chance(system: SystemReport) -> str:
+    """The calibration error and what chance alone makes of it, as a sentence; empty without scored pairs."""
+    calibration = system.evaluation.calibration
+    if calibration is None or not calibration.pairs:
+        return ""
+    return (
+        f"{system.name}: expected calibration error {calibration.expected_error:.3f} over {calibration.pairs:,} pairs; were every "
+        f"probability right, it would be {calibration.noise.mean:.3f} on average and 95 times of 100 below {calibration.noise.high:.3f}."
+    )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from goldthread.app.evaluate.systems import SystemReport
 from goldthread.matching.evaluation import MOST_JUDGED, Calibration, Measure, Resampling, difference
 
-__all__ = ["DIFFERENCES", "MEASURES", "as_json", "as_text", "interval", "lines"]
+__all__ = ["DIFFERENCES", "MEASURES", "as_json", "as_text", "interval", "lines", "noise"]
 
 MEASURES = {
     "precision": "precision",
@@ -55,6 +55,24 @@ _FINDABLE_COUNTS = {
 }
 
 
+def noise(calibration: Calibration | None) -> str:
+    """What the calibration error would be were every probability right, mean and 95th percentile; empty without pairs."""
+    if calibration is None or not calibration.pairs:
+        return ""
+    return f"{calibration.noise.mean:.3f}, {calibration.noise.high:.3f}"
+
+
+def _band_mean(calibration: Calibration | None) -> str:
+    return "" if calibration is None or not calibration.band.pairs else f"{calibration.band.mean:.3f}"
+
+
+_BESIDE = {
+    "expected_calibration_error": ("what chance makes of it: mean, 95 % below", noise),
+    "band_precision": ("mean p there, which it is held against", _band_mean),
+}
+"""What a measure of the probabilities is held against stands below it."""
+
+
 def as_text(systems: Sequence[SystemReport], resampling: Resampling) -> str:
     """A table with a column for each system, and the calibration bins of the first that has some."""
     head = ["", *(_title(system) for system in systems)]
@@ -77,8 +95,9 @@ def lines(systems: Sequence[SystemReport]) -> Iterator[tuple[str, list[str]]]:
         cells = [system.evaluation.measures.get(name) for system in systems]
         if any(cells):
             yield title, [interval(cell) for cell in cells]
-        if name == "band_precision" and any(cells):
-            yield "mean p there, which it is held against", [_band_mean(system) for system in systems]
+        if name in _BESIDE and any(cells):
+            beside, said = _BESIDE[name]
+            yield beside, [said(system.evaluation.calibration) for system in systems]
     for first, *others in [systems]:
         for name in DIFFERENCES if others else ():
             cells = [difference(first.evaluation, other.evaluation, name) for other in others]
@@ -110,11 +129,6 @@ def lines(systems: Sequence[SystemReport]) -> Iterator[tuple[str, list[str]]]:
         yield title, [f"{getattr(system.evaluation.counts, name):,}" for system in systems]
     if any(system.evaluation.unlabelled for system in systems):
         yield "rows without a truth, left out", [f"{system.evaluation.unlabelled:,}" for system in systems]
-
-
-def _band_mean(system: SystemReport) -> str:
-    calibration = system.evaluation.calibration
-    return "" if calibration is None or not calibration.band.pairs else f"{calibration.band.mean:.3f}"
 
 
 def interval(measure: Measure | None, *, signed: bool = False) -> str:

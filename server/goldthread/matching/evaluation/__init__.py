@@ -8,7 +8,8 @@ What is measured, and after whom:
 - *Splits and merges* that turn the clusters into the truth: the generalised merge distance with both costs 1, Menestrina, Whang & Garcia-Molina,
   "Evaluating entity resolution results", PVLDB 3 (2010).
 - *Calibration*: the mean distance between probability and observed share over bins of equal mass (expected calibration error), Naeini, Cooper &
-  Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015.
+  Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015. Beside it stands what a perfectly calibrated model would
+  show on just these pairs (consistency resampling), Vaicenavicius et al., "Evaluating model calibration in classification", AISTATS 2019.
 - *Intervals*: percentiles of a bootstrap (Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7, 1979) that draws true
   persons with all their rows, since the pairs of one person are not independent (module `resample`).
 
@@ -18,7 +19,7 @@ Everything is contingency counts and scored pairs: nothing here goes through all
 from __future__ import annotations
 
 from goldthread.matching.evaluation.blocking import MOST_JUDGED, Blocking, Judge, Judged
-from goldthread.matching.evaluation.calibration import Bin, Calibration, CurvePoint
+from goldthread.matching.evaluation.calibration import Bin, Calibration, CurvePoint, NoiseFloor
 from goldthread.matching.evaluation.clusters import ClusterCounts, Quality, compare_partitions
 from goldthread.matching.evaluation.evaluate import Evaluation, Measure, PairColumns, difference, evaluate
 from goldthread.matching.evaluation.resample import Resampling
@@ -34,6 +35,7 @@ __all__ = [
     "Judge",
     "Judged",
     "Measure",
+    "NoiseFloor",
     "PairColumns",
     "Quality",
     "Resampling",

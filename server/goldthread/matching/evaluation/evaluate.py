@@ -103,7 +103,9 @@ def evaluate(
     binned = 0
     if scored is not None:
         pairs = _labelled(persons, scored)
-        calibration, bins = calibrate(pairs.probabilities, pairs.same, bins=CALIBRATION_BINS, floor=CALIBRATION_FLOOR)
+        calibration, bins = calibrate(
+            pairs.probabilities, pairs.same, bins=CALIBRATION_BINS, floor=CALIBRATION_FLOOR, seed=plan.seed
+        )
         binned = len(calibration.bins)
         columns |= _tally_bins(pairs, bins, count=binned, persons=len(persons.place))
         curve = precision_recall(

@@ -47,11 +47,53 @@ def test_no_pairs_make_no_error() -> None:
     calibration, bins = calibrate([0.01], [1.0], bins=15, floor=0.05)
     assert (calibration.pairs, calibration.bins, calibration.expected_error, bins) == (0, (), 0.0, [])
     assert calibration.band.pairs == 0
+    assert (calibration.noise.mean, calibration.noise.high) == (0.0, 0.0)
 
 
 def test_the_band_includes_its_ends() -> None:
     calibration, _ = calibrate([0.8999, 0.90, 0.98, 0.9801], [1.0, 1.0, 0.0, 1.0], bins=2, floor=0.05)
     assert calibration.band.pairs == 2
+
+
+def drawn_pairs(pairs: int, *, seed: int, off: float = 0.0) -> tuple[list[float], list[float]]:
+    """Pairs of probabilities from 0.05 on, each right as often as it says, or less often by `off`."""
+    chance = random.Random(seed)
+    probabilities = [0.05 + 0.95 * chance.random() for _ in range(pairs)]
+    return probabilities, [float(chance.random() < value - off) for value in probabilities]
+
+
+def test_few_pairs_are_off_by_chance_as_far_as_the_noise_floor_says() -> None:
+    above = 0
+    errors = []
+    for seed in range(100):
+        probabilities, same = drawn_pairs(600, seed=seed)
+        found = calibrate(probabilities, same, bins=15, floor=0.05)[0]
+        errors.append(found.expected_error)
+        above += found.expected_error > found.noise.high
+    # Five of a hundred lie above on average; more than twelve would once in a thousand such tests.
+    assert 1 <= above <= 12
+    assert sum(errors) / 100 == pytest.approx(found.noise.mean, rel=0.05)
+    assert found.noise.mean > 0.03
+
+
+def test_what_is_off_lies_above_the_noise_floor() -> None:
+    probabilities, same = drawn_pairs(600, seed=3, off=0.15)
+    found = calibrate(probabilities, same, bins=15, floor=0.05)[0]
+    assert found.noise.mean < found.noise.high < found.expected_error
+
+
+def test_the_noise_floor_falls_with_the_root_of_the_pairs_and_depends_on_the_seed_alone() -> None:
+    few, many = (calibrate(*drawn_pairs(pairs, seed=5), bins=15, floor=0.05)[0].noise for pairs in (600, 9_600))
+    assert few.mean / many.mean == pytest.approx(4, rel=0.1)
+    probabilities, same = drawn_pairs(600, seed=5)
+    turned = calibrate(probabilities[::-1], [1.0 - value for value in same], bins=15, floor=0.05)[0].noise
+    assert turned == few
+    assert calibrate(probabilities, same, bins=15, floor=0.05, seed=2)[0].noise != few
+
+
+def test_certain_pairs_have_no_noise() -> None:
+    noise = calibrate([1.0] * 20, [1.0] * 20, bins=15, floor=0.05)[0].noise
+    assert (noise.mean, noise.high) == (0.0, 0.0)
 
 
 @settings(deadline=None)

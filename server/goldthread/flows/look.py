@@ -52,9 +52,7 @@ _log = get_logger(__name__)
 INLINE_RECORDS = 20_000
 """Looks whose components together hold more records than this are left to redo, so that intake goes on."""
 
-_MARKS = (
-    2_000  # in one transaction: bounds how long it runs and what a lost race costs; a full batch leaves hardly more
-)
+_MARKS = 2_000  # in one transaction, as a full batch leaves them: bounds how long it runs and what a lost race costs
 _IDLE_ROUNDS = 5  # of one look, in which keys were to be closed or phones hung anew and others had done it: enough unless they go on at it
 _ROUNDS = 100  # of one look, whatever they did: a hand-over concerns other phones of its carriers, of which more may have changed hands
 _HAND_OVER_SECONDS = 1.0  # a caller with less time leaves to redo what keeps all others from the evidence

@@ -171,10 +171,10 @@ def stale_id_after_revert() -> None:
     from goldthread.flows.look import Looker
 
     def make(original: Any) -> Any:
-        def publish(self: Any, tx: Any, settlement: Any) -> None:
+        def publish(self: Any, tx: Any, settlement: Any, *rest: Any) -> None:
             if any(mark.operation_id is not None for mark in settlement.causes.values()):
                 return
-            original(self, tx, settlement)
+            original(self, tx, settlement, *rest)
 
         return publish
 

@@ -392,8 +392,9 @@ type ResolveResponse struct {
 	ProfileId string `protobuf:"bytes,1,opt,name=profile_id,json=profileId,proto3" json:"profile_id,omitempty"`
 	// Decision.
 	Decision Decision `protobuf:"varint,2,opt,name=decision,proto3,enum=goldthread.v1.Decision" json:"decision,omitempty"`
-	// Probability, from 0 to 1: of the best pair with another record of the profile, or of their clusters where no pair links by itself (LINK); of the
-	// strongest open review (REVIEW); of the best pair with a record of another profile (SEPARATE, AMBIGUOUS). 0 if there is none.
+	// Probability, from 0 to 1: of the best pair with another record of the profile, or the least one that links if they are linked as clusters and no
+	// pair of records reaches it (LINK); of the strongest open review (REVIEW); of the best pair with a record of another profile (SEPARATE, AMBIGUOUS).
+	// 0 if there is none.
 	Probability float64 `protobuf:"fixed64,3,opt,name=probability,proto3" json:"probability,omitempty"`
 	// Pairs of the event's record with others at or above the model's floor, best first, at most 20.
 	Evidence []*Evidence `protobuf:"bytes,4,rep,name=evidence,proto3" json:"evidence,omitempty"`

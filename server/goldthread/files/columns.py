@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
-from goldthread.files.headers import CLAIM_PARTS, PLAIN_PARTS, Part, exact_part_of, part_of, plain_words
+from goldthread.files.headers import CLAIM_PARTS, PLAIN_PARTS, Part, exact_part_of, part_of, plain_words, which_address
 from goldthread.files.mapping import ExtraColumn, ExtraKind
 from goldthread.files.mapping import Mapping as ColumnMapping
-from goldthread.files.patterns import Pattern, Profile, is_part_of_dates, profile_of, say_the_same, uncomparable
+from goldthread.files.patterns import Pattern, Profile, is_part_of_dates, profile_of, uncomparable
 
 __all__ = ["MOST_EXTRAS", "Finding", "Role", "Understanding", "understand"]
 
@@ -313,7 +313,8 @@ class _Reading:
         if "street" in self.given:
             lines = []
         elif lines:
-            self._take("street", *numbers[:1], lines[0])
+            of_it = [number for number in numbers if which_address(number.name) == which_address(lines[0].name)]
+            self._take("street", *of_it[:1], lines[0])
         elif whole := self._open(Part.WHOLE_ADDRESS):
             self._take("street", whole[0])
         for column in self._open(Part.STREET, Part.HOUSE_NUMBER, Part.WHOLE_ADDRESS):
@@ -337,17 +338,10 @@ class _Reading:
                 column.leave_out(reason)
             else:
                 usable.append(column)
-        chosen: list[_Column] = []
-        for column in sorted(usable, key=lambda column: -column.profile.present):
-            # What is said twice would count twice: eight columns about the employer make one person of two who work there.
-            same = (one for one in chosen if say_the_same(self.sample[one.name], self.sample[column.name]))
-            if twin := next(same, None):
-                column.leave_out(f"says what {twin.name} says")
-            elif len(chosen) == MOST_EXTRAS:
-                column.leave_out(f"more than {MOST_EXTRAS} further columns")
-            else:
-                chosen.append(column)
-        for column in chosen:
+        usable.sort(key=lambda column: -column.profile.present)
+        for column in usable[MOST_EXTRAS:]:
+            column.leave_out(f"more than {MOST_EXTRAS} further columns")
+        for column in usable[:MOST_EXTRAS]:
             kind = ExtraKind.PERSON if column.part in {Part.PERSONAL, Part.BIRTH_PLACE} else ExtraKind.HOUSEHOLD
             reason = column.said_by if column.part is not None else "values of a few kinds, worth comparing"
             column.settle(Role.EXTRA, reason, target=_extra_name(column.name, names), kind=kind)

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from enum import StrEnum
 
-__all__ = ["CLAIM_PARTS", "PLAIN_PARTS", "Part", "exact_part_of", "part_of", "plain_words"]
+__all__ = ["CLAIM_PARTS", "PLAIN_PARTS", "Part", "exact_part_of", "part_of", "plain_words", "which_address"]
 
 
 class Part(StrEnum):
@@ -161,7 +161,9 @@ _RANKED = {
     name.replace("_", ""): (part, rank) for part, names in _NAMES.items() for rank, name in enumerate(names.split())
 }
 _PARTS = {name: part for name, (part, _) in _RANKED.items()}
-_NOISE = frozenset(
+_WHICH_ADDRESS = frozenset(("billing", "shipping", "mailing", "delivery", "residential", "permanent", "current"))
+"""Noise that says which of a customer's addresses is meant."""
+_NOISE = _WHICH_ADDRESS.union(
     (
         *(
             "primary",
@@ -173,13 +175,6 @@ _NOISE = frozenset(
             "contact",
             "home",
             "private",
-            "billing",
-            "shipping",
-            "mailing",
-            "delivery",
-            "residential",
-            "permanent",
-            "current",
         ),
         *("kunde", "kunden", "klant", "cliente", "principal", "the", "my", "c1", "field", "col", "column", "raw"),
     )
@@ -215,7 +210,7 @@ def part_of(header: str) -> Part | None:
         return found
     bare = [word for word in words if word not in _NOISE]
     if found := _PARTS.get("".join(bare)):
-        return _whose(words) if found is Part.RECORD_ID else found
+        return _whose(found, words) if found in {Part.RECORD_ID, Part.TRUTH} else found
     if len(words) > 1 and words[-1] in _ABOUT_ANOTHER:
         return Part.BESIDES
     if len(bare) > 1 and bare[0] in _ADDRESS and (found := _PARTS.get("".join(bare[1:]))) in _OF_ADDRESSES:
@@ -227,13 +222,20 @@ def part_of(header: str) -> Part | None:
     return _PARTS.get("".join(unnumbered)) if unnumbered != bare else None
 
 
+def which_address(header: str) -> frozenset[str]:
+    """Words of a header that say which of a customer's addresses is meant: those of `mailing_city` and `mailing street` are the same."""
+    return _WHICH_ADDRESS.intersection(plain_words(header))
+
+
 def exact_part_of(header: str) -> tuple[Part, int] | None:
     """What a header names as it stands, without words that are passed over, and how usual the name is: 0 is the best of its part."""
     return _RANKED.get("".join(plain_words(header)))
 
 
-def _whose(words: list[str]) -> Part:
-    """What an id with words of whose it is names: `cust_id` is a number of the customer, `shipping id` one of something else."""
+def _whose(found: Part, words: list[str]) -> Part | None:
+    """What an id with words of whose it is names: `cust_id` is a number of the customer, `shipping id` one of something else, `mailing label` no answer."""
+    if found is Part.TRUTH:
+        return found if _WHICH_ADDRESS.isdisjoint(words) else None
     if not _CUSTOMERS.isdisjoint(words):
         return Part.CUSTOMER_NUMBER
     return Part.RECORD_ID if all(word in _WHOEVER or word not in _NOISE for word in words) else Part.BESIDES

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Pattern", "Profile", "is_part_of_dates", "profile_of", "say_the_same", "uncomparable"]
+__all__ = ["Pattern", "Profile", "is_part_of_dates", "profile_of", "uncomparable"]
 
 
 class Pattern(StrEnum):
@@ -67,10 +67,6 @@ _LONGEST_PART = 4
 """Digits of a year."""
 _LEAST_DATES = 20
 """Dates below which numbers may be parts of them by chance."""
-_TOLD = 0.8
-"""Share of what is not told by the commonest value alone, from which one column tells another: slips strike either."""
-_LEAST_TOLD = 100
-"""Rows beside another of their kind below which two columns may go together by chance."""
 _LONG_TEXT = 5
 """Words beyond which a value is free text."""
 
@@ -147,26 +143,6 @@ def is_part_of_dates(values: Sequence[str | None], dates: Sequence[str | None]) 
         return False
     agreeing = (sum(value in {date[place], date[place] % 100} for value, date in both) for place in range(3))
     return max(agreeing) >= _REPEATED * len(both)
-
-
-def say_the_same(one: Sequence[str | None], other: Sequence[str | None]) -> bool:
-    """Whether two columns are two names of one thing, such as number and name of an employer: each nearly always tells the other. O(rows)."""
-    both = [pair for pair in zip(map(_plain, one), map(_plain, other), strict=True) if all(pair)]
-    return _tells(both) and _tells([(second, first) for first, second in both])
-
-
-def _tells(pairs: Sequence[tuple[str, str]]) -> bool:
-    """Whether who knows the first of a pair from other rows knows the second, beyond what the commonest value tells (Goodman & Kruskal's lambda)."""
-    kinds: dict[str, Counter[str]] = {}
-    for first, second in pairs:
-        kinds.setdefault(first, Counter())[second] += 1
-    # The row that a value was learned from is not told by it.
-    asked = len(pairs) - len(kinds)
-    if asked < _LEAST_TOLD:
-        return False
-    told = sum(max(kind.values()) - 1 for kind in kinds.values())
-    guessed = asked * max(Counter(second for _, second in pairs).values()) / len(pairs)
-    return told - guessed >= _TOLD * (asked - guessed) > 0
 
 
 def uncomparable(profile: Profile) -> str | None:

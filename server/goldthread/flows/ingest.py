@@ -128,8 +128,8 @@ class IngestFlow:
         boxed = [sealed.get(place, b"") for place in range(len(rejections))]
         tx.insert_dead_letters(rejections, boxed, key_version=self._matcher.key_version)
 
-    def redo(self, limit: int) -> int:
-        """Works off up to `limit` marks that are due and returns how many."""
+    def redo(self, limit: int) -> int | None:
+        """Works off up to `limit` marks that are due and returns how many, None if that is not known yet."""
         return self._looker.redo(limit)
 
 

@@ -65,8 +65,8 @@ class IngestStep(Protocol):
         """Commits the batch."""
         ...
 
-    def redo(self, limit: int) -> int:
-        """Works off up to `limit` marks that are due and returns how many."""
+    def redo(self, limit: int) -> int | None:
+        """Works off up to `limit` marks that are due and returns how many, None if that is not known yet."""
         ...
 
 
@@ -138,7 +138,7 @@ class LoadFlow:
                 counts.add(self._take(topic, stands, chunk))
                 stands = max(stands, chunk.end)
             progress(chunk.end)
-        while self._ingest.redo(_REDO_MARKS):
+        while self._ingest.redo(_REDO_MARKS) != 0:
             pass
         return counts
 

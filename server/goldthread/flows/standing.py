@@ -124,8 +124,8 @@ class _Surroundings:
         if decision is Decision.REVIEW:
             score = standing.review
         elif linked and score is not None and score < matcher.link <= score + matcher.once:
-            # No pair of records links, but their clusters do, which count once (ADR 0024).
-            score += matcher.once
+            # No pair of records links, but their clusters do, which count once (ADR 0024): by this at least.
+            score = matcher.link
         probability = 0.0 if score is None else matcher.probabilities([score])[0]
         # A profile bears the id of one of its records: not to be shown if that one will have had another.
         named = standing.profile_id is not None and all(

@@ -229,8 +229,9 @@ class ResolveResponse(_message.Message):
     decision: Global___Decision.ValueType
     """Decision."""
     probability: _builtins.float
-    """Probability, from 0 to 1: of the best pair with another record of the profile, or of their clusters where no pair links by itself (LINK); of the
-    strongest open review (REVIEW); of the best pair with a record of another profile (SEPARATE, AMBIGUOUS). 0 if there is none.
+    """Probability, from 0 to 1: of the best pair with another record of the profile, or the least one that links if they are linked as clusters and no
+    pair of records reaches it (LINK); of the strongest open review (REVIEW); of the best pair with a record of another profile (SEPARATE, AMBIGUOUS).
+    0 if there is none.
     """
     version: _builtins.int
     """Version of the profile, as its journal and the changes topic carry it; 0 in a preview. Not a min_version: that is ledger_version."""

@@ -116,8 +116,8 @@ class IngestStep(Protocol):
         """Commits the batch; `TransientError` if trying again may help, `OffsetFencedError` if another worker was faster."""
         ...
 
-    def redo(self, limit: int) -> int:
-        """Works off up to `limit` redo marks and says how many."""
+    def redo(self, limit: int) -> int | None:
+        """Works off up to `limit` redo marks and says how many, None if that is not known yet."""
         ...
 
 
@@ -230,6 +230,10 @@ class ConsumerWorker:
             return 0
         try:
             done = self._flow.redo(settings.redo_limit)
+            if done is None:
+                # Under way beside intake.
+                self._redo_due = self._clock() + settings.redo_every_ms / 1000
+                return 0
         except TransientError as error:
             self._redo_failures += 1
             self._metrics.retries.labels("redo").inc()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from goldthread.files import ExtraKind, Role, Understanding, understand
-from goldthread.files.patterns import Pattern, profile_of, say_the_same
+from goldthread.files.patterns import Pattern, profile_of
 
 ROWS = 200
 
@@ -315,30 +315,9 @@ def test_findings_show_no_value() -> None:
     assert not any(value in repr(found) for value in ("secret", "skydiving", "chess"))
 
 
-def test_two_names_of_one_thing_count_once() -> None:
-    dice = random.Random(1)
-    works = [dice.randrange(20) for _ in range(1_000)]
-    table: dict[str, list[str | None]] = {
-        "first_name": [f"{chr(97 + row % 26)}{chr(97 + row // 26 % 26)}" for row in range(1_000)],
-        "company_no": [str(700 + work) for work in works],
-        # One in ten is miswritten, which no other row has.
-        "company": [f"Firm {work}" + (f"x{row}" if row % 10 == 0 else "") for row, work in enumerate(works)],
-        # Three companies to a branch: it says less than the company does.
-        "branch": [f"branch {work % 7}" for work in works],
-        "sex": [dice.choice("mf") for _ in works],
-    }
-    found = understand(table)
-    assert set(found.mapping.extras) == {"company_no", "branch", "sex"}
-    told = {finding.column: finding.reason for finding in found.findings}
-    assert told["company"] == "says what company_no says"
-
-
-def test_few_rows_and_values_of_which_each_row_has_its_own_show_no_two_names() -> None:
-    letters = [f"v{row}" for row in range(500)]
-    assert not say_the_same(letters, letters)
-    assert not say_the_same(["a", "b"] * 40, ["x", "y"] * 40)
-    assert say_the_same(["a", "b"] * 60, ["x", "y"] * 60)
-    # What is nearly always one value is guessed, not told.
-    assert not say_the_same(["a", "b"] * 60, ["x"] * 118 + ["y"] * 2)
-    assert not say_the_same(["a", "b"] * 60, ["x"] * 120)
-    assert not say_the_same(["a", None] * 60, ["x", "y"] * 60)
+def test_a_house_number_of_another_address_does_not_come_before_a_street() -> None:
+    streets, numbers = column("12 Main St", "3 Oak Ave"), column("7", "9", "11")
+    other = {"street": streets, "mailing_address_street_number": numbers}
+    assert understood(other).mapping.columns["street"] == ("street",)
+    own = {"mailing_address_street": streets, "mailing_address_street_number": numbers}
+    assert understood(own).mapping.columns["street"] == ("mailing_address_street_number", "mailing_address_street")

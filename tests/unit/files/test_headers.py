@@ -80,3 +80,8 @@ def test_ids_of_customers_and_of_other_things() -> None:
     headers = ("cust_id", "Kunden-ID", "klant id", "shipping id", "billing_id", "primary id", "id")
     customer, besides, row = Part.CUSTOMER_NUMBER, Part.BESIDES, Part.RECORD_ID
     assert [part_of(header) for header in headers] == [customer, customer, customer, besides, besides, row, row]
+
+
+def test_what_is_about_an_address_is_never_the_answer() -> None:
+    headers = ("label", "entity_id", "person cluster", "mailing_label", "delivery label", "permanent_entity_id")
+    assert [part_of(header) for header in headers] == [Part.TRUTH] * 3 + [None] * 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from threading import Event
+from threading import Event, Timer
 from time import monotonic
 
 import pytest
@@ -21,6 +21,7 @@ class Slow:
     def __init__(self, *, error: Exception | None = None, unavailable: bool = False) -> None:
         self.unavailable = unavailable
         self.began = Event()
+        self.tried = Event()
         self.go = Event()
         self.error = error
         self.done: list[int] = []
@@ -36,6 +37,7 @@ class Slow:
 
     def redo(self, limit: int) -> int:
         self.redone.append((limit, len(self.done)))
+        self.tried.set()
         if self.unavailable:
             raise LedgerUnavailableError("away")
         return limit
@@ -77,7 +79,7 @@ def test_redo_goes_behind_the_look_under_way_and_holds_up_nobody() -> None:
     with LooksBeside(slow) as looks:
         looks.look([1, 2])
         assert slow.began.wait(SECONDS)
-        assert [looks.redo(7), looks.redo(8)] == [0, 0]
+        assert [looks.redo(7), looks.redo(8)] == [None, None]
         assert slow.redone == []
         slow.go.set()
         # Whatever is looked at next comes after it.
@@ -86,6 +88,26 @@ def test_redo_goes_behind_the_look_under_way_and_holds_up_nobody() -> None:
         assert looks.redo(9) == 7
         assert looks.redo(9) == 9
     assert slow.redone == [(7, 2), (9, 3)]
+
+
+def test_while_there_are_looks_each_redo_that_is_told_of_begins_the_next() -> None:
+    slow = Slow()
+    with LooksBeside(slow) as looks:
+        looks.look([1])
+        assert looks.redo(7) is None
+        slow.go.set()
+        looks.look([2])
+        looks.look([])
+        slow.go.clear()
+        slow.began.clear()
+        looks.look([4])
+        assert slow.began.wait(SECONDS)
+        assert looks.redo(8) == 7
+        assert looks.redo(9) is None
+        slow.go.set()
+        looks.look([])
+        assert until_known(looks) == 8
+    assert slow.redone == [(7, 1), (8, 3)]
 
 
 def test_redo_is_waited_for_where_no_look_is_under_way() -> None:
@@ -100,23 +122,43 @@ def test_a_redo_that_found_no_ledger_is_told_of_by_the_next() -> None:
     slow = Slow(unavailable=True)
     with LooksBeside(slow) as looks:
         looks.look([1])
-        assert looks.redo(7) == 0
+        assert looks.redo(7) is None
         slow.go.set()
         looks.look([])
         with pytest.raises(LedgerUnavailableError):
-            until_raised(looks)
+            until_known(looks)
         slow.unavailable = False
         assert looks.redo(9) == 9
     assert slow.redone == [(7, 1), (9, 1)]
 
 
-def test_who_leaves_waits_for_redo_too() -> None:
+def test_who_leaves_waits_for_no_redo_that_has_not_begun() -> None:
     slow = Slow()
+    with LooksBeside(slow) as looks:
+        looks.look([1])
+        assert slow.began.wait(SECONDS)
+        looks.redo(7)
+        Timer(0.05, slow.go.set).start()
+    assert (slow.done, slow.redone) == ([1], [])
+
+
+def test_a_ledger_that_is_away_does_not_make_leaving_fail() -> None:
+    slow = Slow(unavailable=True)
     with LooksBeside(slow) as looks:
         looks.look([1])
         looks.redo(7)
         slow.go.set()
+        looks.look([])  # which waits for the look, behind which redo begins
+        assert slow.tried.wait(SECONDS)
     assert slow.redone == [(7, 1)]
+
+
+def until_known(looks: LooksBeside) -> int:
+    end = monotonic() + SECONDS
+    while monotonic() < end:
+        if (done := looks.redo(1)) is not None:
+            return done
+    raise TimeoutError
 
 
 def until_raised(looks: LooksBeside) -> None:

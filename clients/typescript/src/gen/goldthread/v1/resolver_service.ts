@@ -122,8 +122,9 @@ export interface ResolveResponse {
   /** Decision. */
   decision: Decision;
   /**
-   * Probability, from 0 to 1: of the best pair with another record of the profile, or of their clusters where no pair links by itself (LINK); of the
-   * strongest open review (REVIEW); of the best pair with a record of another profile (SEPARATE, AMBIGUOUS). 0 if there is none.
+   * Probability, from 0 to 1: of the best pair with another record of the profile, or the least one that links if they are linked as clusters and no
+   * pair of records reaches it (LINK); of the strongest open review (REVIEW); of the best pair with a record of another profile (SEPARATE, AMBIGUOUS).
+   * 0 if there is none.
    */
   probability: number;
   /** Pairs of the event's record with others at or above the model's floor, best first, at most 20. */

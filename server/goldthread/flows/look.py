@@ -168,7 +168,7 @@ class Looker:
         report, asked = Look(), list(mark_ids)
         for _ in range(_ROUNDS):
             try:
-                done = self._attempt(tx, asked, most=self._inline_records)
+                done = self._attempt(tx, asked, most=self._inline_records, early=False)
             except OverusedError as error:
                 with tx.without_waiting():
                     changes = close_overused(tx, error.token_ids)
@@ -280,7 +280,7 @@ class Looker:
             seconds = seconds_left()
             with self._metrics.stage("look"), self._ledger.look(seconds=seconds) as tx:
                 tx.limit_statements(seconds)
-                return self._attempt(tx, asked, most=most)
+                return self._attempt(tx, asked, most=most, early=True)
 
         idle = 0
         for _ in range(_ROUNDS):
@@ -317,12 +317,7 @@ class Looker:
             if (seconds := seconds_left()) < _HAND_OVER_SECONDS:
                 raise LedgerUnavailableError("too little time is left to hang events anew")
             return hand_over(
-                self._ledger,
-                self._matcher,
-                self._birth_ids,
-                token_ids,
-                seconds=seconds,
-                grace=self._grace_seconds,
+                self._ledger, self._matcher, self._birth_ids, token_ids, seconds=seconds, grace=self._grace_seconds
             )
 
         done, marks = self._retry.call("hand_over", work, seconds_left=seconds_left)
@@ -330,7 +325,9 @@ class Looker:
         done.keys.count(self._metrics)
         return done.phones, marks
 
-    def _attempt(self, tx: LedgerTransaction, mark_ids: Sequence[int], *, most: int | None) -> _Done | None:
+    def _attempt(
+        self, tx: LedgerTransaction, mark_ids: Sequence[int], *, most: int | None, early: bool
+    ) -> _Done | None:
         matcher, metrics = self._matcher, self._metrics
         held = tx.ask_marks(mark_ids)
         in_use = tx.ask_model_in_use(
@@ -345,8 +342,8 @@ class Looker:
         deep = {mark.record_id for mark in marks if mark.step > Step.SUM}
         overuse, phones = overused_by(tx, matcher, uses), tx.ask_phones(record_ids=marked)
         candidacy = Candidacy.ask(tx, {mark.record_id for mark in marks if mark.step is Step.JUDGE})
-        # Without pairs to look into it is known already whose places to lock.
-        locked = None if deep else tx.ask_members(marked)
+        # Without pairs to look into it is known whose places to lock; but a transaction that goes on after what is raised here would lock others later.
+        locked = tx.ask_members(marked) if early and not deep else None
         if overused := overuse():
             raise OverusedError(uses, overused)
         if handed_over := outdated(matcher, phones()):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,7 +17,7 @@ from fixtures.servers import Postgres
 from fixtures.story import Story, customer, tokens_told
 from goldthread.domain.errors import LedgerUnavailableError
 from goldthread.domain.words import IncomingEvent, LookupOutcome
-from goldthread.ledger import Ledger, LedgerSettings
+from goldthread.ledger import Ledger, LedgerSettings, LedgerTransaction
 from goldthread.telemetry.metrics import Metrics
 from oracle.models import small_limits
 
@@ -162,6 +163,24 @@ def test_a_preview_of_the_swipe_that_closes_a_card_shows_it_closed(story: Story)
     assert done.decision is told.decision
     story.drain()
     assert story.profile_of("e0") != story.profile_of("a", source="webshop")
+
+
+def test_a_preview_locks_places_once_though_it_begins_again_in_its_transaction(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Places locked before it begins again come before others in no order: two such transactions would wait in a circle."""
+    story.ingest(*(swiped_for(number) for number in range(10)), *(swipe(number) for number in range(10, 30)))
+    locked: list[set[int]] = []
+    original = LedgerTransaction.ask_members
+
+    def ask_members(self: LedgerTransaction, record_ids: Collection[int]) -> Any:
+        locked.append(set(record_ids))
+        return original(self, record_ids)
+
+    monkeypatch.setattr(LedgerTransaction, "ask_members", ask_members)
+    assert story.resolve(swipe(30), preview=True).duplicate is False
+    [places] = locked
+    assert len(places) > 1
 
 
 def test_a_preview_waits_for_no_lock_that_it_would_take_out_of_order(story: Story) -> None:

@@ -21,16 +21,25 @@ from goldthread.v1.lookup_service_pb2_grpc import LookupServiceStub
 __all__ = ["late_fills", "many_writers", "reverted"]
 
 _EMAIL, _PHONE, _LOYALTY = 1, 2, 3
+_SLOW_QUEUE = """
+CREATE FUNCTION held_up() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(random() * 0.03); RETURN NULL; END';
+CREATE TRIGGER held_up AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION held_up();
+"""
 _NEWEST = 2**60
 """A version that no answer has yet: asks the ledger whatever the cache holds."""
 
 
 def many_writers(bench: Bench) -> str | None:
-    """Sixteen callers at once while the relay works: every change must be published, in whatever order they commit."""
+    """Sixteen callers at once while the relay works: every change must be published, in whatever order they commit.
+
+    Whoever queues changes is held up for a moment before he commits, so that others overtake him however quick the machine is.
+    """
     claims = [_claim("pos", place) for place in range(40)]
     said = [one for round_ in range(40) for one in purchases_of(claims, prefix=f"r{round_}")]
     with bench.world(consumers=1, servers=2, relays=1) as world:
         world.start()
+        with world.connect() as connection:
+            connection.execute(_SLOW_QUEUE)
         for start in range(0, len(said), 200):
             resolve_all(world.addresses, said[start : start + 200], callers=16)
             if (found := _outside(world, seconds=6.0)) is not None:

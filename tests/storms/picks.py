@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -38,14 +39,30 @@ class Split:
 
 
 def pick_merges(held: Snapshot, *, count: int, draw: random.Random) -> list[Merge]:
-    """A third from open reviews, a third of households that contradict each other, the others of strangers, nobody twice; and chains on top."""
-    used: set[str] = set()
-    third = count // 3
-    near = _apart(_shuffled(held.reviews, draw), used, most=third)
-    contradicting = _apart(_shuffled(held.households, draw), used, most=third)
-    strangers = iter(_shuffled((one for one in held.profiles if one not in used), draw))
+    """A third from open reviews, a third of households that contradict each other, the others of strangers, nobody twice; and chains on top.
+
+    Nor does anybody take part in one who is near to somebody in another: who fits both of a pair may be joined to what they become, and operations
+    that were to be far apart would meet in him.
+    """
     related = held.reviews.keys() | held.households.keys()
-    far = list(_far(strangers, related, count - len(near) - len(contradicting)))
+    around: dict[str, set[str]] = defaultdict(set)
+    for one, other in related:
+        around[one].add(other)
+        around[other].add(one)
+    used: set[str] = set()
+
+    def take(*people: str) -> bool:
+        """Whether none of them is used or near to one who is; then they are."""
+        if not used.isdisjoint(people):
+            return False
+        used.update(people, *(around[person] for person in people))
+        return True
+
+    third = count // 3
+    near = list(itertools.islice((pair for pair in _shuffled(held.reviews, draw) if take(*pair)), third))
+    contradicting = list(itertools.islice((pair for pair in _shuffled(held.households, draw) if take(*pair)), third))
+    strangers = (one for one in _shuffled(held.profiles, draw) if take(one))
+    far = list(itertools.islice(_pairs(strangers), count - len(near) - len(contradicting)))
     kinds = (("near", near), ("contradicting", contradicting), ("far", far))
     found = [Merge(kind, pair, pair) for kind, pairs in kinds for pair in pairs]
     draw.shuffle(found)
@@ -67,21 +84,9 @@ def pick_splits(held: Snapshot, *, count: int, draw: random.Random) -> list[Spli
     return found
 
 
-def _far(strangers: Iterator[str], related: Iterable[tuple[str, str]], count: int) -> Iterator[tuple[str, str]]:
-    known = {frozenset(pair) for pair in related}
-    while count > 0 and len(pair := tuple(itertools.islice(strangers, 2))) == 2:
-        if frozenset(pair) not in known:
-            count -= 1
-            yield pair[0], pair[1]
-
-
-def _apart(pairs: Iterable[tuple[str, str]], used: set[str], *, most: int) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for pair in pairs:
-        if len(found) < most and used.isdisjoint(pair):
-            used.update(pair)
-            found.append(pair)
-    return found
+def _pairs(ones: Iterator[str]) -> Iterator[tuple[str, str]]:
+    """Two and two; who is left over alone takes part in nothing."""
+    return zip(ones, ones, strict=False)
 
 
 def _shuffled(ones: Iterable[Ordered], draw: random.Random) -> list[Ordered]:

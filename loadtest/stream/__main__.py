@@ -197,7 +197,7 @@ def main(
             timing = result.timing
             click.echo(
                 f"event to card beside {result.background_events / (_WARM_UP_SECONDS + seconds):,.0f} events/s: p50 {timing.p50_ms:.0f} ms, "
-                f"p99 {timing.p99_ms:.0f} ms, at most {timing.max_ms:.0f} ms; {result.probes} probes, {result.missed} never seen"
+                f"p99 {timing.p99_ms:.0f} ms, at most {timing.max_ms:.0f} ms; {timing.count} probes timed, {result.missed} of {result.probes} never seen"
             )
             found["latency"] = asdict(result)
     if out is not None:

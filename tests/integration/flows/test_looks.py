@@ -20,7 +20,7 @@ from fixtures.story import NOON, Story, customer, row_events
 from goldthread.app.generate import COLUMNS, GenerateOptions, generate_events
 from goldthread.domain.errors import LedgerUnavailableError
 from goldthread.domain.words import Click, Decision, IncomingEvent, LookupOutcome
-from goldthread.ledger import Ledger, LedgerSettings
+from goldthread.ledger import Ledger, LedgerSettings, NewMark, Step
 from goldthread.telemetry.metrics import Metrics
 from oracle.models import shipped, small_limits
 
@@ -343,3 +343,21 @@ def test_workers_on_the_same_people_at_once_end_as_one(postgres: Postgres, seed:
     finally:
         postgres.drop(dsn)
         postgres.drop(alone_dsn)
+
+
+def test_a_mark_is_found_around_one_record_as_around_several(story: Story) -> None:
+    story.ingest(customer("e1", email="m@acme.com", given_name="mary", family_name="kowalczyk"))
+    story.ingest(customer("e2", source="webshop", email="m@acme.com", given_name="mary", family_name="kowalczyk"))
+    story.ingest(customer("e3", email="n@acme.com", given_name="bob", family_name="ng"))
+    one, other, stranger = (record_of(story, event_id) for event_id in ("e1", "e2", "e3"))
+    assert len(story.rows("SELECT FROM profile WHERE live")) == 2
+
+    def marked(*record_ids: int) -> set[int]:
+        with story.ledger.transaction() as tx:
+            return tx.ask_marked_around(record_ids)()
+
+    assert [marked(one), marked(one, stranger)] == [set(), set()]
+    with story.ledger.transaction() as tx:
+        tx.leave_marks([NewMark(other, Step.SUM)], cause="event", actor="test")
+    assert [marked(one), marked(other), marked(stranger)] == [{one}, {other}, set()]
+    assert [marked(one, stranger), marked(one, other, stranger)] == [{one}, {one, other}]

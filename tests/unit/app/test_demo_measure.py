@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from datetime import UTC, datetime
+from typing import Any
 
-from goldthread.app.demo.latency import LatencyPlan, background_events, probe_events
+import pytest
+
+from goldthread.app.demo.latency import LatencyPlan, background_events, measure_latency, probe_events
 from goldthread.app.demo.memory import resident_mebibytes
 from goldthread.app.demo.planted import planted_messages
 from goldthread.app.demo.progress import Progress
@@ -52,6 +56,41 @@ def test_background_events_are_others_than_the_load() -> None:
     assert len(events) == 200
     assert all(event.event_id.startswith("background-") for event in events)
     assert all(identifier.raw is None for event in events for identifier in event.identifiers)
+
+
+def test_probes_of_the_warm_up_must_be_seen_but_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+
+    class Sink:
+        def send(self, _topic: str, *, key: bytes, value: bytes, headers: object) -> None:
+            assert value
+            assert headers
+            sent.append(key)
+
+        def flush(self) -> None: ...
+
+    def probes(*_: object, **__: object) -> list[float | None]:
+        deadline = time.monotonic() + 10
+        while len(sent) < 15 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return [9.0, None, 0.1, 0.2, None]
+
+    monkeypatch.setattr("goldthread.app.demo.latency.measure_probes", probes)
+    plan = LatencyPlan(probes=5, probe_rate=10, background_rate=400, seed=3, warm_up=2)
+    sink: Any = Sink()
+    found = measure_latency(
+        plan,
+        address="",
+        topic="events",
+        probe_sink=sink,
+        background_sink=sink,
+        defaults=DEFAULTS,
+        progress=Progress(io.StringIO()),
+    )
+    assert (found.probes, found.missed, found.timing) == (5, 2, Timing.of([0.1, 0.2]))
+    assert found.background_events == len(sent) == len(set(sent))
+    assert len(sent) >= 15
+    assert all(b"/background-" in key for key in sent)
 
 
 def test_planted_messages_are_as_bad_as_they_promise() -> None:

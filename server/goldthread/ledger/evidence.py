@@ -138,7 +138,7 @@ class EvidenceStatements(Statements):
 
     def ask_candidates(self, record_ids: Collection[int]) -> Later[set[tuple[int, int]]]:
         """Candidate pairs `(low, high)` in which at least one of the records stands."""
-        rows = self._ask("candidates", record_ids=sorted(record_ids))
+        rows = self._ask("candidates", record_ids=sorted(set(record_ids)))
         return later(rows, lambda rows: {(a, b) if a < b else (b, a) for a, b in rows})
 
     def load_records(self, record_ids: Collection[int]) -> list[RecordRow]:
@@ -146,7 +146,7 @@ class EvidenceStatements(Statements):
         return self._ask_records(record_ids)()
 
     def _ask_records(self, record_ids: Collection[int]) -> Later[list[RecordRow]]:
-        wanted = sorted(record_ids)
+        wanted = sorted(set(record_ids))
         if not wanted:
             return list
         tokens = self._ask("load_tokens", record_ids=wanted)

@@ -42,7 +42,7 @@ class ProfileStatements(Statements):
         The default policy has a query of its own, whose order the server need not work out row by row.
         """
         return later(
-            self._survey(sorted(profile_ids, key=_BY_NUMBER), policy),
+            self._survey(sorted(set(profile_ids), key=_BY_NUMBER), policy),
             lambda rows: {
                 row[0]: ProfileRow._make((row[0], 0, True, False, *row[2:5], Totals(*row[5:]), tuple(row[1])))
                 for row in rows

@@ -214,7 +214,12 @@ def test_every_statement_of_a_fill_fits_the_schema(ledger: Ledger, admin: Connec
 
 
 def _fill(admin: Connection[Any]) -> None:
-    """20,000 records on as many profiles with tokens, blocks and pairs, so that the planner has something to lose."""
+    """20,000 records on as many profiles with tokens, blocks and pairs, so that the planner has something to lose. Statistics are left to the caller."""
+    tables = admin.execute(
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    )
+    for (table,) in tables.fetchall():
+        admin.execute(sql.SQL("ALTER TABLE {} SET (autovacuum_enabled = off)").format(sql.Identifier(table)))
     for statement in (
         "INSERT INTO match_model (version, sha256, body) VALUES ('m', '', '')",
         (
@@ -275,7 +280,6 @@ def _fill(admin: Connection[Any]) -> None:
             "INSERT INTO outbox_later (profile_id, version, live, change, token_ids) "
             "SELECT md5(n::text)::uuid, n, true, '', '{}' FROM generate_series(1, 20000) AS n"
         ),
-        "ANALYZE",
     ):
         admin.execute(statement.encode())
 
@@ -287,11 +291,25 @@ def _scanned(admin: Connection[Any], name: str) -> set[str]:
     return set(re.findall(r"Seq Scan on (\w+)", "\n".join(str(row[0]) for row in rows)))
 
 
+def _scanning(admin: Connection[Any]) -> dict[str, set[str]]:
+    """Hot queries that read tables from end to end, and which."""
+    admin.execute("DEALLOCATE ALL")
+    scans = {name: _scanned(admin, name) - allowed for name, allowed in _HOT.items()}
+    return {name: tables for name, tables in scans.items() if tables}
+
+
 def test_hot_queries_keep_their_indexes(admin: Connection[Any]) -> None:
     _fill(admin)
     admin.execute("SET plan_cache_mode = force_generic_plan")
-    scans = {name: _scanned(admin, name) - allowed for name, allowed in _HOT.items()}
-    assert {name: tables for name, tables in scans.items() if tables} == {}
+    # As in the first minute of a ledger's life, before anybody has counted.
+    assert _scanning(admin) == {}
+    # The control: a join that leaves the planner a choice takes the wrong one then.
+    joined = "SELECT type FROM record_token JOIN token USING (token_id) WHERE record_id = ANY($1)"
+    admin.execute(f"PREPARE joined (bigint[]) AS {joined}".encode())
+    plan = "\n".join(str(row[0]) for row in admin.execute("EXPLAIN EXECUTE joined (NULL)").fetchall())
+    assert "Seq Scan on token" in plan
+    admin.execute("ANALYZE")
+    assert _scanning(admin) == {}
     # The control: without its index, a query must be seen to scan.
     admin.execute("DEALLOCATE seen_events")
     admin.execute("ALTER TABLE inbox DROP CONSTRAINT inbox_pkey")

@@ -26,8 +26,11 @@ FROM (
         FROM record WHERE record.record_id = asked.record_id OFFSET 0
     ) AS bought
     CROSS JOIN LATERAL (
-        SELECT token_id FROM record_token JOIN token USING (token_id)
-        WHERE record_token.record_id = asked.record_id AND NOT token.generic AND (bought.often OR token.records > 1)
+        SELECT carried.token_id FROM record_token AS carried
+        CROSS JOIN LATERAL (
+            SELECT FROM token WHERE token.token_id = carried.token_id AND NOT generic AND (bought.often OR records > 1) OFFSET 0
+        ) AS meaning
+        WHERE carried.record_id = asked.record_id
     ) AS mine
 ) AS touched
 CROSS JOIN LATERAL (
@@ -85,31 +88,38 @@ SELECT counted.key FROM counted JOIN gained USING (key) WHERE counted.crowded AN
 SELECT DISTINCT record_id FROM record_block WHERE key = ANY(%(keys)s);
 
 -- name: candidates
--- Every pair of one of these records and another that shares a token that means something, in one epoch of it, or an uncrowded blocking key.
-SELECT mine.record_id, other.record_id
-FROM record_token AS mine
-JOIN token ON token.token_id = mine.token_id AND NOT token.generic
-JOIN record_token AS other ON other.token_id = mine.token_id AND other.epoch = mine.epoch AND other.record_id <> mine.record_id
-WHERE mine.record_id = ANY(%(record_ids)s)
+-- Every pair of one of these records and another that shares a token that means something, in one epoch of it, or an uncrowded blocking key. By keys alone, as
+-- overused_tokens is.
+SELECT asked.record_id, other.record_id
+FROM unnest(%(record_ids)s::bigint[]) AS asked (record_id)
+CROSS JOIN LATERAL (SELECT token_id, epoch FROM record_token WHERE record_token.record_id = asked.record_id OFFSET 0) AS mine
+CROSS JOIN LATERAL (SELECT token_id FROM token WHERE token.token_id = mine.token_id AND NOT generic OFFSET 0) AS meaning
+CROSS JOIN LATERAL (SELECT record_id FROM record_token WHERE token_id = meaning.token_id AND epoch = mine.epoch OFFSET 0) AS other
+WHERE other.record_id <> asked.record_id
 UNION
-SELECT mine.record_id, other.record_id
-FROM record_block AS mine
-JOIN block ON block.key = mine.key AND NOT block.crowded
-JOIN record_block AS other ON other.key = mine.key AND other.record_id <> mine.record_id
-WHERE mine.record_id = ANY(%(record_ids)s);
+SELECT asked.record_id, other.record_id
+FROM unnest(%(record_ids)s::bigint[]) AS asked (record_id)
+CROSS JOIN LATERAL (SELECT key FROM record_block WHERE record_block.record_id = asked.record_id OFFSET 0) AS mine
+CROSS JOIN LATERAL (SELECT key FROM block WHERE block.key = mine.key AND NOT crowded OFFSET 0) AS meaning
+CROSS JOIN LATERAL (SELECT record_id FROM record_block WHERE key = meaning.key OFFSET 0) AS other
+WHERE other.record_id <> asked.record_id;
 
 -- name: load_records
 -- What the core compares, in record order.
-SELECT record_id, address, birth_id, profile_id, sightings > 0,
+SELECT asked.record_id, address, birth_id, profile_id, sightings > 0,
     given_name, middle_name, family_name, name_suffix, birth_date, street, city, postcode
-FROM record JOIN membership USING (record_id) WHERE record_id = ANY(%(record_ids)s) ORDER BY record_id;
+FROM unnest(%(record_ids)s::bigint[]) AS asked (record_id)
+CROSS JOIN LATERAL (SELECT * FROM record WHERE record.record_id = asked.record_id OFFSET 0) AS said
+CROSS JOIN LATERAL (SELECT profile_id FROM membership WHERE membership.record_id = asked.record_id OFFSET 0) AS place
+ORDER BY asked.record_id;
 
 -- name: load_tokens
--- Tokens that mean something, in record order.
-SELECT record_token.record_id, token.type, token.namespace, token.form, token.token, record_token.epoch
-FROM record_token JOIN token USING (token_id)
-WHERE record_token.record_id = ANY(%(record_ids)s) AND NOT token.generic
-ORDER BY record_token.record_id, token.token_id;
+-- Tokens that mean something, in record order. By keys alone, as overused_tokens is.
+SELECT asked.record_id, meaning.type, meaning.namespace, meaning.form, meaning.token, carried.epoch
+FROM unnest(%(record_ids)s::bigint[]) AS asked (record_id)
+CROSS JOIN LATERAL (SELECT token_id, epoch FROM record_token WHERE record_token.record_id = asked.record_id OFFSET 0) AS carried
+CROSS JOIN LATERAL (SELECT * FROM token WHERE token.token_id = carried.token_id AND NOT generic OFFSET 0) AS meaning
+ORDER BY asked.record_id, carried.token_id;
 
 -- name: pairs_of
 -- Kept pairs that touch these records, with what they were scored.
@@ -235,9 +245,10 @@ RETURNING mark_id;
 
 -- name: take_marks
 -- Holds these marks for one look; those that somebody else holds are left to them. A record that has been withdrawn since is judged, whatever its mark was left for.
-SELECT mark_id, record_id, CASE WHEN record.sightings = 0 THEN 3 ELSE step END, used_on, cause, actor, dirty_mark.source, event_id, operation_id
-FROM dirty_mark JOIN record USING (record_id)
-WHERE mark_id = ANY(%(mark_ids)s) ORDER BY mark_id FOR UPDATE OF dirty_mark SKIP LOCKED;
+-- A subquery, which goes by its key whatever the statistics say of a table that fills and empties all the time; joined, all records were read for each batch.
+SELECT mark_id, record_id, CASE WHEN (SELECT sightings FROM record WHERE record.record_id = dirty_mark.record_id) = 0 THEN 3 ELSE step END,
+    used_on, cause, actor, source, event_id, operation_id
+FROM dirty_mark WHERE mark_id = ANY(%(mark_ids)s) ORDER BY mark_id FOR UPDATE SKIP LOCKED;
 
 -- name: operation_marks_on
 -- Marks that operations left on these records and that no look has taken yet.

@@ -13,7 +13,8 @@ WHERE membership.record_id = new.record_id;
 -- name: survey_profiles
 -- What each profile is, as a function of its records: members, surviving records, totals. Names survive from the record with most name parts, then
 -- the latest event, then the greatest address; the address likewise; the birth date from the latest that has one. A withdrawn record is a member until its
--- look has moved it home, as the journal has it, but nothing of it survives and its sums are nought; a profile with no other member is left out.
+-- look has moved it home, as the journal has it, but nothing of it survives and its sums are nought; a profile with no other member is left out. By keys alone,
+-- as overused_tokens is.
 SELECT profile_id,
     array_agg(birth_id ORDER BY birth_id) AS members,
     (array_agg(record_id ORDER BY num_nonnulls(given_name, family_name) DESC, last_seen DESC, address DESC)
@@ -25,7 +26,9 @@ SELECT profile_id,
     sum(purchase_total_minor)::bigint AS purchase_total_minor,
     max(last_purchase_at) AS last_purchase_at,
     coalesce((array_agg(last_purchase_store ORDER BY last_purchase_at DESC NULLS LAST, last_purchase_store DESC))[1], '') AS last_purchase_store
-FROM membership JOIN record USING (record_id) WHERE profile_id = ANY(%(profile_ids)s)
+FROM unnest(%(profile_ids)s::uuid[]) AS asked (profile_id)
+CROSS JOIN LATERAL (SELECT record_id FROM membership WHERE membership.profile_id = asked.profile_id OFFSET 0) AS member (held)
+CROSS JOIN LATERAL (SELECT * FROM record WHERE record.record_id = member.held OFFSET 0) AS said
 GROUP BY profile_id HAVING bool_or(sightings > 0) ORDER BY profile_id;
 
 -- name: survey_profiles_by_policy
@@ -55,13 +58,14 @@ SELECT profile_id,
     sum(purchase_total_minor)::bigint AS purchase_total_minor,
     max(last_purchase_at) AS last_purchase_at,
     coalesce((array_agg(last_purchase_store ORDER BY last_purchase_at DESC NULLS LAST, last_purchase_store DESC))[1], '') AS last_purchase_store
-FROM membership JOIN record USING (record_id)
+FROM unnest(%(profile_ids)s::uuid[]) AS asked (profile_id)
+CROSS JOIN LATERAL (SELECT record_id FROM membership WHERE membership.profile_id = asked.profile_id OFFSET 0) AS member (held)
+CROSS JOIN LATERAL (SELECT * FROM record WHERE record.record_id = member.held OFFSET 0) AS said
 CROSS JOIN LATERAL (
     SELECT num_nonnulls(given_name, family_name)::bigint AS name_parts, num_nonnulls(street, postcode)::bigint AS address_parts,
         (extract(epoch FROM last_seen) * 1000000)::bigint AS recency,
         -coalesce(array_position(%(trusted)s::text[], source), 2147483647)::bigint AS trust
 ) AS spoken
-WHERE profile_id = ANY(%(profile_ids)s)
 GROUP BY profile_id HAVING bool_or(sightings > 0) ORDER BY profile_id;
 
 -- name: draw_versions
@@ -162,10 +166,12 @@ FROM unnest(%(profile_ids)s::uuid[], %(versions)s::bigint[], %(lives)s::boolean[
 
 -- name: insert_changes
 -- Queues changed profiles for the relay, each live one with the identifiers of its records; generic ones included, since their answers name nobody but must be right.
+-- By keys alone, row by row, as overused_tokens is: without statistics, as in the first minute of a ledger, all of record_token would be read for each profile.
 INSERT INTO outbox (profile_id, version, live, change, token_ids)
 SELECT profile_id, version, live, change, ARRAY(
-    SELECT DISTINCT record_token.token_id
-    FROM membership JOIN record_token USING (record_id)
+    SELECT DISTINCT carried.token_id
+    FROM membership
+    CROSS JOIN LATERAL (SELECT token_id FROM record_token WHERE record_token.record_id = membership.record_id OFFSET 0) AS carried
     WHERE membership.profile_id = told.profile_id AND told.live
 )
 FROM unnest(%(profile_ids)s::uuid[], %(versions)s::bigint[], %(lives)s::boolean[], %(changes)s::bytea[]) AS told (profile_id, version, live, change);

@@ -24,7 +24,7 @@ class Visible:
     sent: int
 
     def figures(self) -> Mapping[str, float]:
-        """Figures by name; times in milliseconds. A lookup that finds nothing is asked again after 2 to 50 ms."""
+        """Figures by name; times in milliseconds. A lookup that finds nothing is asked again after 2 to 10 ms."""
         return {
             "visible.calls": self.sent,
             "visible.missed": self.sent - len(self.seconds),

@@ -19,7 +19,7 @@ from goldthread.flows.admission import Admission
 from goldthread.flows.looks_beside import Looks
 from goldthread.flows.retry import Retry
 from goldthread.flows.take import Taken, Taker, owning_if_needed
-from goldthread.ledger import Later, Ledger, LedgerTransaction, PhoneState
+from goldthread.ledger import Ledger, LedgerTransaction
 from goldthread.matching import Matcher, Refusal
 from goldthread.telemetry.metrics import Metrics
 
@@ -71,9 +71,9 @@ class IngestFlow:
             else:
                 events.append((position, result, payload))
         with self._metrics.stage("batch"):
-            taken, every, phones = self._retry.call("ingest", lambda: self._commit(batch, events, rejections))
+            taken, every = self._retry.call("ingest", lambda: self._commit(batch, events, rejections))
         taken.count(self._metrics)
-        look = self._looker.look([*taken.marks(), *self._looker.hand_over(phones())])
+        look = self._looker.look(taken.marks())
         report = IngestReport(
             taken=taken.fresh,
             duplicates=len(events) - taken.fresh - len(taken.conflicts),
@@ -96,10 +96,10 @@ class IngestFlow:
         batch: IngestBatch,
         events: Sequence[tuple[Position | None, Event, bytes]],
         rejections: Sequence[Rejection],
-    ) -> tuple[Taken, list[Rejection], Later[list[PhoneState]]]:
+    ) -> tuple[Taken, list[Rejection]]:
         valid = [event for _, event, _ in events]
 
-        def attempt(own: bool) -> tuple[Taken, list[Rejection], Later[list[PhoneState]]]:
+        def attempt(own: bool) -> tuple[Taken, list[Rejection]]:
             with self._ledger.transaction() as tx:
                 # Before the offsets, as everywhere: a batch that begins again as the only one would else meet its own zombie crosswise.
                 if own:
@@ -111,9 +111,7 @@ class IngestFlow:
                 taken = self._taker.take(tx, valid, cause=ChangeCause.EVENT, actor=self._actor, own=own)
                 every = [*rejections, *_conflicts(taken, events)]
                 self._bury(tx, every)
-                # Nearly all phones that change hands do so by a new record of somebody else.
-                phones: Later[list[PhoneState]] = tx.ask_phones(record_ids=taken.callers) if taken.callers else list
-            return taken, every, phones
+            return taken, every
 
         return owning_if_needed(attempt)
 

@@ -15,24 +15,31 @@ worker died, lost too many races, or would have held up intake, are redone by an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from math import inf
 from uuid import UUID
 
-from goldthread.domain.errors import GoldthreadError, LedgerUnavailableError, TransientError
+from goldthread.domain.errors import (
+    GoldthreadError,
+    LedgerUnavailableError,
+    ModelFileError,
+    SchemaVersionError,
+    SettingsError,
+    SurvivorshipFileError,
+    TransientError,
+)
 from goldthread.domain.ids import BirthIds
 from goldthread.domain.policy import tier_of
 from goldthread.domain.ports import ProfileChange
 from goldthread.domain.words import ChangeCause, profile_public_id
 from goldthread.flows.components import Placement, Settlement, place, settle
-from goldthread.flows.epochs import HandOverError, hang_anew, outdated
-from goldthread.flows.hand_overs import HandOvers
+from goldthread.flows.epochs import HandOverError, HungAnew, hand_over, hang_anew, outdated
 from goldthread.flows.keys import OverusedError, close_by_use, close_overused, overused_by
-from goldthread.flows.retry import FATAL, Retry
+from goldthread.flows.retry import Retry
 from goldthread.flows.verdict import Candidacy, judge
-from goldthread.ledger import Ledger, LedgerTransaction, NewMark, PhoneState, ProfileRow, Step
+from goldthread.ledger import Ledger, LedgerTransaction, NewMark, ProfileRow, Step
 from goldthread.matching import Matcher
 from goldthread.telemetry.logs import get_logger
 from goldthread.telemetry.metrics import Metrics
@@ -45,10 +52,12 @@ _log = get_logger(__name__)
 INLINE_RECORDS = 20_000
 """Looks whose components together hold more records than this are left to redo, so that intake goes on."""
 
-_MARKS = 2_500  # in one transaction, as a full batch and what it closes leave them: bounds how long it runs and what a lost race costs
+_MARKS = 2_000  # in one transaction, as a full batch leaves them: bounds how long it runs and what a lost race costs
 _IDLE_ROUNDS = 5  # of one look, in which keys were to be closed or phones hung anew and others had done it: enough unless they go on at it
 _ROUNDS = 100  # of one look, whatever they did: a hand-over concerns other phones of its carriers, of which more may have changed hands
+_HAND_OVER_SECONDS = 1.0  # a caller with less time leaves to redo what keeps all others from the evidence
 _RESTLESS = "keys change faster than they can be looked at"
+_FATAL = (ModelFileError, SchemaVersionError, SettingsError, SurvivorshipFileError)  # this worker must not go on
 _REDO_SECONDS = (1.0, 300.0)  # first wait of a mark whose look failed, and the longest
 
 
@@ -121,14 +130,7 @@ class Looker:
         self._metrics = metrics
         self._uniform = uniform
         self._inline_records = inline_records
-        self._hand_overs = HandOvers(
-            ledger=ledger,
-            matcher=matcher,
-            birth_ids=birth_ids,
-            retry=retry,
-            metrics=metrics,
-            grace_seconds=grace_seconds,
-        )
+        self._grace_seconds = grace_seconds
 
     @property
     def inline_records(self) -> int:
@@ -145,7 +147,7 @@ class Looker:
             part = mark_ids[start : start + _MARKS]
             try:
                 done = self._run(part, most=self._inline_records, operation="look", seconds_left=seconds_left)
-            except FATAL:
+            except _FATAL:
                 raise
             except Exception as error:  # noqa: BLE001 (the evidence is in, and one bad look must not stop intake)
                 self._failed(error, marks=len(part), outcome="deferred")
@@ -189,10 +191,6 @@ class Looker:
             asked += tx.leave_marks(marks, cause=ChangeCause.REDO, actor="preview")()
         raise _RestlessError(_RESTLESS)
 
-    def hand_over(self, phones: Sequence[PhoneState]) -> list[int]:
-        """Hangs the events of those phones anew that changed hands, before a look has to begin again for it (`HandOvers.carry_out_early`)."""
-        return self._hand_overs.carry_out_early(phones)
-
     def redo(self, limit: int) -> int:
         """Works off up to `limit` marks that are due and returns how many; marks whose look fails are put behind the others.
 
@@ -216,7 +214,7 @@ class Looker:
         """Halves what fails, so that one mark that cannot be looked at holds up no other."""
         try:
             done = self._run(mark_ids, most=self._inline_records, operation="redo")
-        except FATAL:
+        except _FATAL:
             raise
         except _OversizedError:
             if len(mark_ids) > 1:  # halves would meet the same component again and again
@@ -246,7 +244,7 @@ class Looker:
             with self._ledger.transaction() as tx:
                 mark_ids = tx.marks_of_component(mark_id)
             done = self._run(mark_ids, most=None, operation="redo") if mark_ids else None
-        except FATAL:
+        except _FATAL:
             raise
         except Exception as error:  # noqa: BLE001 (as above)
             return self._push_back(mark_ids, error)
@@ -292,7 +290,7 @@ class Looker:
             except OverusedError as error:
                 idle += not self._close(error.uses)
             except HandOverError as error:
-                phones, marks = self._hand_overs.carry_out(error.token_ids, seconds_left=seconds_left)
+                phones, marks = self._hand_over(error.token_ids, seconds_left)
                 asked += marks
                 idle += not phones
             if idle >= _IDLE_ROUNDS:
@@ -311,6 +309,21 @@ class Looker:
         changes = self._retry.call("overused", lambda: close_by_use(self._ledger, self._matcher, uses))
         changes.count(self._metrics)
         return changes.closed.total()
+
+    def _hand_over(self, token_ids: Collection[int], seconds_left: Callable[[], float]) -> tuple[int, list[int]]:
+        """Hangs the events of phones anew that changed hands; gives how many phones that were, and the marks left."""
+
+        def work() -> tuple[HungAnew, list[int]]:
+            if (seconds := seconds_left()) < _HAND_OVER_SECONDS:
+                raise LedgerUnavailableError("too little time is left to hang events anew")
+            return hand_over(
+                self._ledger, self._matcher, self._birth_ids, token_ids, seconds=seconds, grace=self._grace_seconds
+            )
+
+        done, marks = self._retry.call("hand_over", work, seconds_left=seconds_left)
+        self._metrics.hand_overs.inc(done.phones)
+        done.keys.count(self._metrics)
+        return done.phones, marks
 
     def _attempt(
         self, tx: LedgerTransaction, mark_ids: Sequence[int], *, most: int | None, early: bool

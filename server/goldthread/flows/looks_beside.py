@@ -17,7 +17,6 @@ from typing import Protocol, Self
 
 from goldthread.domain.errors import TransientError
 from goldthread.flows.look import Look
-from goldthread.ledger import PhoneState
 from goldthread.telemetry.logs import get_logger
 
 __all__ = ["Looks", "LooksBeside"]
@@ -30,10 +29,6 @@ class Looks(Protocol):
 
     def look(self, mark_ids: Sequence[int]) -> Look:
         """Looks at the records of these marks. Raises only what must end this worker."""
-        ...
-
-    def hand_over(self, phones: Sequence[PhoneState]) -> list[int]:
-        """Hangs the events of phones anew that changed hands, before it returns; gives the marks left. Raises what `look` raises."""
         ...
 
     def redo(self, limit: int) -> int | None:
@@ -56,10 +51,6 @@ class LooksBeside:
         if mark_ids:
             self._running = self._executor.submit(self._looks.look, mark_ids)
         return done
-
-    def hand_over(self, phones: Sequence[PhoneState]) -> list[int]:
-        """At once, on the caller's thread: it writes evidence, as he does between two batches, and the look under way need not wait for it."""
-        return self._looks.hand_over(phones)
 
     def redo(self, limit: int) -> int | None:
         """Works marks off, behind the look under way if there is one, whose marks may be among those that are due.

@@ -22,12 +22,16 @@ from goldthread.domain.errors import (
     EventIdConflictError,
     InvalidArgumentError,
     LedgerUnavailableError,
+    ModelFileError,
+    SchemaVersionError,
+    SettingsError,
+    SurvivorshipFileError,
 )
 from goldthread.domain.ports import ResolveCall, ResolveResult
 from goldthread.domain.words import ChangeCause, Event, IncomingEvent
 from goldthread.flows.admission import Admission
 from goldthread.flows.look import Looker
-from goldthread.flows.retry import FATAL, Retry
+from goldthread.flows.retry import Retry
 from goldthread.flows.standing import AskedEvent, MovedError, ask_answers, follow
 from goldthread.flows.take import Taken, Taker, owning_if_needed
 from goldthread.ledger import Ledger
@@ -38,6 +42,7 @@ __all__ = ["ResolveFlow"]
 
 _ANSWER_SECONDS = 0.25
 _ANSWER_ROUNDS = 5
+_FATAL = (ModelFileError, SchemaVersionError, SettingsError, SurvivorshipFileError)  # nobody's call is to blame
 
 
 class _BlamedError(Exception):
@@ -185,7 +190,7 @@ class ResolveFlow:
             try:
                 work(some, bound - monotonic())
             except Exception as error:
-                if len(some) == 1 or isinstance(error, FATAL) or _is_away(error):
+                if len(some) == 1 or isinstance(error, _FATAL) or _is_away(error):
                     raise
                 raise _BlamedError from error
 

@@ -7,21 +7,12 @@ from dataclasses import dataclass
 from math import inf
 from typing import TypeVar
 
-from goldthread.domain.errors import (
-    ModelFileError,
-    SchemaVersionError,
-    SettingsError,
-    SurvivorshipFileError,
-    TransientError,
-)
+from goldthread.domain.errors import TransientError
 from goldthread.telemetry.metrics import Metrics
 
-__all__ = ["FATAL", "Retry"]
+__all__ = ["Retry"]
 
 T = TypeVar("T")
-
-FATAL = (ModelFileError, SchemaVersionError, SettingsError, SurvivorshipFileError)
-"""What no retry and no other batch cures: nobody's call is to blame, and a worker must not go on."""
 
 
 @dataclass(frozen=True, kw_only=True)

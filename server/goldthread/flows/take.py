@@ -22,7 +22,7 @@ from typing import TypeVar
 from goldthread.domain.errors import LedgerUnavailableError
 from goldthread.domain.ids import BirthIds
 from goldthread.domain.policy import Totals
-from goldthread.domain.words import Click, ConsentChange, CustomerChange, Event, IdentifierType, Payload, Purchase
+from goldthread.domain.words import Click, ConsentChange, CustomerChange, Event, Payload, Purchase
 from goldthread.flows.epochs import come_of
 from goldthread.flows.keys import KeyChanges, NewRecord, hang_keys, unhang_keys
 from goldthread.ledger import (
@@ -61,7 +61,6 @@ class Taken:
 
     `records` gives the record of every event that counts, taken or repeated, `digests` that of its content. `conflicts` are events whose content
     lost against another under the same id; `replaced` counts contents that lost after they had counted. `marks` gives the marks left, once.
-    `callers` are new records that have a name and a phone.
     """
 
     records: dict[tuple[str, str], int]
@@ -73,7 +72,6 @@ class Taken:
     new_records: int
     marks: Later[list[int]]
     keys: KeyChanges
-    callers: frozenset[int]
 
     def count(self, metrics: Metrics) -> None:
         """Adds what was done to the metrics; called once the transaction has committed."""
@@ -154,7 +152,6 @@ class Taker:
             new_records=len(new),
             marks=lambda: _heard(left),
             keys=changes,
-            callers=frozenset(record.record_id for record in new if _calls(record)),
         )
 
     def _addresses(self, events: Sequence[Event]) -> list[bytes]:
@@ -326,8 +323,3 @@ def content_digest(event: Event, address: bytes) -> bytes:
             said = ""
     content = f"{event.occurred_at.isoformat()}\x1f{_KINDS[type(payload)]}\x1f{said}"
     return hashlib.sha256(address + content.encode()).digest()
-
-
-def _calls(record: NewRecord) -> bool:
-    """Whether the record says that somebody with a name has a phone."""
-    return record.name_key is not None and any(kind == IdentifierType.PHONE for kind, *_ in record.matchable.tokens)

@@ -16,7 +16,7 @@ from goldthread.flows.look import Look, Looker
 from goldthread.flows.looks_beside import LooksBeside
 from goldthread.flows.remodel import RemodelFlow
 from goldthread.flows.retry import Retry
-from goldthread.ledger import Ledger, PhoneState
+from goldthread.ledger import Ledger
 from goldthread.telemetry.metrics import Metrics
 from oracle.models import round_weights
 
@@ -34,9 +34,6 @@ class Late:
     def look(self, mark_ids: Sequence[int]) -> Look:
         assert self._go.wait(_SECONDS)
         return self._looker.look(mark_ids)
-
-    def hand_over(self, phones: Sequence[PhoneState]) -> list[int]:
-        return self._looker.hand_over(phones)
 
     def redo(self, limit: int) -> int:
         return self._looker.redo(limit)

@@ -11,7 +11,6 @@ import pytest
 from goldthread.domain.errors import LedgerUnavailableError, ModelFileError, PoisonLimitError
 from goldthread.flows.look import Look
 from goldthread.flows.looks_beside import LooksBeside
-from goldthread.ledger import PhoneState
 
 SECONDS = 10.0
 
@@ -27,7 +26,6 @@ class Slow:
         self.error = error
         self.done: list[int] = []
         self.redone: list[tuple[int, int]] = []
-        self.handed: list[int] = []
 
     def look(self, mark_ids: Sequence[int]) -> Look:
         self.began.set()
@@ -36,10 +34,6 @@ class Slow:
             raise self.error
         self.done += mark_ids
         return Look(marks=len(mark_ids))
-
-    def hand_over(self, phones: Sequence[PhoneState]) -> list[int]:
-        self.handed.append(len(self.done))
-        return [phone.token_id for phone in phones]
 
     def redo(self, limit: int) -> int:
         self.redone.append((limit, len(self.done)))
@@ -78,17 +72,6 @@ def test_the_next_look_waits_for_the_one_before_and_tells_of_it() -> None:
     with LooksBeside(slow) as looks:
         assert [looks.look([1, 2]).marks, looks.look([3]).marks, looks.look([]).marks] == [0, 2, 1]
         assert slow.done == [1, 2, 3]
-
-
-def test_phones_are_handed_over_beside_the_look_under_way() -> None:
-    slow = Slow()
-    with LooksBeside(slow) as looks:
-        looks.look([1, 2])
-        assert slow.began.wait(SECONDS)
-        assert looks.hand_over([PhoneState(7, False, (), ())]) == [7]
-        assert slow.handed == [0]
-        slow.go.set()
-    assert slow.done == [1, 2]
 
 
 def test_redo_goes_behind_the_look_under_way_and_holds_up_nobody() -> None:

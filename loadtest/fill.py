@@ -17,6 +17,7 @@ import click
 from goldthread.app import wiring
 from goldthread.app.settings import Settings
 from loadtest.databases import Databases, embedded_postgres
+from loadtest.leaving import leave_in_order
 
 __all__ = ["main"]
 
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="loadtest.fill", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
     asked = parser.parse_args(arguments)
+    leave_in_order()
     with embedded_postgres() as databases:
         for path in asked.files:
             code = _fill(path, databases)

@@ -31,6 +31,7 @@ from goldthread.domain.words import Position
 from goldthread.matching import digest_identifiers
 from goldthread.telemetry.metrics import Metrics
 from loadtest.databases import Databases, embedded_postgres
+from loadtest.leaving import leave_in_order
 from loadtest.planting import Planted, plant
 
 __all__ = ["Arm", "main"]
@@ -227,6 +228,7 @@ def _pairs(connection: psycopg.Connection[tuple[int, ...]], planted: Planted) ->
 @click.option("--statements", is_flag=True, help="Show where PostgreSQL's time went.")
 def main(*, values: int, people: int, workers: int, seed: int, statements: bool) -> None:
     """Count false merges with and without planted generic values; exit code 1 if there are more with them."""
+    leave_in_order()
     with (
         tempfile.TemporaryDirectory(prefix="goldthread-rows-") as folder,
         embedded_postgres(statements=statements) as databases,

@@ -24,6 +24,7 @@ import click
 from goldthread.app.generate import COLUMNS, GenerateOptions, Profile, generate_events
 from goldthread.app.settings import process_environment
 from loadtest.databases import Databases, embedded_postgres
+from loadtest.leaving import leave_in_order
 
 __all__ = ["LEAST_RATIO", "ROOT", "Run", "git", "main", "worktree"]
 
@@ -139,6 +140,7 @@ def drive(databases: Databases, tree: Path, rows: Path, *, batch: int) -> Run:
 )
 def main(*, against: str, pairs: int, events: int, batch: int, seed: int, tree: Path | None) -> None:
     """Compare this checkout's ingest with that of an earlier commit; exit code 1 below the least ratio."""
+    leave_in_order()
     here = git("rev-parse", "--short", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
     there = git("rev-parse", "--short", against)
     click.echo(f"{here} against {there}: {pairs} pairs of {events:,} events in batches of {batch}, seed {seed}")

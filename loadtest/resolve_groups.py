@@ -25,6 +25,7 @@ from goldthread.flows.resolve import ResolveFlow
 from goldthread.matching import digest_identifiers
 from goldthread.telemetry.metrics import Metrics
 from loadtest.databases import embedded_postgres
+from loadtest.leaving import leave_in_order
 from loadtest.locust.processors import processor_seconds
 
 __all__ = ["main"]
@@ -81,6 +82,7 @@ def _ask(flow: ResolveFlow, events: list[IncomingEvent], size: int) -> list[floa
 @click.option("--seed", default=1, show_default=True)
 def main(*, known: int, calls: int, sizes: tuple[int, ...], seed: int) -> None:
     """Measure what a call costs in groups of these sizes."""
+    leave_in_order()
     warm = 64
     events = _events(known + warm + calls * len(sizes), seed)
     with embedded_postgres(statements=True) as databases, databases.fresh() as dsn, ExitStack() as stack:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import click
 
 from goldthread.app.demo.progress import Progress
 from goldthread.telemetry.logs import configure_logs
+from loadtest.leaving import leave_in_order
 from loadtest.locust.outside import missing
 from loadtest.locust.report import as_figures, as_page, as_text
 from loadtest.locust.run import perform
@@ -21,7 +21,6 @@ from loadtest.locust.thresholds import SHIPPED, checks_of, read_limits
 __all__ = ["main"]
 
 _OUT = Path("build") / "load"
-_TERMINATED = 128 + signal.SIGTERM
 
 
 @click.command()
@@ -102,8 +101,7 @@ def main(
         free=web,
     )
     folder = out / scenario
-    # As Ctrl-C does: the servers are stopped in order, and nothing of theirs stays behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    leave_in_order()
     outcome = perform(run, folder=folder, web_port=web_port if web else None, progress=Progress(sys.stderr))
     checks = checks_of(limits, outcome.figures)
     click.echo(as_text(outcome, checks))

@@ -10,6 +10,7 @@ from goldthread.app.charts import Axis, Series, chart, legend, page, table
 from loadtest.locust.calls import Call, percentile
 from loadtest.locust.figures import Times, by_name, family, per_second, sources, times_of
 from loadtest.locust.run import Outcome
+from loadtest.locust.serverside import ServerSide
 from loadtest.locust.thresholds import Check
 
 __all__ = ["as_figures", "as_page", "as_text"]
@@ -73,10 +74,11 @@ def as_page(outcome: Outcome, checks: Sequence[Check]) -> str:
             ("cache read", "count"),
             [(escape(name), f"{count:,.0f}") for name, count in sorted(outcome.server.reads.items())],
         ),
-        "<h2>Stages of the work in the server</h2>",
-        table(("stage", "times", "mean ms"), _stages(outcome)),
-        "<h2>Retries, looks and groups in the server</h2>",
-        table((), [(escape(name), _number(count)) for name, count in sorted(outcome.server.counters.items()) if count]),
+        *(
+            part
+            for name, counted in {"serve": outcome.server, **outcome.workers}.items()
+            for part in _work(name, counted)
+        ),
         "<h2>All figures</h2>",
         table((), [(escape(name), _number(value)) for name, value in sorted(outcome.figures.items())]),
     ]
@@ -144,11 +146,18 @@ def _side_by_side(outcome: Outcome, name: str) -> str:
     return f"<h2>{escape(name.capitalize())}: the caller's clock and the server's</h2>" + table(head, rows)
 
 
-def _stages(outcome: Outcome) -> list[tuple[str, str, str]]:
-    return [
+def _work(process: str, counted: ServerSide) -> list[str]:
+    """Stages of its work, and what tells why they took long."""
+    stages = [
         (escape(name), f"{count:,.0f}", f"{seconds / count * 1000:.2f}")
-        for name, (count, seconds) in sorted(outcome.server.stages.items())
+        for name, (count, seconds) in sorted(counted.stages.items())
         if count
+    ]
+    counters = [(escape(name), _number(count)) for name, count in sorted(counted.counters.items()) if count]
+    return [
+        f"<h2>What {escape(process)} did</h2>",
+        table(("stage", "times", "mean ms"), stages),
+        table(("retries, looks, groups", "times"), counters),
     ]
 
 
@@ -166,10 +175,15 @@ def as_figures(outcome: Outcome, checks: Sequence[Check]) -> Mapping[str, object
         "not_the_ledgers": list(outcome.told),
         "figures": dict(outcome.figures),
         "failures": dict(outcome.failures),
-        "stages": {
-            name: {"count": count, "seconds": seconds} for name, (count, seconds) in outcome.server.stages.items()
+        "processes": {
+            name: {
+                "stages": {
+                    stage: {"count": count, "seconds": seconds} for stage, (count, seconds) in counted.stages.items()
+                },
+                "counters": dict(counted.counters),
+            }
+            for name, counted in {"serve": outcome.server, **outcome.workers}.items()
         },
-        "counters": dict(outcome.server.counters),
         "ok": all(check.holds for check in checks),
         "checks": [
             {"figure": check.figure, "bound": check.bound, "measured": check.measured, "holds": check.holds}

@@ -13,6 +13,7 @@ from goldthread.app.demo.progress import Progress
 from loadtest.locust.cache_fault import take_cache_away
 from loadtest.locust.calls import Call, Calls, percentile, read_samples
 from loadtest.locust.figures import Outage, figures_of
+from loadtest.locust.logs import slow_statements
 from loadtest.locust.outside import Outside, run_outside
 from loadtest.locust.process import begun_at, calling
 from loadtest.locust.processors import processor_seconds
@@ -27,13 +28,17 @@ __all__ = ["Outcome", "perform"]
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a run gave. `notes` say what it left out and why, `told` what is known of answers that are not the ledger's."""
+    """What a run gave.
+
+    `workers` tells of the processes beside the server, `notes` say what it left out and why, `told` what is known of answers that are not the ledger's.
+    """
 
     run: Run
     figures: Mapping[str, float]
     calls: Sequence[Call] = field(repr=False)
     failures: Mapping[str, int]
     server: ServerSide
+    workers: Mapping[str, ServerSide]
     notes: Sequence[str]
     told: Sequence[str]
     outage: Outage | None
@@ -44,16 +49,16 @@ def perform(run: Run, *, folder: Path, web_port: int | None, progress: Progress)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with stage(run, folder=folder, progress=progress) as given:
         before = given.ledger.counts()
-        page = given.up.endpoints.metrics["serve"]
+        pages = given.up.endpoints.metrics
         with Witness(given.ledger, list(given.watched.tokens.values())) as witness:
-            metrics, spent, began = read_metrics(page), _spent(given), time.monotonic()
+            metrics, spent, began = _read(pages), _spent(given), time.monotonic()
             with calling(given.plan, folder, web_port=web_port):
                 if web_port is not None:
                     progress.say(f"Locust's page: http://127.0.0.1:{web_port}; Ctrl-C ends it")
                     beside = _Beside()
                 else:
                     beside = _beside(run, given, folder, progress)
-            server = read_metrics(page).since(metrics)
+            workers = {name: page.since(metrics[name]) for name, page in _read(pages).items()}
             passed = time.monotonic() - began
             cores = {name: (now - spent[name]) / passed for name, now in _spent(given).items() if name in spent}
         calls = Calls.read(folder)
@@ -63,6 +68,7 @@ def perform(run: Run, *, folder: Path, web_port: int | None, progress: Progress)
         settle(given.ledger, given.settings, messages=given.sent + sent, progress=progress)
         taken = sent + sum(call.name == "resolve" and not call.failed for call in rows)
         after = given.ledger.counts()
+        server = workers.pop("serve")
         judged = witness.judged(
             read_samples(folder), places={place: at for at, place in enumerate(given.watched.tokens)}
         )
@@ -93,6 +99,8 @@ def perform(run: Run, *, folder: Path, web_port: int | None, progress: Progress)
         "dead_letters": after.dead_letters - before.dead_letters,
     }
     figures |= {f"cores.{name}": value for name, value in cores.items()}
+    slow = slow_statements(folder / "logs")
+    figures |= {"slow_statements": len(slow), "slow_statements.longest_ms": max(slow, default=0.0)}
     if beside.visible is not None:
         figures |= beside.visible.figures()
     if beside.outside is not None:
@@ -103,6 +111,7 @@ def perform(run: Run, *, folder: Path, web_port: int | None, progress: Progress)
         calls=rows,
         failures=calls.failures,
         server=server,
+        workers=workers,
         notes=_notes(run, given),
         told=judged.told,
         outage=beside.outage,
@@ -138,6 +147,10 @@ def _beside(run: Run, given: Stage, folder: Path, progress: Progress) -> _Beside
             visible=watch_events(given, rate=scenario.probes, seconds=seconds, seed=run.seed, progress=progress)
         )
     return _Beside()
+
+
+def _read(pages: Mapping[str, str]) -> dict[str, ServerSide]:
+    return {name: read_metrics(url) for name, url in pages.items()}
 
 
 def _spent(given: Stage) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What the server counted itself: its histograms and counters of `/metrics`, over a run."""
+"""What the service's processes counted themselves: their histograms and counters of `/metrics`, over a run."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _LOOKUPS, _READS = "goldthread_lookups_total", "goldthread_cache_reads_total"
 _COUNTERS = (
     "goldthread_retries_total",
     "goldthread_looks_total",
+    "goldthread_hand_overs_total",
+    "goldthread_commits_resolved_total",
     "goldthread_groups_split_total",
     "goldthread_gathered_calls_sum",
     "goldthread_gathered_calls_count",
@@ -92,7 +94,7 @@ def parse(text: str) -> ServerSide:
 
 
 def read_metrics(url: str) -> ServerSide:
-    """The server's page as it is now."""
+    """The page of a process as it is now."""
     with urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 (the address is our own child's)
         return parse(answer.read().decode())
 

@@ -23,6 +23,7 @@ from goldthread.domain.words import IncomingEvent
 from goldthread.ledger import Ledger
 from goldthread.telemetry.metrics import Metrics
 from goldthread.wire import CONTENT_TYPE_PROTOBUF, encode_event
+from loadtest.locust.logs import keep_logs, tell_slow_statements
 from loadtest.locust.people import Customers, Watched, choose_targets
 from loadtest.locust.plan import EVENTS, RESOLVES, Plan, Rates, write_feed
 from loadtest.locust.scenarios import Scenario
@@ -65,7 +66,7 @@ class Stage:
 
 @contextmanager
 def stage(run: Run, *, folder: Path, progress: Progress) -> Iterator[Stage]:
-    """Starts everything, loads the customers, writes plan and feeds to `folder`; stops and removes everything at the end."""
+    """Starts everything, loads the customers, writes plan and feeds to `folder`; stops and removes everything at the end but the logs."""
     data = Path(tempfile.mkdtemp(prefix="goldthread-load-"))
     # PostgreSQL may run under another account, which has to pass through.
     data.chmod(0o711)
@@ -74,6 +75,7 @@ def stage(run: Run, *, folder: Path, progress: Progress) -> Iterator[Stage]:
         with Up(UpOptions(data_dir=data), settings=Settings(grpc_port=0, metrics_port=0), log=progress.say) as up:
             yield from _staged(run, up=up, folder=folder, progress=progress)
     finally:
+        keep_logs(data, folder / "logs")
         shutil.rmtree(data, ignore_errors=True)
 
 
@@ -116,6 +118,7 @@ def _staged(run: Run, *, up: Up, folder: Path, progress: Progress) -> Iterator[S
             free=run.free,
         )
         plan.write(folder)
+        tell_slow_statements(settings.need("postgres_dsn"))
         yield Stage(up, ledger, settings, watched, plan, rest, run.known)
 
 

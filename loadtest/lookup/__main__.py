@@ -23,6 +23,7 @@ import click
 import psutil
 
 from goldthread.app.embedded import ValkeyServer
+from loadtest.leaving import leave_in_order
 from loadtest.lookup.contestants import Contestant, contestants, fill_express
 from loadtest.lookup.people import asked, fill, settle
 
@@ -164,6 +165,7 @@ def main(
     out: Path | None,
 ) -> None:
     """Measures and prints a table."""
+    leave_in_order()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         os.sched_setaffinity(0, {_OTHER_CORE})

@@ -35,6 +35,7 @@ from goldthread.v1 import lookup_service_pb2 as pb
 from goldthread.v1.lookup_service_pb2_grpc import LookupServiceStub
 from goldthread.v1.resolver_service_pb2_grpc import ResolverServiceStub
 from loadtest.databases import embedded_postgres
+from loadtest.leaving import leave_in_order
 from loadtest.lookup.people import phone
 
 _PROMISE_MS = 48.0
@@ -213,6 +214,7 @@ async def ask(
 @click.option("--after", default=20.0, show_default=True, help="Seconds with it again.")
 def main(*, fault: str, people: int, rate: int, before: float, away: float, after: float) -> None:
     """Runs once and prints a line for each part."""
+    leave_in_order()
     with tempfile.TemporaryDirectory() as name, embedded_postgres() as databases, databases.fresh() as dsn:
         cache = Cache(ValkeyServer(Path(name), environ=os.environ), Path(name), kill=fault == "kill")
         port, metrics_port = free_ports(2, rng=random.SystemRandom())

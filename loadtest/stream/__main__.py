@@ -28,6 +28,7 @@ from goldthread.app.supervise import Child, Supervisor
 from goldthread.bus import EventProducer
 from goldthread.ledger import Ledger
 from goldthread.telemetry.metrics import Metrics
+from loadtest.leaving import leave_in_order
 from loadtest.stream.feed import Mix, events_of, send
 from loadtest.stream.watch import Backlog, Drained, Memory, drain
 
@@ -180,6 +181,7 @@ def main(
     *, events: int, mix: str, workers: int, batch: int, rate: float, seconds: float, seed: int, out: Path | None
 ) -> None:
     """Measure Kafka to card: events a second, processor time per event by process, memory; with a rate, how long a card takes."""
+    leave_in_order()
     progress = Progress(sys.stderr)
     run = _Run(mix=Mix(mix), events=events, workers=workers, batch=batch, seed=seed)
     found: dict[str, object] = {"run": asdict(run), "load_before": os.getloadavg(), "cores": os.cpu_count()}

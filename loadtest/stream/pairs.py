@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -19,6 +18,7 @@ import click
 
 from goldthread.app.settings import process_environment
 from loadtest.ingest_pairs import ROOT, git, worktree
+from loadtest.leaving import finished, leave_in_order
 
 __all__ = ["main"]
 
@@ -43,14 +43,11 @@ class _Run:
 def _run(tree: Path, arguments: Sequence[str]) -> _Run:
     with tempfile.TemporaryDirectory(prefix="goldthread-stream-pairs-") as folder:
         out = Path(folder) / "run.json"
-        done = subprocess.run(
+        done = finished(
             [str(tree / ".venv/bin/python"), "-m", "loadtest.stream", *arguments, "--out", str(out)],
             cwd=tree,
-            env=process_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_RUN_SECONDS,
+            environ=process_environment(),
+            seconds=_RUN_SECONDS,
         )
         if done.returncode:
             raise click.ClickException(f"the run failed in {tree}:\n{done.stderr[-3_000:]}")
@@ -71,6 +68,7 @@ def _run(tree: Path, arguments: Sequence[str]) -> _Run:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def main(*, against: str, pairs: int, tree: Path | None, arguments: tuple[str, ...]) -> None:
     """Compare the whole line with that of an earlier commit; ARGUMENTS go to `loadtest.stream` on both sides."""
+    leave_in_order()
     with worktree(git("rev-parse", against)) if tree is None else nullcontext(tree.resolve()) as before:
         found: list[tuple[_Run, _Run]] = []
         for number in range(1, pairs + 1):

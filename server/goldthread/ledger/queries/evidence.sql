@@ -245,7 +245,7 @@ RETURNING mark_id;
 
 -- name: take_marks
 -- Holds these marks for one look; those that somebody else holds are left to them. A record that has been withdrawn since is judged, whatever its mark was left for.
--- A subquery, which goes by its key whatever the statistics say of a table that fills and empties all the time; joined, all records were read for each batch.
+-- A subquery, which goes by its key whatever the statistics say of a table that fills and empties all the time.
 SELECT mark_id, record_id, CASE WHEN (SELECT sightings FROM record WHERE record.record_id = dirty_mark.record_id) = 0 THEN 3 ELSE step END,
     used_on, cause, actor, source, event_id, operation_id
 FROM dirty_mark WHERE mark_id = ANY(%(mark_ids)s) ORDER BY mark_id FOR UPDATE SKIP LOCKED;

@@ -15,10 +15,12 @@ worker died, lost too many races, or would have held up intake, are redone by an
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from math import inf
+from time import monotonic
 from uuid import UUID
 
 from goldthread.domain.errors import (
@@ -37,15 +39,16 @@ from goldthread.domain.words import ChangeCause, profile_public_id
 from goldthread.flows.components import Placement, Settlement, place, settle
 from goldthread.flows.epochs import HandOverError, HungAnew, hand_over, hang_anew, outdated
 from goldthread.flows.keys import OverusedError, close_by_use, close_overused, overused_by
+from goldthread.flows.looked import Look
 from goldthread.flows.retry import Retry
 from goldthread.flows.verdict import Candidacy, judge
-from goldthread.ledger import Ledger, LedgerTransaction, NewMark, ProfileRow, Step
+from goldthread.ledger import Ledger, LedgerTransaction, NewMark, Step
 from goldthread.matching import Matcher
 from goldthread.telemetry.logs import get_logger
 from goldthread.telemetry.metrics import Metrics
 from goldthread.wire import encode_change
 
-__all__ = ["INLINE_RECORDS", "Look", "Looker"]
+__all__ = ["INLINE_RECORDS", "Looker"]
 
 _log = get_logger(__name__)
 
@@ -58,6 +61,9 @@ _ROUNDS = 100  # of one look, whatever they did: a hand-over concerns other phon
 _HAND_OVER_SECONDS = 1.0  # a caller with less time leaves to redo what keeps all others from the evidence
 _RESTLESS = "keys change faster than they can be looked at"
 _FATAL = (ModelFileError, SchemaVersionError, SettingsError, SurvivorshipFileError)  # this worker must not go on
+_WIDE_ATTEMPTS = 3  # of a look at several marks, before each half has its own: the narrower a look is, and the shorter, the fewer it meets
+_PARTING_SECONDS = 4.0  # for so long a look goes on in halves: less than its marks' grace, after which redo is at them
+_LOST = frozenset({"23505", "40001", "40P01", "55P03"})  # SQLSTATEs of a look that met another one
 _REDO_SECONDS = (1.0, 300.0)  # first wait of a mark whose look failed, and the longest
 
 
@@ -67,34 +73,6 @@ class _OversizedError(Exception):
 
 class _RestlessError(LedgerUnavailableError):
     """Others change keys faster than one look can follow."""
-
-
-@dataclass(slots=True)
-class Look:
-    """What looks wrote: changed profiles at their new versions, where the records of ended ones went, reviews, marks done and left to redo.
-
-    `made` are records that a preview had to make because phones changed hands.
-    """
-
-    changed: list[ProfileRow] = field(default_factory=list)
-    successors: dict[UUID, tuple[UUID, ...]] = field(default_factory=dict)
-    reviews_opened: int = 0
-    reviews_closed: int = 0
-    marks: int = 0
-    deferred: int = 0
-    made: set[int] = field(default_factory=set)
-
-    def add(self, settlement: Settlement, marks: int) -> None:
-        """Adds one transaction's work; of a profile that changed twice the last state counts."""
-        known = {row.profile_id: row for row in self.changed}
-        known.update({row.profile_id: row for row in settlement.changed})
-        self.changed = list(known.values())
-        self.successors.update(settlement.successors)
-        for row in (row for row in settlement.changed if row.live):
-            self.successors.pop(row.profile_id, None)
-        self.reviews_opened += settlement.reviews_opened
-        self.reviews_closed += settlement.reviews_closed
-        self.marks += marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +105,7 @@ class Looker:
         self._matcher = matcher
         self._birth_ids = birth_ids
         self._retry = retry
+        self._wide_retry = replace(retry, attempts=min(_WIDE_ATTEMPTS, retry.attempts))
         self._metrics = metrics
         self._uniform = uniform
         self._inline_records = inline_records
@@ -140,16 +119,24 @@ class Looker:
     def look(self, mark_ids: Sequence[int], *, seconds_left: Callable[[], float] = lambda: inf) -> Look:
         """Looks at the records of these marks; what cannot be done now is left to redo and counted as deferred.
 
-        Raises only what must end this worker (another model is in use, say): the evidence is durable, and so are the marks.
+        Where others were faster, each half is looked at by itself, for some seconds. Raises only what must end this worker (another model is in use,
+        say): the evidence is durable, and so are the marks.
         """
         report = Look()
-        for start in range(0, len(mark_ids), _MARKS):
-            part = mark_ids[start : start + _MARKS]
+        until = monotonic() + min(_PARTING_SECONDS, seconds_left())
+        queue = deque(mark_ids[start : start + _MARKS] for start in range(0, len(mark_ids), _MARKS))
+        while queue:
+            part = queue.popleft()
+            asked = list(part)
             try:
-                done = self._run(part, most=self._inline_records, operation="look", seconds_left=seconds_left)
+                done = self._run(asked, most=self._inline_records, operation="look", seconds_left=seconds_left)
             except _FATAL:
                 raise
             except Exception as error:  # noqa: BLE001 (the evidence is in, and one bad look must not stop intake)
+                if len(asked) > 1 and _lost(error) and monotonic() < until:
+                    queue.extendleft(reversed(_halves(asked)))
+                    self._metrics.looks.labels("parted").inc()
+                    continue
                 self._failed(error, marks=len(part), outcome="deferred")
                 report.deferred += len(part)
                 continue
@@ -213,7 +200,7 @@ class Looker:
     def _redo(self, mark_ids: Sequence[int]) -> int:
         """Halves what fails, so that one mark that cannot be looked at holds up no other."""
         try:
-            done = self._run(mark_ids, most=self._inline_records, operation="redo")
+            done = self._run(list(mark_ids), most=self._inline_records, operation="redo")
         except _FATAL:
             raise
         except _OversizedError:
@@ -234,8 +221,7 @@ class Looker:
     def _redo_halves(self, mark_ids: Sequence[int], error: Exception) -> int:
         if len(mark_ids) == 1:
             return self._push_back(mark_ids, error)
-        half = len(mark_ids) // 2
-        return self._redo(mark_ids[:half]) + self._redo(mark_ids[half:])
+        return sum(map(self._redo, _halves(mark_ids)))
 
     def _redo_whole(self, mark_id: int) -> int:
         """One look at a component of any size, for all its marks at once."""
@@ -243,7 +229,7 @@ class Looker:
         try:
             with self._ledger.transaction() as tx:
                 mark_ids = tx.marks_of_component(mark_id)
-            done = self._run(mark_ids, most=None, operation="redo") if mark_ids else None
+            done = self._run(list(mark_ids), most=None, operation="redo") if mark_ids else None
         except _FATAL:
             raise
         except Exception as error:  # noqa: BLE001 (as above)
@@ -267,14 +253,16 @@ class Looker:
 
     def _run(
         self,
-        mark_ids: Sequence[int],
+        asked: list[int],
         *,
         most: int | None,
         operation: str,
         seconds_left: Callable[[], float] = lambda: inf,
     ) -> _Done | None:
-        """One look, tried again on a fresh snapshot where it lost a race; None if none of the marks was to be had."""
-        asked = list(mark_ids)
+        """One look, tried again on a fresh snapshot where it lost a race; None if none of the marks was to be had.
+
+        What hand-overs mark on the way is added to what is `asked` for.
+        """
 
         def work() -> _Done | None:
             seconds = seconds_left()
@@ -285,7 +273,8 @@ class Looker:
         idle = 0
         for _ in range(_ROUNDS):
             try:
-                done = self._retry.call(operation, work, seconds_left=seconds_left)
+                retry = self._retry if len(asked) == 1 else self._wide_retry
+                done = retry.call(operation, work, seconds_left=seconds_left)
                 break
             except OverusedError as error:
                 idle += not self._close(error.uses)
@@ -395,3 +384,13 @@ class Looker:
             )
             rows.append((row.profile_id, row.version, row.live, encode_change(change, began)))
         tx.write_changes(rows)
+
+
+def _halves(mark_ids: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+    half = len(mark_ids) // 2
+    return mark_ids[:half], mark_ids[half:]
+
+
+def _lost(error: Exception) -> bool:
+    """Whether a look came to nothing because of another one."""
+    return isinstance(error, LedgerUnavailableError) and error.metadata.get("sqlstate") in _LOST

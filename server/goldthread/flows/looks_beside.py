@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from goldthread.domain.errors import TransientError
-from goldthread.flows.look import Look
+from goldthread.flows.looked import Look
 from goldthread.telemetry.logs import get_logger
 
 __all__ = ["Looks", "LooksBeside"]

@@ -56,7 +56,8 @@ from goldthread.domain.steward import (
 )
 from goldthread.flows.assertions import Bases
 from goldthread.flows.bounded_work import BoundedWork
-from goldthread.flows.look import Look, Looker
+from goldthread.flows.look import Looker
+from goldthread.flows.looked import Look
 from goldthread.flows.retry import Retry
 from goldthread.flows.reverting import revert_entry, revert_operation
 from goldthread.flows.statements import (

@@ -80,7 +80,7 @@ class Metrics:
         )
         self.looks = Counter(
             "goldthread_looks",
-            "Looks at marked records: done, deferred to redo, failed in redo, broken (by an error that no retry cures).",
+            "Looks at marked records: done, parted (into halves), deferred to redo, failed in redo, broken (by an error that no retry cures).",
             ["outcome"],
             registry=self.registry,
         )

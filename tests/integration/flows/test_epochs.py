@@ -19,7 +19,7 @@ from fixtures.story import NOON, Story, customer
 from goldthread.domain.errors import EventIdConflictError, LedgerUnavailableError
 from goldthread.domain.steward import MergeProfiles
 from goldthread.domain.words import IncomingEvent, LookupOutcome, profile_public_id
-from goldthread.flows.look import Look
+from goldthread.flows.looked import Look
 from goldthread.telemetry.metrics import Metrics
 from memory import MemoryLedger
 

@@ -134,6 +134,43 @@ def test_a_mark_that_fails_holds_up_no_other(ledger_dsn: str, metrics: Metrics) 
             assert story.rows("SELECT record_id FROM dirty_mark") == [(record_of(story, "e2"),)]
 
 
+_TOO_WIDE = """
+CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT count(*) FROM written) > 2 THEN
+        RAISE EXCEPTION 'lost' USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER lose AFTER UPDATE ON membership REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION lose();
+"""
+
+
+def test_a_look_that_always_loses_is_done_in_halves_at_once(story: Story) -> None:
+    with psycopg.connect(story.dsn, autocommit=True) as admin:
+        admin.execute(_TOO_WIDE)
+    report = story.ingest(*(customer(f"e{number}", email=f"m{number}@acme.com") for number in range(8)))
+    assert (report.new_records, report.profiles_changed) == (8, 8)
+    assert story.ledger.counts().dirty_marks == 0
+    assert sample(story.metrics, "looks_total", outcome="parted") == 3
+    assert sample(story.metrics, "looks_total", outcome="done") == 4
+    assert sample(story.metrics, "looks_total", outcome="deferred") == 0
+    # Twice again for eight, and for four and four.
+    assert sample(story.metrics, "retries_total", operation="look") == 6
+
+
+def test_of_a_batch_only_the_mark_that_is_held_up_waits_for_redo(ledger_dsn: str, metrics: Metrics) -> None:
+    with Ledger(LedgerSettings(dsn=ledger_dsn, lock_timeout_ms=50), metrics) as ledger:
+        story = Story(ledger, metrics, dsn=ledger_dsn)
+        story.ingest(customer("e1", email="m@acme.com"))
+        with held(ledger_dsn, record_of(story, "e1")):
+            others = [customer(f"other{number}", email=f"o{number}@acme.com") for number in range(6)]
+            report = story.ingest(*others[:3], customer("e2", source="crm", email="m@acme.com"), *others[3:])
+            assert (report.taken, report.profiles_changed) == (7, 6)
+            assert story.rows("SELECT record_id FROM dirty_mark") == [(record_of(story, "e2"),)]
+            assert sample(metrics, "looks_total", outcome="deferred") == 1
+
+
 def test_resolve_behind_a_slow_look_ends_with_its_caller_and_keeps_the_event(story: Story) -> None:
     story.resolve(customer("e1", email="m@acme.com", amount=100))
     event = customer("e2", source="crm", email="m@acme.com", amount=10)

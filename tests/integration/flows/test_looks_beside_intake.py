@@ -12,7 +12,8 @@ from fixtures.stage import Stage
 from fixtures.story import Story, customer
 from goldthread.domain.errors import ModelFileError
 from goldthread.domain.words import IncomingEvent
-from goldthread.flows.look import Look, Looker
+from goldthread.flows.look import Looker
+from goldthread.flows.looked import Look
 from goldthread.flows.looks_beside import LooksBeside
 from goldthread.flows.remodel import RemodelFlow
 from goldthread.flows.retry import Retry

@@ -30,7 +30,7 @@ from goldthread.domain.steward import (
     SplitProfile,
     StewardRequest,
 )
-from goldthread.flows.look import Look
+from goldthread.flows.looked import Look
 from goldthread.ledger import LedgerTransaction
 
 

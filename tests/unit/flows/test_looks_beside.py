@@ -9,7 +9,7 @@ from time import monotonic
 import pytest
 
 from goldthread.domain.errors import LedgerUnavailableError, ModelFileError, PoisonLimitError
-from goldthread.flows.look import Look
+from goldthread.flows.looked import Look
 from goldthread.flows.looks_beside import LooksBeside
 
 SECONDS = 10.0

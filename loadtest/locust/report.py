@@ -9,6 +9,7 @@ from itertools import pairwise
 from goldthread.app.charts import Axis, Series, chart, legend, page, table
 from loadtest.locust.calls import Call, percentile
 from loadtest.locust.figures import Times, by_name, family, per_second, sources, times_of
+from loadtest.locust.pace import Quarter, quarters
 from loadtest.locust.run import Outcome
 from loadtest.locust.serverside import ServerSide
 from loadtest.locust.thresholds import Check
@@ -20,6 +21,7 @@ _METHODS = {
     "resolve": ("/goldthread.v1.ResolverService/Resolve",),
 }
 _SOURCES = {-1: "none: failed", 0: "not told", 1: "cache", 2: "ledger"}
+_PACED = ("lookup", "resolve", "event to card")
 _STYLES = ("first", "second", "third")
 
 
@@ -33,6 +35,12 @@ def as_text(outcome: Outcome, checks: Sequence[Check]) -> str:
         f"{'ok  ' if check.holds else 'FAIL'} {check.figure} = {_number(check.measured)} ({check.bound})"
         for check in checks
     ]
+    rows = _by_pace(outcome)
+    if rows:
+        lines += ["", "The seconds of the run in quarters, by what a fixed piece of work cost of a processor:"]
+        lines += [
+            f"{row[0]} ms: " + "; ".join(f"{name} {row[1 + at]}" for at, name in enumerate(_PACED)) for row in rows
+        ]
     return "\n".join([*lines, *outcome.told])
 
 
@@ -57,6 +65,7 @@ def as_page(outcome: Outcome, checks: Sequence[Check]) -> str:
         *(f"<p class='note'>{escape(note)}</p>" for note in outcome.notes),
         table(("figure", "measured", "bound", ""), verdicts, caption="Thresholds"),
         *(f"<p class='note'>{escape(one)}</p>" for one in outcome.told),
+        *_pace_page(outcome),
         "<h2>Calls</h2>",
         table(
             ("call", "calls", "p50 ms", "p99 ms", "p99.9 ms", "longest ms", "begun late p99.9 ms"),
@@ -83,6 +92,34 @@ def as_page(outcome: Outcome, checks: Sequence[Check]) -> str:
         table((), [(escape(name), _number(value)) for name, value in sorted(outcome.figures.items())]),
     ]
     return page(f"Load: {run.name}", [part for part in body if part])
+
+
+def _pace_page(outcome: Outcome) -> list[str]:
+    rows = _by_pace(outcome)
+    if not rows:
+        return []
+    note = "The same work costs a processor more at one time than at another where others use the machine too. Each row is a quarter of the run's seconds."
+    head = ("work, ms", *(f"{name}, p50 / p99 / p99.9 ms" for name in _PACED))
+    return ["<h2>By the speed of the machine</h2>", f"<p class='note'>{note}</p>", table(head, rows)]
+
+
+def _by_pace(outcome: Outcome) -> list[tuple[str, ...]]:
+    """A row for each quarter of the seconds: what the work cost, then times in milliseconds of each family of calls."""
+    told = []
+    for name in _PACED:
+        if name == "event to card":
+            values = [(due, seconds * 1000) for due, seconds in outcome.visible]
+        else:
+            values = [(call.due, call.seconds * 1000) for call in _counted(outcome) if family(call.name) == name]
+        told.append(quarters(outcome.pace, values))
+    return [
+        (f"{parts[0].least:.2f} to {parts[0].most:.2f}", *(_shares(part) for part in parts))
+        for parts in zip(*told, strict=True)
+    ]
+
+
+def _shares(part: Quarter) -> str:
+    return " / ".join(f"{part.at(share):.1f}" for share in (0.5, 0.99, 0.999)) if part.values else "none"
 
 
 def _counted(outcome: Outcome) -> list[Call]:
@@ -173,6 +210,7 @@ def as_figures(outcome: Outcome, checks: Sequence[Check]) -> Mapping[str, object
         "seed": outcome.run.seed,
         "notes": list(outcome.notes),
         "not_the_ledgers": list(outcome.told),
+        "by_pace": [dict(zip(("work_ms", *_PACED), row, strict=True)) for row in _by_pace(outcome)],
         "figures": dict(outcome.figures),
         "failures": dict(outcome.failures),
         "processes": {

@@ -15,6 +15,7 @@ from loadtest.locust.calls import Call, Calls, percentile, read_samples
 from loadtest.locust.figures import Outage, figures_of
 from loadtest.locust.logs import slow_statements
 from loadtest.locust.outside import Outside, run_outside
+from loadtest.locust.pace import Pace
 from loadtest.locust.process import begun_at, calling
 from loadtest.locust.processors import processor_seconds
 from loadtest.locust.serverside import ServerSide, read_metrics
@@ -31,6 +32,7 @@ class Outcome:
     """What a run gave.
 
     `workers` tells of the processes beside the server, `notes` say what it left out and why, `told` what is known of answers that are not the ledger's.
+    By second of the run: `pace` gives how fast the machine was (`Pace`), `visible` how many seconds the events sent then took to their cards.
     """
 
     run: Run
@@ -41,6 +43,8 @@ class Outcome:
     workers: Mapping[str, ServerSide]
     notes: Sequence[str]
     told: Sequence[str]
+    pace: Sequence[tuple[float, float]] = field(repr=False)
+    visible: Sequence[tuple[float, float]] = field(repr=False)
     outage: Outage | None
 
 
@@ -52,7 +56,7 @@ def perform(run: Run, *, folder: Path, web_port: int | None, progress: Progress)
         pages = given.up.endpoints.metrics
         with Witness(given.ledger, list(given.watched.tokens.values())) as witness:
             metrics, spent, began = _read(pages), _spent(given), time.monotonic()
-            with calling(given.plan, folder, web_port=web_port):
+            with Pace() as pace, calling(given.plan, folder, web_port=web_port):
                 if web_port is not None:
                     progress.say(f"Locust's page: http://127.0.0.1:{web_port}; Ctrl-C ends it")
                     beside = _Beside()
@@ -114,6 +118,8 @@ def perform(run: Run, *, folder: Path, web_port: int | None, progress: Progress)
         workers=workers,
         notes=_notes(run, given),
         told=judged.told,
+        pace=pace.since(begun_at(folder)),
+        visible=() if beside.visible is None else beside.visible.by_due,
         outage=beside.outage,
     )
 
@@ -144,7 +150,9 @@ def _beside(run: Run, given: Stage, folder: Path, progress: Progress) -> _Beside
     if scenario.probes:
         seconds = _outside_seconds(run)
         return _Beside(
-            visible=watch_events(given, rate=scenario.probes, seconds=seconds, seed=run.seed, progress=progress)
+            visible=watch_events(
+                given, rate=scenario.probes, begin=run.warm_up, seconds=seconds, seed=run.seed, progress=progress
+            )
         )
     return _Beside()
 

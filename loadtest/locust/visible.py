@@ -18,10 +18,14 @@ __all__ = ["Visible", "watch_events"]
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """Seconds from the send of an event to the first lookup that shows its card, ascending; how many were sent."""
+    """Seconds from the send of an event to the first lookup that shows its card, ascending; how many were sent.
+
+    `by_due` gives the same with the second of the run in which each was sent.
+    """
 
     seconds: Sequence[float]
     sent: int
+    by_due: Sequence[tuple[float, float]]
 
     def figures(self) -> Mapping[str, float]:
         """Figures by name; times in milliseconds. A lookup that finds nothing is asked again after 2 to 10 ms."""
@@ -34,8 +38,11 @@ class Visible:
         }
 
 
-def watch_events(given: Stage, *, rate: float, seconds: float, seed: int, progress: Progress) -> Visible:
-    """Sends that many events a second for a while, each of somebody new; returns once all were seen, or for a minute were not."""
+def watch_events(given: Stage, *, rate: float, begin: float, seconds: float, seed: int, progress: Progress) -> Visible:
+    """Sends that many events a second for a while, each of somebody new; returns once all were seen, or for a minute were not.
+
+    `begin` is the second of the run that it is now.
+    """
     settings = given.settings
     plan = LatencyPlan(probes=max(1, int(rate * seconds)), probe_rate=rate, background_rate=0.0, seed=seed)
     with EventProducer(wiring.bus_settings(settings)) as producer:
@@ -47,4 +54,5 @@ def watch_events(given: Stage, *, rate: float, seconds: float, seed: int, progre
             defaults=defaults_of(settings),
             progress=progress,
         )
-    return Visible(sorted(one for one in found if one is not None), len(found))
+    by_due = [(begin + place / rate, one) for place, one in enumerate(found) if one is not None]
+    return Visible(sorted(one for _, one in by_due), len(found), by_due)

@@ -2,55 +2,42 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
+from typing import TypeAlias
 
+from loadtest.beside import every
 from loadtest.locust.calls import percentile
 
-__all__ = ["Pace", "Quarter", "quarters"]
+__all__ = ["Quarter", "Sample", "pace", "quarters"]
 
 _EVERY_SECONDS = 0.2
 _ROUNDS = 20_000
 _SLOTS = 4
 
 
-@dataclass(slots=True)
-class Pace:
+Sample: TypeAlias = tuple[float, float]
+"""A moment, and what was measured then."""
+
+
+@contextmanager
+def pace() -> Iterator[list[Sample]]:
     """Measures, five times a second beside the block, what a fixed piece of work costs of a processor: about a millisecond, waits for one not counted.
 
-    `samples` give seconds since the epoch and milliseconds.
+    Gives the samples, which grow: seconds since the epoch, and milliseconds.
     """
+    samples: list[Sample] = []
+    with every(_EVERY_SECONDS, lambda: samples.append((time.time(), _cost())), name="pace"):
+        yield samples
 
-    samples: list[tuple[float, float]] = field(default_factory=list)
-    _leave: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
 
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._run, name="pace", daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._leave.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def since(self, zero: float) -> list[tuple[float, float]]:
-        """The samples by seconds of a run that began then."""
-        return [(at - zero, cost) for at, cost in self.samples if at >= zero]
-
-    def _run(self) -> None:
-        while not self._leave.wait(_EVERY_SECONDS):
-            before = time.thread_time()
-            _work()
-            self.samples.append((time.time(), (time.thread_time() - before) * 1000))
+def _cost() -> float:
+    before = time.thread_time()
+    _work()
+    return (time.thread_time() - before) * 1000
 
 
 def _work() -> int:
@@ -73,7 +60,7 @@ class Quarter:
         return percentile(self.values, share)
 
 
-def quarters(samples: Iterable[tuple[float, float]], values: Iterable[tuple[float, float]]) -> list[Quarter]:
+def quarters(samples: Iterable[Sample], values: Iterable[Sample]) -> list[Quarter]:
     """The seconds of a run in four equal parts, the machine's fastest first, with the `values` (second, value) of each; none of a very short run."""
     by_second: dict[int, list[float]] = {}
     for second, cost in samples:

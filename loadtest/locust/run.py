@@ -15,7 +15,7 @@ from loadtest.locust.calls import Call, Calls, percentile, read_samples
 from loadtest.locust.figures import Outage, figures_of
 from loadtest.locust.logs import slow_statements
 from loadtest.locust.outside import Outside, run_outside
-from loadtest.locust.pace import Pace
+from loadtest.locust.pace import Sample, pace
 from loadtest.locust.process import begun_at, calling
 from loadtest.locust.processors import processor_seconds
 from loadtest.locust.serverside import ServerSide, read_metrics
@@ -32,7 +32,8 @@ class Outcome:
     """What a run gave.
 
     `workers` tells of the processes beside the server, `notes` say what it left out and why, `told` what is known of answers that are not the ledger's.
-    By second of the run: `pace` gives how fast the machine was (`Pace`), `visible` how many seconds the events sent then took to their cards.
+    By second of the run: `pace` gives what a fixed piece of work cost then, in milliseconds of processor, `visible` how many seconds the events
+    sent then took to their cards.
     """
 
     run: Run
@@ -43,8 +44,8 @@ class Outcome:
     workers: Mapping[str, ServerSide]
     notes: Sequence[str]
     told: Sequence[str]
-    pace: Sequence[tuple[float, float]] = field(repr=False)
-    visible: Sequence[tuple[float, float]] = field(repr=False)
+    pace: Sequence[Sample] = field(repr=False)
+    visible: Sequence[Sample] = field(repr=False)
     outage: Outage | None
 
 
@@ -56,7 +57,7 @@ def perform(run: Run, *, folder: Path, web_port: int | None, progress: Progress)
         pages = given.up.endpoints.metrics
         with Witness(given.ledger, list(given.watched.tokens.values())) as witness:
             metrics, spent, began = _read(pages), _spent(given), time.monotonic()
-            with Pace() as pace, calling(given.plan, folder, web_port=web_port):
+            with pace() as costs, calling(given.plan, folder, web_port=web_port):
                 if web_port is not None:
                     progress.say(f"Locust's page: http://127.0.0.1:{web_port}; Ctrl-C ends it")
                     beside = _Beside()
@@ -118,7 +119,7 @@ def perform(run: Run, *, folder: Path, web_port: int | None, progress: Progress)
         workers=workers,
         notes=_notes(run, given),
         told=judged.told,
-        pace=pace.since(begun_at(folder)),
+        pace=_of_run(costs, zero=begun_at(folder)),
         visible=() if beside.visible is None else beside.visible.by_due,
         outage=beside.outage,
     )
@@ -155,6 +156,11 @@ def _beside(run: Run, given: Stage, folder: Path, progress: Progress) -> _Beside
             )
         )
     return _Beside()
+
+
+def _of_run(samples: Sequence[Sample], *, zero: float) -> list[Sample]:
+    """Samples by seconds of the run that began then."""
+    return [(at - zero, value) for at, value in samples if at >= zero]
 
 
 def _read(pages: Mapping[str, str]) -> dict[str, ServerSide]:

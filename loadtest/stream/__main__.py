@@ -30,7 +30,7 @@ from goldthread.ledger import Ledger
 from goldthread.telemetry.metrics import Metrics
 from loadtest.leaving import leave_in_order
 from loadtest.stream.feed import Mix, events_of, send
-from loadtest.stream.watch import Backlog, Drained, Memory, drain
+from loadtest.stream.watch import Backlog, Drained, Memory, drain, memory
 
 __all__ = ["main"]
 
@@ -118,10 +118,10 @@ def _drained(run: _Run, service: _Service, ledger: Ledger) -> tuple[Drained, Mem
     progress.say(f"draining them with {run.workers} worker(s), batches of {run.batch}")
     with service.running([*(f"consume-{number}" for number in range(1, run.workers + 1)), "relay"]) as supervisor:
         pids = service.pids(supervisor)
-        with Memory(lambda: pids, backlog.taken) as memory:
+        with memory(lambda: pids, backlog.taken) as used:
             drained = drain(backlog, messages=before + sent, pids=lambda: pids)
         supervisor.check()
-    return drained, memory
+    return drained, used
 
 
 def _latency(service: _Service, *, rate: float, seconds: float, run: _Run) -> LatencyResult:
@@ -149,12 +149,12 @@ def _latency(service: _Service, *, rate: float, seconds: float, run: _Run) -> La
         )
 
 
-def _tell(drained: Drained, memory: Memory) -> None:
+def _tell(drained: Drained, memory_used: Memory) -> None:
     click.echo(
         f"{drained.events:,} events in {drained.seconds:.1f} s: {drained.rate:,.0f}/s from Kafka to card "
         f"(in the ledger after {drained.taken_seconds:.1f} s)"
     )
-    most = memory.most
+    most = memory_used.most
     total = 0.0
     for name in drained.processor:
         used = drained.milliseconds(name)
@@ -188,12 +188,12 @@ def main(
     with ExitStack() as stack:
         service = stack.enter_context(_service(run, progress))
         ledger = wiring.open_ledger(stack, service.settings, Metrics())
-        drained, memory = _drained(run, service, ledger)
+        drained, used = _drained(run, service, ledger)
         click.echo(
             f"{mix}, {workers} worker(s), batches of {batch}, load of the machine before {os.getloadavg()[0]:.1f}"
         )
-        _tell(drained, memory)
-        found |= {"drained": asdict(drained), "rate": drained.rate, "memory": memory.told()}
+        _tell(drained, used)
+        found |= {"drained": asdict(drained), "rate": drained.rate, "memory": used.told()}
         if rate:
             result = _latency(service, rate=rate, seconds=seconds, run=replace(run))
             timing = result.timing

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import psutil
 
 from goldthread.app.settings import Settings
 from goldthread.domain.errors import GoldthreadError
 from goldthread.ledger import Ledger
+from loadtest.beside import every
 from loadtest.locust.processors import processor_seconds
 
-__all__ = ["Backlog", "Drained", "Memory", "Sample", "StalledError", "Work", "drain"]
+__all__ = ["Backlog", "Drained", "Memory", "Sample", "StalledError", "Work", "drain", "memory"]
 
 _LOOK_SECONDS = 0.05
 _STALL_SECONDS = 120.0
@@ -40,25 +40,9 @@ class Sample:
 
 @dataclass(slots=True)
 class Memory:
-    """Reads the memory of processes once a second on a thread of its own, beside the block."""
+    """The memory of processes, by the second."""
 
-    pids: Callable[[], Mapping[str, int]]
-    taken: Callable[[], int]
     samples: list[Sample] = field(default_factory=list)
-    _leave: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._run, name="memory", daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._leave.set()
-        if self._thread is not None:
-            self._thread.join()
 
     @property
     def most(self) -> dict[str, float]:
@@ -73,11 +57,18 @@ class Memory:
         """The samples, for a report."""
         return [asdict(sample) for sample in self.samples]
 
-    def _run(self) -> None:
-        began = time.monotonic()
-        while not self._leave.wait(1.0):
-            memory = {name: round(_family(pid) / _MIB, 1) for name, pid in self.pids().items()}
-            self.samples.append(Sample(round(time.monotonic() - began, 1), self.taken(), memory))
+
+@contextmanager
+def memory(pids: Callable[[], Mapping[str, int]], taken: Callable[[], int]) -> Iterator[Memory]:
+    """Reads the memory of processes once a second beside the block, and how many events are taken."""
+    found, began = Memory(), time.monotonic()
+
+    def read() -> None:
+        sizes = {name: round(_family(pid) / _MIB, 1) for name, pid in pids().items()}
+        found.samples.append(Sample(round(time.monotonic() - began, 1), taken(), sizes))
+
+    with every(1.0, read, name="memory"):
+        yield found
 
 
 def _family(pid: int) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
-from loadtest.locust.pace import Pace, quarters
+from loadtest.locust.pace import pace, quarters
 
 
 def test_seconds_are_parted_by_what_the_work_cost_in_them() -> None:
@@ -25,12 +26,13 @@ def test_a_run_too_short_for_quarters_tells_none() -> None:
     assert quarters([(0.1, 1.0), (1.1, 1.0), (2.1, 1.0)], [(0.5, 1.0)]) == []
 
 
-def test_pace_counts_seconds_from_the_beginning_of_a_run() -> None:
-    with Pace() as pace:
+def test_the_work_is_timed_again_and_again() -> None:
+    with pace() as samples:
         until = time.monotonic() + 10
-        while len(pace.samples) < 2 and time.monotonic() < until:
+        while len(samples) < 2 and time.monotonic() < until:
             time.sleep(0.05)
-    assert len(pace.samples) >= 2
-    assert all(cost > 0 for _, cost in pace.samples)
-    second = pace.samples[1][0]
-    assert pace.since(second) == [(at - second, cost) for at, cost in pace.samples[1:]]
+    assert len(samples) >= 2
+    assert all(cost > 0 for _, cost in samples)
+    assert [at for at, _ in samples] == sorted(at for at, _ in samples)
+    # The thread has ended with the block.
+    assert all(thread.name != "pace" for thread in threading.enumerate())

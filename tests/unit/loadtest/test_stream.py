@@ -56,7 +56,7 @@ def test_rates_are_of_what_was_counted() -> None:
 
 
 def test_the_most_of_each_process_is_told() -> None:
-    memory = Memory(dict, lambda: 0)
+    memory = Memory()
     memory.samples += [Sample(1.0, 10, {"a": 5.0, "b": 1.0}), Sample(2.0, 20, {"a": 3.0})]
     assert memory.most == {"a": 5.0, "b": 1.0}
     assert memory.told()[1] == {"seconds": 2.0, "taken": 20, "memory": {"a": 3.0}}

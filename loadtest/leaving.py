@@ -16,7 +16,13 @@ _GRACE_SECONDS = 60.0
 
 def leave_in_order() -> None:
     """From now on SIGTERM ends this process as Ctrl-C does, by an exception: servers have sessions of their own and would outlive it. Main thread only."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    signal.signal(signal.SIGTERM, _leave)
+
+
+def _leave(*_: object) -> None:
+    # A second signal, as of somebody who tells the whole group of processes, must not cut short what the first one began.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    sys.exit(_TERMINATED)
 
 
 def finished(

@@ -19,6 +19,7 @@ import grpc
 import grpc.aio
 
 from goldthread.v1 import lookup_service_pb2, lookup_service_pb2_grpc
+from loadtest.leaving import leave_in_order
 from loadtest.locust.calls import Calls
 from loadtest.locust.figures import figures_of
 from loadtest.locust.plan import EVENTS, RESOLVES, Plan, Rates, Target, write_feed
@@ -67,6 +68,7 @@ async def _serve(port: int, seconds: float) -> None:
 )
 def main(*, seconds: float, rates: tuple[int, ...], slow_ms: int) -> None:
     """Measure the callers themselves."""
+    leave_in_order()
     port = _free_port()
     server = subprocess.Popen([sys.executable, "-m", "loadtest.locust.ceiling", _ARGUMENT, str(port), str(slow_ms)])
     try:

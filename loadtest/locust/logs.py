@@ -4,37 +4,49 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
-__all__ = ["SLOW_MS", "keep_logs", "slow_statements", "tell_slow_statements"]
+__all__ = ["SLOW_MS", "keep_logs", "slow_statements", "slow_statements_told"]
 
 SLOW_MS = 500
-_TOLD = (
-    f"log_min_duration_statement = '{SLOW_MS}ms'",
+_TOLD = {
+    "log_min_duration_statement": f"'{SLOW_MS}ms'",
     # Statements are told with places for their values, and nothing of the values.
-    "log_parameter_max_length = 0",
-    "log_parameter_max_length_on_error = 0",
-    "log_lock_waits = on",
-    "log_checkpoints = on",
-)
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+    "log_lock_waits": "on",
+    "log_checkpoints": "on",
+}
 _SERVER = "postgres"
 _DURATION = re.compile(r"duration: (\d+\.\d+) ms")
 
 
-def tell_slow_statements(dsn: str) -> None:
-    """From now on PostgreSQL's log tells of statements of `SLOW_MS` and longer, waits for locks of a second, and checkpoints."""
+@contextmanager
+def slow_statements_told(dsn: str) -> Iterator[None]:
+    """While the block runs PostgreSQL's log tells of statements of `SLOW_MS` and longer, waits for locks of a second, and checkpoints."""
+    _set(dsn, _TOLD)
+    try:
+        yield
+    finally:
+        _set(dsn, dict.fromkeys(_TOLD, "DEFAULT"))
+
+
+def _set(dsn: str, settings: Mapping[str, str]) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
-        for setting in _TOLD:
-            connection.execute(f"ALTER SYSTEM SET {setting}")
+        for name, value in settings.items():
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.SQL(value)))
         connection.execute("SELECT pg_reload_conf()")
 
 
 def keep_logs(data: Path, folder: Path) -> None:
     """Copies the logs of the service's processes and of PostgreSQL out of the data directory; those of a run before go."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for log in (data / "logs").glob("*.log"):
         shutil.copyfile(log, folder / log.name)
     told = data / _SERVER / "server.log"

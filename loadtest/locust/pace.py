@@ -1,4 +1,7 @@
-"""How fast the machine is, moment by moment: on one whose processors others use as well, the same work takes half as long again a minute later."""
+"""How fast the machine is, moment by moment: on one whose processors others use as well, the same work takes half as long again a minute later.
+
+It is measured beside the run, which uses the same processors and their caches: what the run itself does to them is in it.
+"""
 
 from __future__ import annotations
 

@@ -119,7 +119,9 @@ def _by_pace(outcome: Outcome) -> list[tuple[str, ...]]:
 
 
 def _shares(part: Quarter) -> str:
-    return " / ".join(f"{part.at(share):.1f}" for share in (0.5, 0.99, 0.999)) if part.values else "none"
+    """Percentiles; those that would be the longest of the values are left out."""
+    told = [f"{part.at(share):.1f}" for share in (0.5, 0.99, 0.999) if len(part.values) * (1 - share) >= 1]
+    return " / ".join(told) or "too few"
 
 
 def _counted(outcome: Outcome) -> list[Call]:

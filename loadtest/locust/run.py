@@ -13,7 +13,7 @@ from goldthread.app.demo.progress import Progress
 from loadtest.locust.cache_fault import take_cache_away
 from loadtest.locust.calls import Call, Calls, percentile, read_samples
 from loadtest.locust.figures import Outage, figures_of
-from loadtest.locust.logs import slow_statements
+from loadtest.locust.logs import slow_statements, slow_statements_told
 from loadtest.locust.outside import Outside, run_outside
 from loadtest.locust.pace import Sample, pace
 from loadtest.locust.process import begun_at, calling
@@ -57,7 +57,8 @@ def perform(run: Run, *, folder: Path, web_port: int | None, progress: Progress)
         pages = given.up.endpoints.metrics
         with Witness(given.ledger, list(given.watched.tokens.values())) as witness:
             metrics, spent, began = _read(pages), _spent(given), time.monotonic()
-            with pace() as costs, calling(given.plan, folder, web_port=web_port):
+            slow_told = slow_statements_told(given.settings.need("postgres_dsn"))
+            with slow_told, pace() as costs, calling(given.plan, folder, web_port=web_port):
                 if web_port is not None:
                     progress.say(f"Locust's page: http://127.0.0.1:{web_port}; Ctrl-C ends it")
                     beside = _Beside()
@@ -119,7 +120,7 @@ def perform(run: Run, *, folder: Path, web_port: int | None, progress: Progress)
         workers=workers,
         notes=_notes(run, given),
         told=judged.told,
-        pace=_of_run(costs, zero=begun_at(folder)),
+        pace=_of_run(costs, zero=begun_at(folder), run=run),
         visible=() if beside.visible is None else beside.visible.by_due,
         outage=beside.outage,
     )
@@ -152,15 +153,15 @@ def _beside(run: Run, given: Stage, folder: Path, progress: Progress) -> _Beside
         seconds = _outside_seconds(run)
         return _Beside(
             visible=watch_events(
-                given, rate=scenario.probes, begin=run.warm_up, seconds=seconds, seed=run.seed, progress=progress
+                given, rate=scenario.probes, begin=time.time() - zero, seconds=seconds, seed=run.seed, progress=progress
             )
         )
     return _Beside()
 
 
-def _of_run(samples: Sequence[Sample], *, zero: float) -> list[Sample]:
-    """Samples by seconds of the run that began then."""
-    return [(at - zero, value) for at, value in samples if at >= zero]
+def _of_run(samples: Sequence[Sample], *, zero: float, run: Run) -> list[Sample]:
+    """Samples by seconds of the run that began then, as far as calls count."""
+    return [(at - zero, value) for at, value in samples if run.warm_up <= at - zero < run.seconds]
 
 
 def _read(pages: Mapping[str, str]) -> dict[str, ServerSide]:

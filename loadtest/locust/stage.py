@@ -23,7 +23,7 @@ from goldthread.domain.words import IncomingEvent
 from goldthread.ledger import Ledger
 from goldthread.telemetry.metrics import Metrics
 from goldthread.wire import CONTENT_TYPE_PROTOBUF, encode_event
-from loadtest.locust.logs import keep_logs, tell_slow_statements
+from loadtest.locust.logs import keep_logs
 from loadtest.locust.people import Customers, Watched, choose_targets
 from loadtest.locust.plan import EVENTS, RESOLVES, Plan, Rates, write_feed
 from loadtest.locust.scenarios import Scenario
@@ -75,8 +75,10 @@ def stage(run: Run, *, folder: Path, progress: Progress) -> Iterator[Stage]:
         with Up(UpOptions(data_dir=data), settings=Settings(grpc_port=0, metrics_port=0), log=progress.say) as up:
             yield from _staged(run, up=up, folder=folder, progress=progress)
     finally:
-        keep_logs(data, folder / "logs")
-        shutil.rmtree(data, ignore_errors=True)
+        try:
+            keep_logs(data, folder / "logs")
+        finally:
+            shutil.rmtree(data, ignore_errors=True)
 
 
 def _staged(run: Run, *, up: Up, folder: Path, progress: Progress) -> Iterator[Stage]:
@@ -118,7 +120,6 @@ def _staged(run: Run, *, up: Up, folder: Path, progress: Progress) -> Iterator[S
             free=run.free,
         )
         plan.write(folder)
-        tell_slow_statements(settings.need("postgres_dsn"))
         yield Stage(up, ledger, settings, watched, plan, rest, run.known)
 
 

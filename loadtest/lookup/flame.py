@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from goldthread.app.embedded import ValkeyServer
+from loadtest.leaving import leave_in_order
 from loadtest.lookup import questions
 from loadtest.lookup.people import KEYS, asked, fill
 
@@ -36,6 +37,7 @@ _FACES = {"grpc": ("grpc", questions.grpc), "rest": ("h1", questions.rest)}
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 def main(*, serve: Path, load: Path, inferno: Path, face: str, people: int, seconds: int, out: Path) -> None:
     """Draws the graph."""
+    leave_in_order()
     protocol, question = _FACES[face]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

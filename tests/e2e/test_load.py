@@ -54,6 +54,14 @@ def test_answers_under_mixed_load_are_the_ledgers(tmp_path: Path) -> None:
     assert any("REST" in note for note in report["notes"]) or "REST" in process.stdout
     page = (tmp_path / "mixed" / "report.html").read_text(encoding="utf-8")
     assert "the caller's clock and the server's" in page
+    assert "What consume did" in page
+    assert report["processes"]["consume"]["counters"]["looks_total{outcome=done}"] > 0
+    assert report["processes"]["serve"]["stages"]["look"]["count"] > 0
+    assert len(report["by_pace"]) == 4
+    assert all(float(row["work_ms"].split()[0]) > 0 for row in report["by_pace"])
+    assert figures["slow_statements"] >= 0
+    logs = {path.stem for path in (tmp_path / "mixed" / "logs").iterdir()}
+    assert logs == {"serve", "consume", "relay", "postgres"}
     assert (tmp_path / "mixed" / "locust.html").stat().st_size > 0
 
 

@@ -171,7 +171,7 @@ def _run(options: GateOptions, plan: Plan, world: World, journal: Journal, told:
         "dead_letters": len(view.dead_letters),
         "journal": len(view.journal),
         "fenced": _logged(world, "batch_fenced"),
-        "looks_deferred": _logged(world, "look_deferred"),
+        "looks_deferred": _logged(world, "look_failed", outcome="deferred"),
     }
     return Result(options.seed, counts, dict(nemesis.struck), nemesis.kills, clock.laps, violations, notes)
 
@@ -269,8 +269,9 @@ def _excuses(world: World) -> list[str]:
     return sorted({f"{worker.name}: {line}" for worker in world.workers.values() for line in worker.gave_up})
 
 
-def _logged(world: World, event: str) -> int:
-    return sum(worker.log_path.read_text(errors="replace").count(f'"{event}"') for worker in world.workers.values())
+def _logged(world: World, event: str, *, outcome: str = "") -> int:
+    lines = (line for one in world.workers.values() for line in one.log_path.read_text(errors="replace").splitlines())
+    return sum(f'"{event}"' in line and (not outcome or f'"outcome": "{outcome}"' in line) for line in lines)
 
 
 def _blast(world: World) -> list[str]:

@@ -17,11 +17,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date
 from math import inf
 from time import monotonic
-from uuid import UUID
 
 from goldthread.domain.errors import (
     GoldthreadError,
@@ -33,9 +32,8 @@ from goldthread.domain.errors import (
     TransientError,
 )
 from goldthread.domain.ids import BirthIds
-from goldthread.domain.policy import tier_of
-from goldthread.domain.ports import ProfileChange
-from goldthread.domain.words import ChangeCause, profile_public_id
+from goldthread.domain.words import ChangeCause
+from goldthread.flows.changes import queue_changes
 from goldthread.flows.components import Placement, Settlement, place, settle
 from goldthread.flows.epochs import HandOverError, HungAnew, hand_over, hang_anew, outdated
 from goldthread.flows.keys import OverusedError, close_by_use, close_overused, overused_by
@@ -46,7 +44,6 @@ from goldthread.ledger import Ledger, LedgerTransaction, NewMark, Step
 from goldthread.matching import Matcher
 from goldthread.telemetry.logs import get_logger
 from goldthread.telemetry.metrics import Metrics
-from goldthread.wire import encode_change
 
 __all__ = ["INLINE_RECORDS", "Looker"]
 
@@ -61,14 +58,21 @@ _ROUNDS = 100  # of one look, whatever they did: a hand-over concerns other phon
 _HAND_OVER_SECONDS = 1.0  # a caller with less time leaves to redo what keeps all others from the evidence
 _RESTLESS = "keys change faster than they can be looked at"
 _FATAL = (ModelFileError, SchemaVersionError, SettingsError, SurvivorshipFileError)  # this worker must not go on
-_WIDE_ATTEMPTS = 3  # of a look at several marks, before each half has its own: the narrower a look is, and the shorter, the fewer it meets
-_PARTING_SECONDS = 4.0  # for so long a look goes on in halves: less than its marks' grace, after which redo is at them
-_LOST = frozenset({"23505", "40001", "40P01", "55P03"})  # SQLSTATEs of a look that met another one
+_WIDE_TRIES = 3  # of a look at several marks, before it is parted; each half has one, and a single mark as many as any work: what is narrower meets less
+_PARTING_SECONDS = 4.0  # after its first failure a look parts itself for so long; then about the time has come at which redo takes the marks
+_LOST = frozenset(
+    {"23505", "40001", "40P01"}
+)  # SQLSTATEs of a look that met another one; it may do better if it begins again
+_WAITED = "55P03"  # waited for another one as long as it may
 _REDO_SECONDS = (1.0, 300.0)  # first wait of a mark whose look failed, and the longest
 
 
 class _OversizedError(Exception):
     """A look would reach too many records."""
+
+
+class _BeatenError(Exception):
+    """Others were faster than a look at several marks, or one keeps it waiting: parts of it may do better."""
 
 
 class _RestlessError(LedgerUnavailableError):
@@ -105,7 +109,6 @@ class Looker:
         self._matcher = matcher
         self._birth_ids = birth_ids
         self._retry = retry
-        self._wide_retry = replace(retry, attempts=min(_WIDE_ATTEMPTS, retry.attempts))
         self._metrics = metrics
         self._uniform = uniform
         self._inline_records = inline_records
@@ -119,31 +122,39 @@ class Looker:
     def look(self, mark_ids: Sequence[int], *, seconds_left: Callable[[], float] = lambda: inf) -> Look:
         """Looks at the records of these marks; what cannot be done now is left to redo and counted as deferred.
 
-        Where others were faster, each half is looked at by itself, for some seconds. Raises only what must end this worker (another model is in use,
-        say): the evidence is durable, and so are the marks.
+        A look at several marks that others have beaten goes on in halves, for some seconds from then on. Raises only what must end this worker (another
+        model is in use, say): the evidence is durable, and so are the marks.
         """
         report = Look()
-        until = monotonic() + min(_PARTING_SECONDS, seconds_left())
-        queue = deque(mark_ids[start : start + _MARKS] for start in range(0, len(mark_ids), _MARKS))
+        left = set(mark_ids)
+        queue = deque((mark_ids[start : start + _MARKS], _WIDE_TRIES) for start in range(0, len(mark_ids), _MARKS))
+        until: float | None = None
         while queue:
-            part = queue.popleft()
+            if until is not None and seconds_left() <= 0:
+                break
+            part, tries = queue.popleft()
             asked = list(part)
             try:
-                done = self._run(asked, most=self._inline_records, operation="look", seconds_left=seconds_left)
+                done = self._run(
+                    asked, most=self._inline_records, operation="look", seconds_left=seconds_left, tries=tries
+                )
             except _FATAL:
                 raise
             except Exception as error:  # noqa: BLE001 (the evidence is in, and one bad look must not stop intake)
-                if len(asked) > 1 and _lost(error) and monotonic() < until:
-                    queue.extendleft(reversed(_halves(asked)))
+                if until is None:
+                    until = monotonic() + min(_PARTING_SECONDS, seconds_left() / 2)
+                if isinstance(error, _BeatenError) and monotonic() < until:
+                    # Behind those that nobody has beaten.
+                    queue.extend((half, 1) for half in _halves(asked))
                     self._metrics.looks.labels("parted").inc()
-                    continue
-                self._failed(error, marks=len(part), outcome="deferred")
-                report.deferred += len(part)
+                else:
+                    self._failed(error, marks=len(asked), outcome="deferred")
                 continue
             if done is not None:
                 report.add(done.settlement, len(done.marks))
-            # Somebody else holds or held the rest.
-            report.deferred += len(part) if done is None else len(set(part) - done.marks)
+                left -= done.marks
+        # Somebody else holds or held those of the rest that did not fail.
+        report.deferred = len(left)
         return report
 
     def attempt(self, tx: LedgerTransaction, mark_ids: Sequence[int], *, hang: bool = False) -> Look:
@@ -200,7 +211,7 @@ class Looker:
     def _redo(self, mark_ids: Sequence[int]) -> int:
         """Halves what fails, so that one mark that cannot be looked at holds up no other."""
         try:
-            done = self._run(list(mark_ids), most=self._inline_records, operation="redo")
+            done = self._run(list(mark_ids), most=self._inline_records, operation="redo", tries=_WIDE_TRIES)
         except _FATAL:
             raise
         except _OversizedError:
@@ -245,7 +256,7 @@ class Looker:
 
     def _failed(self, error: Exception, *, marks: int, outcome: str) -> None:
         """Tells of a look that did not come about; one for a reason that no retry cures counts as broken."""
-        expected = isinstance(error, TransientError | _OversizedError)
+        expected = isinstance(error, TransientError | _OversizedError | _BeatenError)
         self._metrics.looks.labels(outcome if expected else "broken").inc()
         reason = error.reason if isinstance(error, GoldthreadError) else type(error).__name__
         log = _log.info if expected and outcome == "deferred" else _log.warning
@@ -258,23 +269,33 @@ class Looker:
         most: int | None,
         operation: str,
         seconds_left: Callable[[], float] = lambda: inf,
+        tries: int | None = None,
     ) -> _Done | None:
         """One look, tried again on a fresh snapshot where it lost a race; None if none of the marks was to be had.
 
-        What hand-overs mark on the way is added to what is `asked` for.
+        What hand-overs mark on the way is added to what is `asked` for. With `tries` a look at several marks ends with `_BeatenError` once it was beaten
+        so often, or has waited for another one as long as it may.
         """
+        beaten = 0
 
         def work() -> _Done | None:
+            nonlocal beaten
             seconds = seconds_left()
-            with self._metrics.stage("look"), self._ledger.look(seconds=seconds) as tx:
-                tx.limit_statements(seconds)
-                return self._attempt(tx, asked, most=most, early=True)
+            try:
+                with self._metrics.stage("look"), self._ledger.look(seconds=seconds) as tx:
+                    tx.limit_statements(seconds)
+                    return self._attempt(tx, asked, most=most, early=True)
+            except LedgerUnavailableError as error:
+                sqlstate = error.metadata.get("sqlstate")
+                beaten += sqlstate in _LOST
+                if tries is not None and len(asked) > 1 and (beaten >= tries or sqlstate == _WAITED):
+                    raise _BeatenError from error
+                raise
 
         idle = 0
         for _ in range(_ROUNDS):
             try:
-                retry = self._retry if len(asked) == 1 else self._wide_retry
-                done = retry.call(operation, work, seconds_left=seconds_left)
+                done = self._retry.call(operation, work, seconds_left=seconds_left)
                 break
             except OverusedError as error:
                 idle += not self._close(error.uses)
@@ -364,33 +385,11 @@ class Looker:
                 survivorship=survivorship,
             )
             tx.drop_marks([mark.mark_id for mark in marks])
-            self._publish(tx, settlement, *now())
+            as_of, began = now()
+            queue_changes(tx, settlement, model_version=matcher.model_version, as_of=as_of, began=began)
         return _Done(settlement, frozenset(mark.mark_id for mark in marks), verdict.compared, verdict.kept)
-
-    def _publish(self, tx: LedgerTransaction, settlement: Settlement, as_of: date, began: datetime) -> None:
-        """Queues what changed for the relay."""
-        rows: list[tuple[UUID, int, bool, bytes]] = []
-        for row in settlement.changed:
-            change = ProfileChange(
-                profile_public_id(row.profile_id),
-                row.version,
-                row.live,
-                tuple(map(profile_public_id, settlement.successors.get(row.profile_id, ()))),
-                tuple(map(str, row.members)),
-                settlement.causes[row.profile_id].cause,
-                tier_of(row.totals, as_of),
-                row.totals,
-                self._matcher.model_version,
-            )
-            rows.append((row.profile_id, row.version, row.live, encode_change(change, began)))
-        tx.write_changes(rows)
 
 
 def _halves(mark_ids: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
     half = len(mark_ids) // 2
     return mark_ids[:half], mark_ids[half:]
-
-
-def _lost(error: Exception) -> bool:
-    """Whether a look came to nothing because of another one."""
-    return isinstance(error, LedgerUnavailableError) and error.metadata.get("sqlstate") in _LOST

@@ -13,6 +13,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from fixtures.beaten import beat_wide_looks
 from fixtures.counted import content_digest, untold
 from fixtures.stewards import action, homes
 from fixtures.story import NOON, Story, customer
@@ -93,6 +94,19 @@ def test_each_owner_keeps_what_was_bought_without_a_name(either: Story) -> None:
     either.drain()
     of_both(either)
     assert handed_over(either) == 1
+
+
+def test_what_a_hand_over_marks_takes_part_in_the_halves_of_a_look(story: Story) -> None:
+    story.ingest(*OLD)
+    beat_wide_looks(story.dsn)
+    others = [customer(f"o{number}", email=f"o{number}@acme.com") for number in range(6)]
+    story.ingest(*others[:3], NEW[2], NEW[0], NEW[1], NEW[3], *others[3:])
+    assert handed_over(story) == 1
+    assert story.metrics.registry.get_sample_value("goldthread_looks_total", {"outcome": "parted"})
+    # Nothing was left to redo.
+    assert story.ledger.counts().dirty_marks == 0
+    owners = {frozenset({"a1", "a2", "n1", "n2"}), frozenset({"b1", "b2", "n3", "n4"})}
+    assert together(story) == owners | {frozenset({f"o{number}"}) for number in range(6)}
 
 
 @pytest.mark.parametrize("seed", range(6))

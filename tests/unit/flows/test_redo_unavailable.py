@@ -16,7 +16,7 @@ from goldthread.ledger import Ledger, LedgerTransaction
 from goldthread.matching import Matcher
 from goldthread.telemetry.metrics import Metrics
 
-_ATTEMPTS = 3
+_ATTEMPTS = 5
 
 
 class _Transaction:
@@ -72,8 +72,29 @@ def test_a_ledger_that_does_not_answer_ends_the_round() -> None:
     assert (ledger.looks, ledger.pushed) == (_ATTEMPTS, [])
 
 
-def test_looks_that_the_ledger_ended_are_halved_down_to_the_marks_to_blame() -> None:
-    ledger = _Ledger(LedgerUnavailableError("ended", metadata={"sqlstate": "55P03"}))
+@pytest.mark.parametrize(
+    ("sqlstate", "tries"),
+    [
+        pytest.param("40001", 3, id="lost to another look: three times, then in halves"),
+        pytest.param("55P03", 1, id="waited for a lock as long as it may: in halves at once"),
+        pytest.param("57014", _ATTEMPTS, id="ended for another reason: as often as any work"),
+    ],
+)
+def test_looks_that_the_ledger_ended_are_halved_down_to_the_marks_to_blame(sqlstate: str, tries: int) -> None:
+    ledger = _Ledger(LedgerUnavailableError("ended", metadata={"sqlstate": sqlstate}))
     assert _looker(ledger).redo(4) == 0
-    assert ledger.looks == 7 * _ATTEMPTS
+    # One look at four marks, two at two, and four at one, each of these as often as any work.
+    assert ledger.looks == 3 * tries + 4 * _ATTEMPTS
     assert ledger.pushed == [1, 2, 3, 4]
+
+
+def test_a_look_without_time_is_left_to_redo_whole() -> None:
+    ledger = _Ledger(LedgerUnavailableError("ended", metadata={"sqlstate": "40001"}))
+    report = _looker(ledger).look([1, 2, 3, 4], seconds_left=lambda: 0.0)
+    assert (report.deferred, report.marks, ledger.looks) == (4, 0, 1)
+
+
+def test_parts_of_a_look_are_tried_once_and_single_marks_as_often_as_any_work() -> None:
+    ledger = _Ledger(LedgerUnavailableError("ended", metadata={"sqlstate": "40001"}))
+    report = _looker(ledger).look([1, 2, 3, 4])
+    assert (report.deferred, report.marks, ledger.looks) == (4, 0, 3 + 2 * 1 + 4 * _ATTEMPTS)

@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import Connection
+from psycopg.pq import TransactionStatus
 
 from fixtures.proxy import Cut, Proxy, alternate
 from fixtures.story import Story, customer, groups
@@ -210,6 +211,29 @@ def test_a_transaction_in_which_an_error_was_passed_over_is_no_success(
             tx._rows("limit_statements", milliseconds="abc")
         with pytest.raises(LedgerFaultError) as caught:
             stack.close()
+    assert caught.value.metadata["sqlstate"] == "25P02"
+    assert admin.execute("SELECT * FROM effect").fetchall() == []
+    assert sum(outcomes(metrics).values()) == 0
+    assert ledger.stamp() > 0
+
+
+def test_an_error_that_came_while_more_was_still_being_said_is_not_passed_over_either(
+    ledger: Ledger, admin: Connection[Any], metrics: Metrics
+) -> None:
+    """When it is raised the server has not said yet how the transaction stands. Large parameters, so that it answers while it is still being told."""
+    stack = ExitStack()
+    tx = stack.enter_context(ledger.transaction())
+    tx._connection.execute("INSERT INTO effect VALUES (0, 0)")
+    tx.ask_witness()
+    assert tx._rows("seen_events", sources=["x"], event_ids=["y"]) == []
+    tx._run("limit_statements", milliseconds="abc")
+    for _ in range(40):
+        tx._run("seen_events", sources=["x" * 200_000], event_ids=["y"])
+    with pytest.raises(psycopg.DataError):
+        tx.as_of()
+    assert tx._connection.info.transaction_status is not TransactionStatus.INERROR
+    with pytest.raises(LedgerFaultError) as caught:
+        stack.close()
     assert caught.value.metadata["sqlstate"] == "25P02"
     assert admin.execute("SELECT * FROM effect").fetchall() == []
     assert sum(outcomes(metrics).values()) == 0

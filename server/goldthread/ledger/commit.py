@@ -222,13 +222,14 @@ def _pipelined(connection: Connection[Any], *, off: bool) -> Iterator[Pipeline |
     if off:
         yield None
         return
-    with connection.pipeline() as pipeline:
-        if not isinstance(connection, LedgerConnection):
+    if not isinstance(connection, LedgerConnection):
+        with connection.pipeline() as pipeline:
             yield pipeline
-            return
-        connection.riding = pipeline
+        return
+    with connection.pipeline() as riding:
+        connection.riding = riding
         try:
-            yield pipeline
+            yield riding
         finally:
             connection.riding = connection.witness = None
 
@@ -250,7 +251,10 @@ def _heard(pipeline: Pipeline | None, *, preview: bool) -> Iterator[None]:
 
 def _refuse_failed(connection: Connection[Any]) -> None:
     """Raises if a statement failed and the block went on as if it had not: COMMIT would be answered like one that took effect, and undo everything."""
-    if isinstance(connection, LedgerConnection) and connection.info.transaction_status == TransactionStatus.INERROR:
+    if not isinstance(connection, LedgerConnection):
+        return
+    failed = connection.riding is not None and connection.riding.failed
+    if failed or connection.info.transaction_status == TransactionStatus.INERROR:
         raise psycopg.errors.InFailedSqlTransaction("a statement failed, and nobody was told")
 
 

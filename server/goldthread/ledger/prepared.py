@@ -18,7 +18,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
-from psycopg import Connection, Pipeline, errors
+from psycopg import Connection, Error, Pipeline, errors
 from psycopg.adapt import Transformer
 from psycopg.generators import execute
 from psycopg.pq import ConnStatus, ExecStatus, Format
@@ -31,10 +31,11 @@ from goldthread.ledger.queries import query
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from psycopg._pipeline_base import PendingResult
     from psycopg.abc import PQGen
     from psycopg.pq.abc import PGresult
 
-__all__ = ["Later", "LedgerConnection", "Rows", "distrusted_if_failing"]
+__all__ = ["Later", "LedgerConnection", "LedgerPipeline", "Rows", "distrusted_if_failing"]
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class LedgerConnection(BoundedConnection):
     the open transaction's number before the end.
     """
 
-    riding: Pipeline | None = None
+    riding: LedgerPipeline | None = None
     heard_at = -inf
     witness: Later[Rows] | None = None
 
@@ -65,12 +66,12 @@ class LedgerConnection(BoundedConnection):
         self._drawn = 0
 
     @contextmanager
-    def pipeline(self) -> Iterator[Pipeline]:
+    def pipeline(self) -> Iterator[LedgerPipeline]:
         """As psycopg's, but it ends at once where everything has been heard; not for one pipeline in another."""
         assert self._pipeline is None, "a pipeline is open already"
-        self._pipeline = _Pipeline(self)
+        self._pipeline = pipeline = LedgerPipeline(self)
         try:
-            with self._pipeline as pipeline:
+            with pipeline:
                 yield pipeline
         finally:
             self._pipeline = None
@@ -172,8 +173,21 @@ _WRITERS: dict[str, _Writers] = {}
 """By the name of the query: its text is the same on every connection, and so are its types."""
 
 
-class _Pipeline(Pipeline):
-    """psycopg's asks once more how things stand when it ends, and waits for the answer."""
+class LedgerPipeline(Pipeline):
+    """psycopg's asks once more how things stand when it ends, and waits for the answer.
+
+    `failed` tells whether a statement has: an error that comes while more is still being said is raised before the server has told how the transaction
+    stands, and until then the connection calls it active.
+    """
+
+    failed = False
+
+    def _process_results(self, queued: PendingResult, results: list[PGresult]) -> None:
+        try:
+            super()._process_results(queued, results)
+        except Error:
+            self.failed = True
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None

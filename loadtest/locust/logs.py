@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -33,7 +33,9 @@ def slow_statements_told(dsn: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _set(dsn, dict.fromkeys(_TOLD, "DEFAULT"))
+        # Where the server has gone, what ended the run is worth knowing, not this.
+        with suppress(psycopg.Error):
+            _set(dsn, dict.fromkeys(_TOLD, "DEFAULT"))
 
 
 def _set(dsn: str, settings: Mapping[str, str]) -> None:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 from goldthread.app.demo.load import settle
@@ -161,7 +162,8 @@ def _beside(run: Run, given: Stage, folder: Path, progress: Progress) -> _Beside
 
 def _of_run(samples: Sequence[Sample], *, zero: float, run: Run) -> list[Sample]:
     """Samples by seconds of the run that began then, as far as calls count."""
-    return [(at - zero, value) for at, value in samples if run.warm_up <= at - zero < run.seconds]
+    end = inf if run.free else run.seconds
+    return [(at - zero, value) for at, value in samples if run.warm_up <= at - zero < end]
 
 
 def _read(pages: Mapping[str, str]) -> dict[str, ServerSide]:

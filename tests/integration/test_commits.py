@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from itertools import pairwise
@@ -23,6 +23,7 @@ from fixtures.story import Story, customer, groups
 from goldthread.domain.errors import GoldthreadError, LedgerFaultError, LedgerUnavailableError
 from goldthread.domain.ports import OffsetMove
 from goldthread.ledger import Ledger, LedgerSettings
+from goldthread.ledger.prepared import LedgerConnection, LedgerPipeline
 from goldthread.ledger.queries import query
 from goldthread.telemetry.metrics import Metrics
 
@@ -217,27 +218,35 @@ def test_a_transaction_in_which_an_error_was_passed_over_is_no_success(
     assert ledger.stamp() > 0
 
 
-def test_an_error_that_came_while_more_was_still_being_said_is_not_passed_over_either(
+def test_an_error_that_came_before_the_server_was_asked_how_things_stand_is_not_passed_over_either(
     ledger: Ledger, admin: Connection[Any], metrics: Metrics
 ) -> None:
-    """When it is raised the server has not said yet how the transaction stands. Large parameters, so that it answers while it is still being told."""
-    stack = ExitStack()
-    tx = stack.enter_context(ledger.transaction())
-    tx._connection.execute("INSERT INTO effect VALUES (0, 0)")
-    tx.ask_witness()
-    assert tx._rows("seen_events", sources=["x"], event_ids=["y"]) == []
-    tx._run("limit_statements", milliseconds="abc")
-    for _ in range(40):
-        tx._run("seen_events", sources=["x" * 200_000], event_ids=["y"])
-    with pytest.raises(psycopg.DataError):
+    """So it may come to whoever sends so much that the server answers meanwhile; the connection does not call the transaction failed then."""
+    with ExitStack() as stack:
+        tx = stack.enter_context(ledger.transaction())
+        connection = tx._connection
+        connection.execute("INSERT INTO effect VALUES (0, 0)")
+        # From here on it is known how this one is told.
+        tx._rows("limit_statements", milliseconds="60000")
+        tx.ask_witness()
         tx.as_of()
-    assert tx._connection.info.transaction_status is not TransactionStatus.INERROR
-    with pytest.raises(LedgerFaultError) as caught:
-        stack.close()
+        tx._run("limit_statements", milliseconds="abc")
+        assert isinstance(connection, LedgerConnection)
+        assert connection.riding is not None
+        with pytest.raises(psycopg.DataError):
+            connection.wait(_heard_without_asking(connection.riding))
+        assert connection.info.transaction_status is not TransactionStatus.INERROR
+        with pytest.raises(LedgerFaultError) as caught:
+            stack.close()
     assert caught.value.metadata["sqlstate"] == "25P02"
     assert admin.execute("SELECT * FROM effect").fetchall() == []
     assert sum(outcomes(metrics).values()) == 0
     assert ledger.stamp() > 0
+
+
+def _heard_without_asking(pipeline: LedgerPipeline) -> Generator[Any, Any, None]:
+    yield from pipeline._communicate_gen()
+    yield from pipeline._fetch_gen(flush=True)
 
 
 @pytest.mark.parametrize("kind", [Cut.AFTER, Cut.ANSWER])

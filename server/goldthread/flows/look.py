@@ -37,7 +37,7 @@ from goldthread.flows.changes import queue_changes
 from goldthread.flows.components import Placement, Settlement, place, settle
 from goldthread.flows.epochs import HandOverError, HungAnew, hand_over, hang_anew, outdated
 from goldthread.flows.keys import OverusedError, close_by_use, close_overused, overused_by
-from goldthread.flows.looked import Look
+from goldthread.flows.looked import BeatenError, Look, OversizedError, RestlessError
 from goldthread.flows.retry import Retry
 from goldthread.flows.verdict import Candidacy, judge
 from goldthread.ledger import Ledger, LedgerTransaction, NewMark, Step
@@ -59,24 +59,12 @@ _HAND_OVER_SECONDS = 1.0  # a caller with less time leaves to redo what keeps al
 _RESTLESS = "keys change faster than they can be looked at"
 _FATAL = (ModelFileError, SchemaVersionError, SettingsError, SurvivorshipFileError)  # this worker must not go on
 _WIDE_TRIES = 3  # of a look at several marks, before it is parted; each half has one, and a single mark as many as any work: what is narrower meets less
-_PARTING_SECONDS = 4.0  # after its first failure a look parts itself for so long; then about the time has come at which redo takes the marks
+_PARTING_SECONDS = 4.0  # after its first failure a look has so long for its parts; then about the time has come at which redo takes the marks
 _LOST = frozenset(
     {"23505", "40001", "40P01"}
 )  # SQLSTATEs of a look that met another one; it may do better if it begins again
 _WAITED = "55P03"  # waited for another one as long as it may
 _REDO_SECONDS = (1.0, 300.0)  # first wait of a mark whose look failed, and the longest
-
-
-class _OversizedError(Exception):
-    """A look would reach too many records."""
-
-
-class _BeatenError(Exception):
-    """Others were faster than a look at several marks, or one keeps it waiting: parts of it may do better."""
-
-
-class _RestlessError(LedgerUnavailableError):
-    """Others change keys faster than one look can follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,25 +115,39 @@ class Looker:
         """
         report = Look()
         left = set(mark_ids)
-        queue = deque((mark_ids[start : start + _MARKS], _WIDE_TRIES) for start in range(0, len(mark_ids), _MARKS))
-        until: float | None = None
-        while queue:
-            if until is not None and seconds_left() <= 0:
-                break
-            part, tries = queue.popleft()
-            asked = list(part)
+        whole = deque(mark_ids[start : start + _MARKS] for start in range(0, len(mark_ids), _MARKS))
+        halves: deque[Sequence[int]] = deque()
+        until = inf
+
+        def parts_left() -> float:
+            return min(seconds_left(), until - monotonic())
+
+        while whole or halves:
+            if halves and parts_left() <= 0:
+                self._failed(
+                    LedgerUnavailableError("no time is left to part a look"),
+                    marks=sum(map(len, halves)),
+                    outcome="deferred",
+                )
+                halves.clear()
+                continue
+            # Whom nobody has beaten goes first.
+            parted = not whole
+            asked = list(halves.popleft() if parted else whole.popleft())
             try:
                 done = self._run(
-                    asked, most=self._inline_records, operation="look", seconds_left=seconds_left, tries=tries
+                    asked,
+                    most=self._inline_records,
+                    operation="look",
+                    seconds_left=parts_left if parted else seconds_left,
+                    tries=1 if parted else _WIDE_TRIES,
                 )
             except _FATAL:
                 raise
             except Exception as error:  # noqa: BLE001 (the evidence is in, and one bad look must not stop intake)
-                if until is None:
-                    until = monotonic() + min(_PARTING_SECONDS, seconds_left() / 2)
-                if isinstance(error, _BeatenError) and monotonic() < until:
-                    # Behind those that nobody has beaten.
-                    queue.extend((half, 1) for half in _halves(asked))
+                until = min(until, monotonic() + min(_PARTING_SECONDS, seconds_left() / 2))
+                if isinstance(error, BeatenError) and parts_left() > 0:
+                    halves += _halves(asked)
                     self._metrics.looks.labels("parted").inc()
                 else:
                     self._failed(error, marks=len(asked), outcome="deferred")
@@ -153,7 +155,7 @@ class Looker:
             if done is not None:
                 report.add(done.settlement, len(done.marks))
                 left -= done.marks
-        # Somebody else holds or held those of the rest that did not fail.
+        # Somebody else holds or held those of the rest that did not fail. What hand-overs marked on the way is not counted.
         report.deferred = len(left)
         return report
 
@@ -179,7 +181,7 @@ class Looker:
                     hung = hang_anew(tx, self._matcher, self._birth_ids, error.token_ids)
                 report.made |= hung.made
                 marks = hung.marks
-            except _OversizedError:
+            except OversizedError:
                 report.deferred += len(mark_ids)
                 return report
             else:
@@ -187,7 +189,7 @@ class Looker:
                     report.add(done.settlement, len(done.marks))
                 return report
             asked += tx.leave_marks(marks, cause=ChangeCause.REDO, actor="preview")()
-        raise _RestlessError(_RESTLESS)
+        raise RestlessError(_RESTLESS)
 
     def redo(self, limit: int) -> int:
         """Works off up to `limit` marks that are due and returns how many; marks whose look fails are put behind the others.
@@ -211,14 +213,15 @@ class Looker:
     def _redo(self, mark_ids: Sequence[int]) -> int:
         """Halves what fails, so that one mark that cannot be looked at holds up no other."""
         try:
-            done = self._run(list(mark_ids), most=self._inline_records, operation="redo", tries=_WIDE_TRIES)
+            tries = _WIDE_TRIES if len(mark_ids) > 1 else None
+            done = self._run(list(mark_ids), most=self._inline_records, operation="redo", tries=tries)
         except _FATAL:
             raise
-        except _OversizedError:
+        except OversizedError:
             if len(mark_ids) > 1:  # halves would meet the same component again and again
                 return sum(self._redo([mark_id]) for mark_id in mark_ids)
             return self._redo_whole(mark_ids[0])
-        except _RestlessError as error:
+        except RestlessError as error:
             return self._push_back(mark_ids, error)
         except LedgerUnavailableError as error:
             if not error.metadata.get("sqlstate"):
@@ -254,10 +257,12 @@ class Looker:
         self._failed(error, marks=len(mark_ids), outcome="failed")
         return 0
 
-    def _failed(self, error: Exception, *, marks: int, outcome: str) -> None:
+    def _failed(self, error: BaseException, *, marks: int, outcome: str) -> None:
         """Tells of a look that did not come about; one for a reason that no retry cures counts as broken."""
-        expected = isinstance(error, TransientError | _OversizedError | _BeatenError)
+        expected = isinstance(error, TransientError | OversizedError | BeatenError)
         self._metrics.looks.labels(outcome if expected else "broken").inc()
+        if isinstance(error, BeatenError) and error.__cause__ is not None:
+            error = error.__cause__
         reason = error.reason if isinstance(error, GoldthreadError) else type(error).__name__
         log = _log.info if expected and outcome == "deferred" else _log.warning
         log("look_failed", outcome=outcome, reason=reason, marks=marks)
@@ -273,7 +278,7 @@ class Looker:
     ) -> _Done | None:
         """One look, tried again on a fresh snapshot where it lost a race; None if none of the marks was to be had.
 
-        What hand-overs mark on the way is added to what is `asked` for. With `tries` a look at several marks ends with `_BeatenError` once it was beaten
+        What hand-overs mark on the way is added to what is `asked` for. With `tries` a look at several marks ends with `BeatenError` once it was beaten
         so often, or has waited for another one as long as it may.
         """
         beaten = 0
@@ -289,7 +294,7 @@ class Looker:
                 sqlstate = error.metadata.get("sqlstate")
                 beaten += sqlstate in _LOST
                 if tries is not None and len(asked) > 1 and (beaten >= tries or sqlstate == _WAITED):
-                    raise _BeatenError from error
+                    raise BeatenError from error
                 raise
 
         idle = 0
@@ -304,9 +309,9 @@ class Looker:
                 asked += marks
                 idle += not phones
             if idle >= _IDLE_ROUNDS:
-                raise _RestlessError(_RESTLESS)
+                raise RestlessError(_RESTLESS)
         else:
-            raise _RestlessError(_RESTLESS)
+            raise RestlessError(_RESTLESS)
         if done is not None:
             done.settlement.count(self._metrics)
             self._metrics.pairs.labels("kept").inc(done.kept)
@@ -363,7 +368,7 @@ class Looker:
             # Both ends of every pair to write are in it, so no pair to write can reach beyond it.
             members = tx.closure(deep | verdict.ends, most=most)
             if most is not None and len(members) > most:
-                raise _OversizedError
+                raise OversizedError
             outside = marked.difference(members)
             locked = locked or tx.ask_members({*members, *outside})
             verdict.write(tx, model_id=model_id)

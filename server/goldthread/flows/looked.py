@@ -1,14 +1,27 @@
-"""What looks did."""
+"""What looks did, and why they did not."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from goldthread.domain.errors import LedgerUnavailableError
 from goldthread.flows.components import Settlement
 from goldthread.ledger import ProfileRow
 
-__all__ = ["Look"]
+__all__ = ["BeatenError", "Look", "OversizedError", "RestlessError"]
+
+
+class OversizedError(Exception):
+    """A look would reach too many records."""
+
+
+class BeatenError(Exception):
+    """Others were faster than a look at several marks, or one keeps it waiting: parts of it may do better."""
+
+
+class RestlessError(LedgerUnavailableError):
+    """Others change keys faster than one look can follow."""
 
 
 @dataclass(slots=True)

@@ -98,13 +98,12 @@ def assert_records(tx: LedgerTransaction, request: AssertRecords, *, lock: bool)
 def merge_profiles(tx: LedgerTransaction, request: MergeProfiles, *, lock: bool) -> Statement:
     """All records of the profiles are one person."""
     named = {f"profile_ids[{place}]": birth_id for place, birth_id in enumerate(request.profile_ids)}
-    return _merged(tx, set(_homes(tx, named).values()), lock=lock)
+    return _merged(tx, _members_of_named(tx, named, lock=lock).values())
 
 
 def split_profile(tx: LedgerTransaction, request: SplitProfile, *, lock: bool) -> Statement:
     """Some records of a profile and its others are different people, and each of these two parts is one person."""
-    [home] = _homes(tx, {"profile_id": request.profile_id}).values()
-    members = locked_members(tx, {home}, lock=lock)[home]
+    [members] = _members_of_named(tx, {"profile_id": request.profile_id}, lock=lock).values()
     places = tx.places_of(request.record_ids)
     for place, birth_id in enumerate(request.record_ids):
         if birth_id not in members:
@@ -135,7 +134,7 @@ def decide_review(tx: LedgerTransaction, request: DecideReview, *, actor: str, l
     if claim is not None and claim[0] != actor:
         raise ReviewClaimedError(until=claim[1])
     if request.same:
-        return _merged(tx, {low, high}, lock=lock)
+        return _merged(tx, members.values())
     return _parted(tx, members[low], members[high])
 
 
@@ -214,9 +213,20 @@ def _homes(tx: LedgerTransaction, named: Mapping[str, UUID]) -> dict[str, UUID]:
     return homes
 
 
-def _merged(tx: LedgerTransaction, homes: Collection[UUID], *, lock: bool) -> Statement:
-    held = locked_members(tx, homes, lock=lock)
-    members = {birth_id: record_id for records in held.values() for birth_id, record_id in records.items()}
+def _members_of_named(tx: LedgerTransaction, named: Mapping[str, UUID], *, lock: bool) -> dict[UUID, dict[UUID, int]]:
+    """What `locked_members` gives of the profiles that these ids stand for.
+
+    Where an id stands for another profile once the places are locked, a look was faster, and what is said of the profile that was is said of nobody.
+    """
+    homes = _homes(tx, named)
+    members = locked_members(tx, set(homes.values()), lock=lock)
+    if any(birth_id not in members.get(homes[name], {}) for name, birth_id in named.items()):
+        raise LedgerUnavailableError("a profile has ended or changed meanwhile")
+    return members
+
+
+def _merged(tx: LedgerTransaction, held: Iterable[Mapping[UUID, int]]) -> Statement:
+    members = {birth_id: record_id for records in held for birth_id, record_id in records.items()}
     if len(members) > MAX_MERGE_RECORDS:
         raise OperationTooLargeError("records of a merge", most=MAX_MERGE_RECORDS, found=len(members))
     statement = Statement()

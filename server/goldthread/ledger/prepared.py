@@ -177,7 +177,7 @@ class LedgerPipeline(Pipeline):
     """psycopg's asks once more how things stand when it ends, and waits for the answer.
 
     `failed` tells whether a statement has: an error that comes while more is still being said is raised before the server has told how the transaction
-    stands, and until then the connection calls it active.
+    stands, and until then the connection does not know it.
     """
 
     failed = False

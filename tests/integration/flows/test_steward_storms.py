@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
 import pytest
@@ -14,7 +14,7 @@ from fixtures.stewards import action, births, homes, judge_everything
 from fixtures.story import Story, customer
 from goldthread.domain.errors import EndedIdError, LedgerUnavailableError, NotAMemberError
 from goldthread.domain.steward import AssertRecords, MergeProfiles, RevertOperation, SplitProfile, StewardRequest
-from goldthread.ledger import NewMark, Step
+from goldthread.ledger import LedgerTransaction, NewMark, Step
 
 PEOPLE = 12
 WORKERS = 6
@@ -130,6 +130,42 @@ def test_a_storm_of_merges_leaves_one_survivor(story: Story, kind: str) -> None:
     assert story.rows("SELECT purchase_count, purchase_total_minor FROM profile WHERE live") == [(PEOPLE, PEOPLE)]
     assert story.rows("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == [(0,)]
     assert story.rows("SELECT count(*) FROM operation") == [(len(pairs),)]
+
+
+def overtake(story: Story, monkeypatch: pytest.MonkeyPatch, faster: StewardRequest) -> None:
+    """Whoever asks next for the members of profiles is overtaken by this operation, just before."""
+    real, asked = LedgerTransaction.members_of, 0
+
+    def overtaken(tx: LedgerTransaction, profile_ids: Collection[UUID]) -> dict[UUID, dict[UUID, int]]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            story.steward.operate(action("faster"), faster)
+        return real(tx, profile_ids)
+
+    monkeypatch.setattr(LedgerTransaction, "members_of", overtaken)
+
+
+def test_a_merge_whose_profile_ends_before_its_records_are_locked_begins_again(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be done, and have said nothing."""
+    ids = several_people(story)
+    overtake(story, monkeypatch, MergeProfiles(profile_ids=(ids[0], ids[1])))
+    done = story.steward.operate(action("slower"), MergeProfiles(profile_ids=(ids[1], ids[2])))
+    assert not done.provisional
+    assert {story.ledger.profile_of(birth_id) for birth_id in ids[:3]} == {min(ids[:3])}
+    assert story.rows("SELECT count(*) FROM operation") == [(2,)]
+
+
+def test_a_split_whose_profile_ends_before_its_records_are_locked_begins_again(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = several_people(story)
+    story.steward.operate(action("first"), MergeProfiles(profile_ids=(ids[1], ids[2])))
+    overtake(story, monkeypatch, MergeProfiles(profile_ids=(ids[0], ids[1])))
+    story.steward.operate(action("slower"), SplitProfile(profile_id=ids[1], record_ids=(ids[2],)))
+    assert story.ledger.profile_of(ids[0]) == story.ledger.profile_of(ids[1]) != story.ledger.profile_of(ids[2])
 
 
 def test_merges_splits_and_intake_at_once_end_as_the_assertions_say(story: Story) -> None:

@@ -34,10 +34,11 @@ class _Transaction:
 
 
 class _Ledger:
-    """Marks can be read; every look fails with `error`."""
+    """Marks can be read; every look fails with `error`, after so many `seconds` of the clock of a test that has one."""
 
-    def __init__(self, error: LedgerUnavailableError) -> None:
+    def __init__(self, error: LedgerUnavailableError, *, seconds: float = 0.0) -> None:
         self._error = error
+        self.seconds = seconds
         self.looks = 0
         self.pushed: list[int] = []
 
@@ -92,6 +93,18 @@ def test_a_look_without_time_is_left_to_redo_whole() -> None:
     ledger = _Ledger(LedgerUnavailableError("ended", metadata={"sqlstate": "40001"}))
     report = _looker(ledger).look([1, 2, 3, 4], seconds_left=lambda: 0.0)
     assert (report.deferred, report.marks, ledger.looks) == (4, 0, 1)
+
+
+def test_a_look_that_is_always_beaten_has_some_seconds_for_its_parts_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Hundreds of marks, each tried as often as any work, would keep intake for minutes."""
+    ledger = _Ledger(LedgerUnavailableError("ended", metadata={"sqlstate": "40001"}), seconds=0.1)
+    monkeypatch.setattr("goldthread.flows.look.monotonic", lambda: ledger.looks * ledger.seconds)
+    report = _looker(ledger).look(list(range(1, 501)))
+    assert (report.deferred, report.marks) == (500, 0)
+    # Three at first, and then four seconds' worth; of a part that has begun the last try may end later.
+    assert 40 <= ledger.looks <= 3 + 41
 
 
 def test_parts_of_a_look_are_tried_once_and_single_marks_as_often_as_any_work() -> None:

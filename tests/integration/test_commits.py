@@ -199,6 +199,16 @@ def test_an_error_among_the_last_statements_is_told_as_it_is_and_the_connection_
     assert ledger.stamp() > 0
 
 
+def refused_at_its_end(stack: ExitStack, ledger: Ledger, admin: Connection[Any], metrics: Metrics) -> None:
+    """The transaction ends with an error, without effect or doubt, and the ledger goes on."""
+    with pytest.raises(LedgerFaultError) as caught:
+        stack.close()
+    assert caught.value.metadata["sqlstate"] == "25P02"
+    assert admin.execute("SELECT * FROM effect").fetchall() == []
+    assert sum(outcomes(metrics).values()) == 0
+    assert ledger.stamp() > 0
+
+
 def test_a_transaction_in_which_an_error_was_passed_over_is_no_success(
     ledger: Ledger, admin: Connection[Any], metrics: Metrics
 ) -> None:
@@ -210,12 +220,7 @@ def test_a_transaction_in_which_an_error_was_passed_over_is_no_success(
         tx.as_of()
         with pytest.raises(psycopg.DataError):
             tx._rows("limit_statements", milliseconds="abc")
-        with pytest.raises(LedgerFaultError) as caught:
-            stack.close()
-    assert caught.value.metadata["sqlstate"] == "25P02"
-    assert admin.execute("SELECT * FROM effect").fetchall() == []
-    assert sum(outcomes(metrics).values()) == 0
-    assert ledger.stamp() > 0
+        refused_at_its_end(stack, ledger, admin, metrics)
 
 
 def test_an_error_that_came_before_the_server_was_asked_how_things_stand_is_not_passed_over_either(
@@ -236,12 +241,7 @@ def test_an_error_that_came_before_the_server_was_asked_how_things_stand_is_not_
         with pytest.raises(psycopg.DataError):
             connection.wait(_heard_without_asking(connection.riding))
         assert connection.info.transaction_status is not TransactionStatus.INERROR
-        with pytest.raises(LedgerFaultError) as caught:
-            stack.close()
-    assert caught.value.metadata["sqlstate"] == "25P02"
-    assert admin.execute("SELECT * FROM effect").fetchall() == []
-    assert sum(outcomes(metrics).values()) == 0
-    assert ledger.stamp() > 0
+        refused_at_its_end(stack, ledger, admin, metrics)
 
 
 def _heard_without_asking(pipeline: LedgerPipeline) -> Generator[Any, Any, None]:

@@ -60,9 +60,7 @@ _RESTLESS = "keys change faster than they can be looked at"
 _FATAL = (ModelFileError, SchemaVersionError, SettingsError, SurvivorshipFileError)  # this worker must not go on
 _WIDE_TRIES = 3  # of a look at several marks, before it is parted; each half has one, and a single mark as many as any work: what is narrower meets less
 _PARTING_SECONDS = 4.0  # after its first failure a look has so long for its parts; then about the time has come at which redo takes the marks
-_LOST = frozenset(
-    {"23505", "40001", "40P01"}
-)  # SQLSTATEs of a look that met another one; it may do better if it begins again
+_LOST = frozenset({"23505", "40001", "40P01"})  # SQLSTATEs of a look that met another one
 _WAITED = "55P03"  # waited for another one as long as it may
 _REDO_SECONDS = (1.0, 300.0)  # first wait of a mark whose look failed, and the longest
 

@@ -1,4 +1,7 @@
-"""Redo when PostgreSQL does not answer: no mark is to blame, so none is tried alone and none is put behind the others."""
+"""Redo when PostgreSQL does not answer: no mark is to blame, so none is tried alone and none is put behind the others.
+
+And where it answers that others were faster, every time: looks are parted, within bounds.
+"""
 
 from __future__ import annotations
 

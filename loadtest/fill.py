@@ -15,9 +15,9 @@ from pathlib import Path
 import click
 
 from goldthread.app import wiring
+from goldthread.app.leave import leave_in_order
 from goldthread.app.settings import Settings
 from loadtest.databases import Databases, embedded_postgres
-from loadtest.leaving import leave_in_order
 
 __all__ = ["main"]
 

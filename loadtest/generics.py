@@ -23,6 +23,7 @@ from pathlib import Path
 import click
 import psycopg
 
+from goldthread.app.leave import leave_in_order
 from goldthread.app.produce_rows import RowDefaults, RowReader
 from goldthread.app.settings import Settings
 from goldthread.app.wiring import build_ingest, build_matcher, migrate, open_ledger
@@ -31,7 +32,6 @@ from goldthread.domain.words import Position
 from goldthread.matching import digest_identifiers
 from goldthread.telemetry.metrics import Metrics
 from loadtest.databases import Databases, embedded_postgres
-from loadtest.leaving import leave_in_order
 from loadtest.planting import Planted, plant
 
 __all__ = ["Arm", "main"]

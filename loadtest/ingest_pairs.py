@@ -22,9 +22,9 @@ from pathlib import Path
 import click
 
 from goldthread.app.generate import COLUMNS, GenerateOptions, Profile, generate_events
+from goldthread.app.leave import leave_in_order
 from goldthread.app.settings import process_environment
 from loadtest.databases import Databases, embedded_postgres
-from loadtest.leaving import leave_in_order
 
 __all__ = ["LEAST_RATIO", "ROOT", "Run", "git", "main", "worktree"]
 

@@ -1,28 +1,14 @@
-"""How runs end that were asked to end early: what they started ends first."""
+"""Runs in processes of their own, which have servers to stop."""
 
 from __future__ import annotations
 
-import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["finished", "leave_in_order"]
+__all__ = ["finished"]
 
-_TERMINATED = 128 + signal.SIGTERM
 _GRACE_SECONDS = 60.0
-
-
-def leave_in_order() -> None:
-    """From now on SIGTERM ends this process as Ctrl-C does, by an exception: servers have sessions of their own and would outlive it. Main thread only."""
-    signal.signal(signal.SIGTERM, _leave)
-
-
-def _leave(*_: object) -> None:
-    # A second signal, as of somebody who tells the whole group of processes, must not cut short what the first one began.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    sys.exit(_TERMINATED)
 
 
 def finished(

@@ -16,6 +16,7 @@ import click
 import psycopg
 
 from goldthread.app.generate import COLUMNS, GenerateOptions, Profile, generate_events
+from goldthread.app.leave import leave_in_order
 from goldthread.app.produce_rows import RowDefaults, RowReader
 from goldthread.app.settings import Settings
 from goldthread.app.wiring import build_ingest, build_matcher, build_resolve, migrate, open_ledger
@@ -25,7 +26,6 @@ from goldthread.flows.resolve import ResolveFlow
 from goldthread.matching import digest_identifiers
 from goldthread.telemetry.metrics import Metrics
 from loadtest.databases import embedded_postgres
-from loadtest.leaving import leave_in_order
 from loadtest.locust.processors import processor_seconds
 
 __all__ = ["main"]

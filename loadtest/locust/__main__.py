@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from goldthread.app.demo.progress import Progress
+from goldthread.app.leave import leave_in_order
 from goldthread.telemetry.logs import configure_logs
-from loadtest.leaving import leave_in_order
 from loadtest.locust.outside import missing
 from loadtest.locust.report import as_figures, as_page, as_text
 from loadtest.locust.run import perform

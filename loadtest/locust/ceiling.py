@@ -18,8 +18,8 @@ import click
 import grpc
 import grpc.aio
 
+from goldthread.app.leave import leave_in_order
 from goldthread.v1 import lookup_service_pb2, lookup_service_pb2_grpc
-from loadtest.leaving import leave_in_order
 from loadtest.locust.calls import Calls
 from loadtest.locust.figures import figures_of
 from loadtest.locust.plan import EVENTS, RESOLVES, Plan, Rates, Target, write_feed

@@ -23,7 +23,7 @@ import click
 import psutil
 
 from goldthread.app.embedded import ValkeyServer
-from loadtest.leaving import leave_in_order
+from goldthread.app.leave import leave_in_order
 from loadtest.lookup.contestants import Contestant, contestants, fill_express
 from loadtest.lookup.people import asked, fill, settle
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from goldthread.app.embedded import ValkeyServer
-from loadtest.leaving import leave_in_order
+from goldthread.app.leave import leave_in_order
 from loadtest.lookup import questions
 from loadtest.lookup.people import KEYS, asked, fill
 

@@ -28,6 +28,7 @@ from grpc import aio
 
 from goldthread.app.embedded import ValkeyServer
 from goldthread.app.embedded.ports import free_ports
+from goldthread.app.leave import leave_in_order
 from goldthread.app.settings import Settings, process_environment
 from goldthread.app.wiring import migrate
 from goldthread.v1 import event_pb2, identity_pb2, resolver_service_pb2
@@ -35,7 +36,6 @@ from goldthread.v1 import lookup_service_pb2 as pb
 from goldthread.v1.lookup_service_pb2_grpc import LookupServiceStub
 from goldthread.v1.resolver_service_pb2_grpc import ResolverServiceStub
 from loadtest.databases import embedded_postgres
-from loadtest.leaving import leave_in_order
 from loadtest.lookup.people import phone
 
 _PROMISE_MS = 48.0

@@ -23,12 +23,12 @@ from goldthread.app.demo.latency import LatencyPlan, LatencyResult, measure_late
 from goldthread.app.demo.load import defaults_of
 from goldthread.app.demo.progress import Progress
 from goldthread.app.embedded import EmbeddedStack
+from goldthread.app.leave import leave_in_order
 from goldthread.app.settings import Settings, process_environment
 from goldthread.app.supervise import Child, Supervisor
 from goldthread.bus import EventProducer
 from goldthread.ledger import Ledger
 from goldthread.telemetry.metrics import Metrics
-from loadtest.leaving import leave_in_order
 from loadtest.stream.feed import Mix, events_of, send
 from loadtest.stream.watch import Backlog, Drained, Memory, drain, memory
 

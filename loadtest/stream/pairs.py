@@ -16,9 +16,10 @@ from pathlib import Path
 
 import click
 
+from goldthread.app.leave import leave_in_order
 from goldthread.app.settings import process_environment
 from loadtest.ingest_pairs import ROOT, git, worktree
-from loadtest.leaving import finished, leave_in_order
+from loadtest.leaving import finished
 
 __all__ = ["main"]
 

@@ -1,4 +1,7 @@
-"""The wish to stop a process: by SIGTERM, SIGINT, or the end of its standard input."""
+"""The wish to stop a process: by SIGTERM, SIGINT, or the end of its standard input.
+
+Processes that serve listen for it (`Leave`); commands that carry something out, and have started servers for it, unwind (`leave_in_order`).
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,21 @@ import sys
 import threading
 from collections.abc import Callable
 
-__all__ = ["Leave"]
+__all__ = ["Leave", "leave_in_order"]
 
 _SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+_TERMINATED = 128 + signal.SIGTERM
+
+
+def leave_in_order() -> None:
+    """From now on SIGTERM ends this process as Ctrl-C does, by an exception: servers have sessions of their own and would outlive it. Main thread only."""
+    signal.signal(signal.SIGTERM, _unwind)
+
+
+def _unwind(*_: object) -> None:
+    # A second signal, as of somebody who tells the whole group of processes, must not cut short what the first one began.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    sys.exit(_TERMINATED)
 
 
 class Leave:

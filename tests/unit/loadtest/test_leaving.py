@@ -14,7 +14,7 @@ from loadtest.leaving import finished
 ROOT = Path(__file__).parents[3]
 WITH_SERVERS = """
 import time
-from loadtest.leaving import leave_in_order
+from goldthread.app.leave import leave_in_order
 leave_in_order()
 try:
     print("running", flush=True)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -17,13 +16,12 @@ from goldthread.app.demo.progress import Progress
 from goldthread.app.demo.report import as_json, as_text
 from goldthread.app.demo.run import run_demo
 from goldthread.app.embedded import EmbeddedServerError
+from goldthread.app.leave import leave_in_order
 from goldthread.app.settings import Settings
 from goldthread.app.supervise import SupervisorError
 from goldthread.telemetry.logs import configure_logs
 
 __all__ = ["command"]
-
-_TERMINATED = 128 + signal.SIGTERM
 
 
 @click.command(name="demo")
@@ -103,11 +101,8 @@ def command(
 @contextmanager
 def _sigterm_unwinds() -> Iterator[None]:
     """Makes SIGTERM stop the servers in order, as Ctrl-C does."""
-
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        sys.exit(_TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, leave)
+    before = signal.getsignal(signal.SIGTERM)
+    leave_in_order()
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -153,21 +154,29 @@ def test_what_was_written_survives_a_stop_and_a_kill_of_every_part(data_dir: Pat
         assert [len(value) for value in _read_topic(last, 3)][2] == _BIG
 
 
-def _run_by_hand(data_dir: Path) -> tuple[subprocess.Popen[str], list[str]]:
-    """Starts the manual entry as a process of its own and gives it with the lines up to ``ready``."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "goldthread.app.embedded", str(data_dir)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": _PACKAGE_ROOT},
-    )
-    assert process.stdout is not None
-    lines: list[str] = []
-    for line in process.stdout:
-        lines.append(line.strip())
-        if lines[-1] == "ready":
-            break
-    return process, lines
+@contextmanager
+def _run_by_hand(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """Starts the manual entry as a process of its own and gives it with the lines up to ``ready``; ends it by SIGKILL if it still runs."""
+    command = [sys.executable, "-m", "goldthread.app.embedded", str(data_dir)]
+    environ = {**os.environ, "PYTHONPATH": _PACKAGE_ROOT}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ) as process:
+        try:
+            assert process.stdout is not None
+            lines: list[str] = []
+            for line in process.stdout:
+                lines.append(line.strip())
+                if lines[-1] == "ready":
+                    break
+            yield process, lines
+        finally:
+            process.kill()
+
+
+def _endpoints(lines: Sequence[str]) -> Endpoints:
+    """Gives what the manual entry printed, the last of `lines` being ``ready``."""
+    told = [line.split(" ") for line in lines[-4:]]
+    assert [words[0] for words in told] == ["postgres", "redis", "kafka", "ready"]
+    return Endpoints(**{name: words[1] for name, words in zip(_ADDRESSES, told, strict=False)})
 
 
 def _server_pids(data_dir: Path) -> list[int]:
@@ -175,29 +184,22 @@ def _server_pids(data_dir: Path) -> list[int]:
 
 
 def test_orphans_of_a_killed_parent_are_ended_and_a_second_parent_is_refused(data_dir: Path) -> None:
-    process, lines = _run_by_hand(data_dir)
-    try:
-        assert [line.split(" ")[0] for line in lines] == ["postgres", "redis", "kafka", "ready"]
+    with _run_by_hand(data_dir) as (parent, first):
+        before = _endpoints(first)
         orphans = _server_pids(data_dir)
         assert len(orphans) == 3
-        with pytest.raises(EmbeddedServerError, match=f"in use by process {process.pid}"):
+        with pytest.raises(EmbeddedServerError, match=f"in use by process {parent.pid}"):
             EmbeddedStack(data_dir).start()
         assert all(identify(pid) is not None for pid in orphans)
-    finally:
-        process.kill()
-        process.communicate(timeout=10)
     assert all(identify(pid) is not None for pid in orphans)
 
-    process, again = _run_by_hand(data_dir)
-    try:
-        assert again == lines
+    with _run_by_hand(data_dir) as (parent, again):
+        assert _endpoints(again) == _follow(before, again)
         assert all(identify(pid) is None for pid in orphans)
         servers = _server_pids(data_dir)
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
-    finally:
-        process.kill()
-    assert process.returncode == 0
+        parent.send_signal(signal.SIGTERM)
+        parent.wait(30)
+    assert parent.returncode == 0
     assert len(servers) == 3
     assert all(identify(pid) is None for pid in servers)
     assert not list(data_dir.glob("*/pid.json"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -16,6 +17,18 @@ import pytest
 from goldthread.app.embedded.process import Child, end_orphan, identify
 
 _IDLE = "import sys, time; print('up', flush=True); time.sleep(60)"
+# Its first thread ends (`exit` of one thread, pthread_exit(3)) while another holds a lock, as it would a port.
+_HALF_ENDED = """
+import ctypes, fcntl, sys, threading, time
+held = open("held", "w")
+fcntl.flock(held, fcntl.LOCK_EX)
+def hold():
+    time.sleep(.2)
+    print("up", flush=True)
+    time.sleep(60)
+threading.Thread(target=hold).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
 _STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 )
@@ -108,3 +121,17 @@ def test_an_ended_child_that_awaits_its_parent_counts_as_gone() -> None:
         time.sleep(0.02)
     assert identify(process.pid) is None
     assert process.wait(10) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where /proc tells threads")
+def test_a_process_is_there_until_its_last_thread_has_ended(tmp_path: Path, started: list[Child]) -> None:
+    child = _spawn(tmp_path, _HALF_ENDED, started)
+    state = Path(f"/proc/{child.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    assert state == "Z"
+    with (tmp_path / "held").open() as held:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert identify(child.pid) is not None
+        child.kill()
+        assert identify(child.pid) is None
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

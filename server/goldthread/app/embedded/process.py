@@ -37,7 +37,7 @@ class ProcessIdentity:
 
 
 def identify(pid: int) -> ProcessIdentity | None:
-    """Gives the identity of the live process `pid`; None if there is none or it has ended and awaits its parent."""
+    """Gives the identity of the live process `pid`; None if there is none or it has ended, all of it, and awaits its parent."""
     if not _PROC.joinpath("self").exists():
         return _identify_by_ps(pid)
     try:
@@ -45,10 +45,11 @@ def identify(pid: int) -> ProcessIdentity | None:
             _PROC.joinpath(str(pid), "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         )
         command = _PROC.joinpath(str(pid), "cmdline").read_bytes()
+        # After the parenthesised name: state is the first field, start time in clock ticks since boot the twentieth.
+        # A process is called a zombie once its first thread has ended; files and ports are held until the last one has, as one that waits for a disk.
+        if fields[0] == "X" or (fields[0] == "Z" and len(list(_PROC.joinpath(str(pid), "task").iterdir())) <= 1):
+            return None
     except OSError:
-        return None
-    # After the parenthesised name: state is the first field, start time in clock ticks since boot the twentieth.
-    if fields[0] in "ZX":
         return None
     return ProcessIdentity(pid=pid, started=fields[19], command=os.fsdecode(command.replace(b"\0", b" ")))
 

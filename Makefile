@@ -118,6 +118,15 @@ GATE_ARGS ?= --bugs
 gate: build ## Runs the whole service under faults, compares it with the oracle, then plants known bugs (SEED=n).
 	PYTHONPATH=tests $(BIN)/python -m gate --seed $(SEED) $(GATE_ARGS)
 
+TURNS ?= 50
+RACES := tests/integration/flows/test_steward_storms.py tests/integration/flows/test_storms.py tests/integration/flows/test_killed_looks.py
+
+.PHONY: storm
+storm: build ## Runs the tests in which writers race TURNS times over, until one fails: what fails once in fifty has a reason.
+	for turn in $$(seq $(TURNS)); do \
+		echo "turn $$turn of $(TURNS)"; $(BIN)/python -m pytest -q -p no:cacheprovider $(RACES) || exit 1; \
+	done
+
 .PHONY: up
 up: build ## Runs the service with embedded servers in ./.goldthread until interrupted.
 	$(BIN)/goldthread up --data-dir .goldthread

@@ -68,7 +68,7 @@ class StatementView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Why; fields as in `ExplainResponse`."""
+    """Why; fields as in `ExplainResponse`. `review_probability` is that of the open review, which compares the two profiles as wholes."""
 
     verdict: Verdict
     ground: Ground
@@ -80,4 +80,5 @@ class Explanation:
     profile_id: UUID
     other_profile_id: UUID
     review_id: int | None
+    review_probability: float | None
     text: tuple[str, ...] = ()

@@ -33,7 +33,7 @@ from goldthread.flows.keys import matchable
 from goldthread.flows.past import Stay, profile_of, stays
 from goldthread.flows.plain_words import told
 from goldthread.flows.statements import active_place
-from goldthread.ledger import ComponentRows, LedgerTransaction, RecordRow
+from goldthread.ledger import ComponentRows, LedgerTransaction, RecordRow, ReviewRow
 from goldthread.matching import Matcher, ScoredPair
 
 __all__ = ["explain"]
@@ -79,13 +79,13 @@ def explain(tx: LedgerTransaction, matcher: Matcher, one: Side, other: Side) -> 
     assert home is not None
     assert other_home is not None
     chain: tuple[PairEvidence, ...] = ()
-    review_id = None
+    review = None
     statements = _statements(tx, active, sides, {**dict.fromkeys(same, True), **dict.fromkeys(different, False)})
     if home == other_home:
         verdict = Verdict.ONE
         ground, chain = _why_one(matcher, rows, active, pair, same)
     else:
-        verdict, review_id = _apart(tx, home, other_home)
+        verdict, review = _apart(tx, home, other_home)
         parted = any(not statement.same for statement in statements)
         whole = pair.scored.score >= matcher.link
         ground = Ground.SAID if parted else Ground.WHOLE if whole and verdict is not Verdict.HOUSEHOLD else Ground.PAIR
@@ -99,7 +99,8 @@ def explain(tx: LedgerTransaction, matcher: Matcher, one: Side, other: Side) -> 
         came_about=_came_about(tx, matcher, pair, one=home == other_home),
         profile_id=home,
         other_profile_id=other_home,
-        review_id=review_id,
+        review_id=None if review is None else review.review_id,
+        review_probability=None if review is None else matcher.probabilities([review.strength])[0],
     )
     return replace(found, text=told(found))
 
@@ -168,6 +169,7 @@ def _same_record(
         profile_id=row.profile_id,
         other_profile_id=row.profile_id,
         review_id=None,
+        review_probability=None,
     )
     return replace(found, text=told(found))
 
@@ -269,15 +271,14 @@ def strongest_way(strengths: Mapping[tuple[int, int], int], start: int, end: int
     return way[::-1]
 
 
-def _apart(tx: LedgerTransaction, home: UUID, other_home: UUID) -> tuple[Verdict, int | None]:
+def _apart(tx: LedgerTransaction, home: UUID, other_home: UUID) -> tuple[Verdict, ReviewRow | None]:
     low, high = sorted((home, other_home))
-    review_id = next(
-        (row.review_id for row in tx.open_reviews_of([low]) if (row.low_profile, row.high_profile) == (low, high)), None
-    )
+    reviews = tx.open_reviews_of([low])
+    review = next((row for row in reviews if (row.low_profile, row.high_profile) == (low, high)), None)
     if any(row.ambiguous for row in tx.profiles_now([low, high]).values()):
-        return Verdict.AMBIGUOUS, review_id
-    if review_id is not None:
-        return Verdict.REVIEW, review_id
+        return Verdict.AMBIGUOUS, review
+    if review is not None:
+        return Verdict.REVIEW, review
     if any((row.low_profile, row.high_profile) == (low, high) for row in tx.ask_households([low])()):
         return Verdict.HOUSEHOLD, None
     return Verdict.APART, None

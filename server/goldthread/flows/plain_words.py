@@ -186,8 +186,14 @@ def _is_shared(part: ContributionBits) -> bool:
 
 
 def _sureness(probability: float, link: float, found: Explanation) -> str:
-    alone = "Taken alone, the two records are" if found.ground is not Ground.PAIR else "All in all the two are"
+    review = None if found.review_probability is None else _percent(found.review_probability)
+    other = review is not None and review != _percent(probability)
+    alone = (
+        "All in all the two are" if found.ground is Ground.PAIR and not other else "Taken alone, the two records are"
+    )
     sure = f"{alone} one person with a probability of {_percent(probability)}; from {_percent(link)} on two are put together."
+    if other:
+        return f"{sure} Of the two customers, with all that is known of each, the review says {review}."
     if found.ground is Ground.PAIR and found.verdict is Verdict.ONE and probability < link:
         return f"{sure} These two customers are that sure, because each counts once and not once for each record."
     return sure

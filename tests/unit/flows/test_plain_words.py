@@ -14,7 +14,7 @@ from goldthread.flows.plain_words import told
 ONE, OTHER = UUID(int=1), UUID(int=2)
 
 
-def explained(verdict: Verdict, probability: float) -> tuple[str, ...]:
+def explained(verdict: Verdict, probability: float, review: float | None = None) -> tuple[str, ...]:
     pair = PairEvidence(
         record_id=str(ONE),
         other_record_id=str(OTHER),
@@ -34,7 +34,8 @@ def explained(verdict: Verdict, probability: float) -> tuple[str, ...]:
             came_about=None,
             profile_id=ONE,
             other_profile_id=ONE if verdict is Verdict.ONE else OTHER,
-            review_id=None,
+            review_id=None if review is None else 1,
+            review_probability=review,
         )
     )
 
@@ -47,3 +48,19 @@ def test_two_put_together_below_the_link_are_told_why(verdict: Verdict, probabil
     lines = explained(verdict, probability)
     assert any("from 94 % on two are put together" in line for line in lines)
     assert any("each counts once and not once for each record" in line for line in lines) is said
+
+
+def test_a_review_that_is_surer_than_its_two_records_is_told_of() -> None:
+    lines = explained(Verdict.REVIEW, 0.923, review=0.938)
+    assert lines[-2].startswith(
+        "Taken alone, the two records are one person with a probability of 92.3 %; from 94 % on"
+    )
+    assert lines[-2].endswith("Of the two customers, with all that is known of each, the review says 93.8 %.")
+
+
+def test_a_review_that_says_what_its_two_records_say_adds_nothing() -> None:
+    lines = explained(Verdict.REVIEW, 0.923, review=0.9231)
+    assert (
+        lines[-2]
+        == "All in all the two are one person with a probability of 92.3 %; from 94 % on two are put together."
+    )

@@ -22,6 +22,7 @@ import psycopg
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from goldthread.app.embedded.process import identify
 from goldthread.app.settings import Settings, process_environment
 from goldthread.bus import BusSettings, EventProducer
 
@@ -73,14 +74,6 @@ def until(wanted: Callable[[], bool], seconds: float = 30.0) -> None:
     while not wanted():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.05)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
 
 
 def health_of(address: str) -> int:
@@ -137,7 +130,7 @@ def test_up_serves_heals_stops_in_order_and_comes_back(data_dir: Path) -> None:
     applied = migrations(found["postgres_dsn"])
     pids = list(endpoints(data_dir)["pids"].values())
     stop(process)
-    assert [pid for pid in pids if alive(pid)] == []
+    assert [pid for pid in pids if identify(pid) is not None] == []
     assert not (data_dir / "endpoints.json").exists()
 
     # The same data directory, a new life: same key, same data, nothing migrated twice.
@@ -163,7 +156,7 @@ def test_a_killed_parent_leaves_no_children(data_dir: Path) -> None:
     pids = endpoints(data_dir)["pids"]
     process.kill()
     process.communicate()
-    until(lambda: not any(alive(pids[name]) for name in ("serve", "consume", "relay")))
+    until(lambda: all(identify(pids[name]) is None for name in ("serve", "consume", "relay")))
 
     # Servers it left behind are ended by the next start.
     process = start(data_dir)
@@ -171,7 +164,7 @@ def test_a_killed_parent_leaves_no_children(data_dir: Path) -> None:
     now = endpoints(data_dir)["pids"]
     assert set(now.values()).isdisjoint(pids.values())
     stop(process)
-    assert not any(alive(pid) for pid in pids.values())
+    assert all(identify(pid) is None for pid in pids.values())
 
 
 def test_too_many_bad_messages_stop_everything_until_somebody_has_looked(data_dir: Path) -> None:
@@ -197,7 +190,7 @@ def test_too_many_bad_messages_stop_everything_until_somebody_has_looked(data_di
     assert log.count('"event": "consumer_started"') == 1
     streak = int(log.split("(bad=")[1].split()[0])
     assert 1_000 <= streak < BAD_MESSAGES
-    assert not any(alive(pid) for pid in found["pids"].values())
+    assert all(identify(pid) is None for pid in found["pids"].values())
 
 
 def test_a_stop_during_the_start_is_obeyed(data_dir: Path) -> None:

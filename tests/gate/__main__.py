@@ -12,6 +12,7 @@ from pathlib import Path
 from gate.controls import CONTROLS, run_controls
 from gate.options import GateOptions, short, whole
 from gate.run import Result, commit, run
+from goldthread.app.leave import leave_in_order
 
 __all__ = ["main"]
 
@@ -101,4 +102,5 @@ def _report(result: Result) -> None:
 
 
 if __name__ == "__main__":
+    leave_in_order()
     sys.exit(main())

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from redis import Redis
 
 from goldthread.app.demo.progress import Progress
+from goldthread.app.leave import leave_in_order
 from goldthread.telemetry.logs import configure_logs
 from storms.demo import DemoStorm, run_demo_storm, whole_service
 from storms.kills import Killed, run_town
@@ -149,4 +150,5 @@ def _towns(wanted: argparse.Namespace) -> bool:
 
 
 if __name__ == "__main__":
+    leave_in_order()
     sys.exit(main())

@@ -68,7 +68,7 @@ class StatementView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Why; fields as in `ExplainResponse`. `review_probability` is that of the open review, which compares the two profiles as wholes."""
+    """Why; fields as in `ExplainResponse`. For its `text` alone: `review_probability`, what the open review says of the two profiles, if there is one."""
 
     verdict: Verdict
     ground: Ground

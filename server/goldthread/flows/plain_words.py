@@ -126,9 +126,10 @@ def _ground(found: Explanation) -> Iterable[str]:
             for number, step in enumerate(found.chain, start=1):
                 yield f"Step {number}: {_listed(_for(step))}."
         case Ground.WHOLE:
+            so = "somebody is asked" if found.verdict is Verdict.REVIEW else "they are kept apart"
             yield (
                 "On their own the two records look like one customer. But all that is known of the one customer and all that is known of "
-                "the other do not fit one person, so they are kept apart."
+                f"the other do not fit one person, so {so}."
             )
         case _:
             return
@@ -186,17 +187,26 @@ def _is_shared(part: ContributionBits) -> bool:
 
 
 def _sureness(probability: float, link: float, found: Explanation) -> str:
-    review = None if found.review_probability is None else _percent(found.review_probability)
-    other = review is not None and review != _percent(probability)
+    review = _of_review(probability, link, found)
     alone = (
-        "All in all the two are" if found.ground is Ground.PAIR and not other else "Taken alone, the two records are"
+        "All in all the two are" if found.ground is Ground.PAIR and not review else "Taken alone, the two records are"
     )
     sure = f"{alone} one person with a probability of {_percent(probability)}; from {_percent(link)} on two are put together."
-    if other:
-        return f"{sure} Of the two customers, with all that is known of each, the review says {review}."
+    if review:
+        return f"{sure} {review}"
     if found.ground is Ground.PAIR and found.verdict is Verdict.ONE and probability < link:
         return f"{sure} These two customers are that sure, because each counts once and not once for each record."
     return sure
+
+
+def _of_review(probability: float, link: float, found: Explanation) -> str:
+    """What the review says, where that is something else; nothing of one that is open for another reason than how sure it is."""
+    review = found.review_probability
+    if review is None or review >= link or _percent(review) == _percent(probability):
+        return ""
+    if review > probability:
+        return f"The review says {_percent(review)} of the two customers, because each counts once and not once for each record."
+    return f"The review says {_percent(review)} of the two customers: all that is known of them fits less well."
 
 
 def _percent(probability: float) -> str:

@@ -19,11 +19,12 @@ from goldthread.app.embedded.process import Child, end_orphan, identify
 _IDLE = "import sys, time; print('up', flush=True); time.sleep(60)"
 # Its first thread ends (`exit` of one thread, pthread_exit(3)) while another holds a lock, as it would a port.
 _HALF_ENDED = """
-import ctypes, fcntl, sys, threading, time
+import ctypes, fcntl, threading, time
 held = open("held", "w")
 fcntl.flock(held, fcntl.LOCK_EX)
 def hold():
-    time.sleep(.2)
+    while "State:\\tZ" not in open("/proc/self/status").read():
+        time.sleep(.01)
     print("up", flush=True)
     time.sleep(60)
 threading.Thread(target=hold).start()
@@ -131,7 +132,6 @@ def test_a_process_is_there_until_its_last_thread_has_ended(tmp_path: Path, star
     with (tmp_path / "held").open() as held:
         with pytest.raises(BlockingIOError):
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        assert identify(child.pid) is not None
-        child.kill()
-        assert identify(child.pid) is None
+        ended = end_orphan(tmp_path / "pid.json", marker="marker-of-ours", first_signal=signal.SIGTERM, grace=10)
+        assert ended == child.pid
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -19,6 +19,19 @@ print("listening", flush=True)
 sys.exit(0 if leave.event.wait(20) else 1)
 """
 
+WITH_SERVERS = """
+import time
+from goldthread.app.leave import leave_in_order
+leave_in_order()
+try:
+    print("running", flush=True)
+    time.sleep(60)
+finally:
+    print("stopping", flush=True)
+    time.sleep(0.5)
+    print("stopped", flush=True)
+"""
+
 
 def started(*arguments: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
@@ -51,3 +64,13 @@ def test_every_call_is_made_once_early_or_late() -> None:
     leave.on_leave(lambda: calls.append("late"))
     assert calls == ["early", "late"]
     assert leave.event.is_set()
+
+
+def test_whoever_is_told_twice_stops_its_servers_all_the_same() -> None:
+    with subprocess.Popen([sys.executable, "-c", WITH_SERVERS], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in ("running\n", "stopping\n"):
+            assert process.stdout.readline() == line
+            process.terminate()
+        assert process.stdout.readline() == "stopped\n"
+    assert process.returncode == 128 + signal.SIGTERM

@@ -14,7 +14,9 @@ from goldthread.flows.plain_words import told
 ONE, OTHER = UUID(int=1), UUID(int=2)
 
 
-def explained(verdict: Verdict, probability: float, review: float | None = None) -> tuple[str, ...]:
+def explained(
+    verdict: Verdict, probability: float, review: float | None = None, ground: Ground = Ground.PAIR
+) -> tuple[str, ...]:
     pair = PairEvidence(
         record_id=str(ONE),
         other_record_id=str(OTHER),
@@ -26,7 +28,7 @@ def explained(verdict: Verdict, probability: float, review: float | None = None)
     return told(
         Explanation(
             verdict=verdict,
-            ground=Ground.PAIR,
+            ground=ground,
             evidence=pair,
             link_probability=0.94,
             chain=(),
@@ -51,16 +53,29 @@ def test_two_put_together_below_the_link_are_told_why(verdict: Verdict, probabil
 
 
 def test_a_review_that_is_surer_than_its_two_records_is_told_of() -> None:
-    lines = explained(Verdict.REVIEW, 0.923, review=0.938)
-    assert lines[-2].startswith(
-        "Taken alone, the two records are one person with a probability of 92.3 %; from 94 % on"
+    sure = explained(Verdict.REVIEW, 0.923, review=0.938)[-2]
+    assert sure.startswith("Taken alone, the two records are one person with a probability of 92.3 %; from 94 % on")
+    assert sure.endswith(
+        "The review says 93.8 % of the two customers, because each counts once and not once for each record."
     )
-    assert lines[-2].endswith("Of the two customers, with all that is known of each, the review says 93.8 %.")
+
+
+@pytest.mark.parametrize("ground", [Ground.PAIR, Ground.WHOLE])
+def test_a_review_that_is_less_sure_than_its_two_records_is_told_of(ground: Ground) -> None:
+    sure = explained(Verdict.REVIEW, 0.923, review=0.71, ground=ground)[-2]
+    assert sure.endswith("The review says 71 % of the two customers: all that is known of them fits less well.")
 
 
 def test_a_review_that_says_what_its_two_records_say_adds_nothing() -> None:
-    lines = explained(Verdict.REVIEW, 0.923, review=0.9231)
-    assert (
-        lines[-2]
-        == "All in all the two are one person with a probability of 92.3 %; from 94 % on two are put together."
-    )
+    sure = explained(Verdict.REVIEW, 0.923, review=0.9231)[-2]
+    assert sure == "All in all the two are one person with a probability of 92.3 %; from 94 % on two are put together."
+
+
+@pytest.mark.parametrize(
+    ("verdict", "so"), [(Verdict.REVIEW, "somebody is asked"), (Verdict.APART, "they are kept apart")]
+)
+def test_two_who_look_like_one_and_are_asked_about_are_not_said_to_be_settled(verdict: Verdict, so: str) -> None:
+    review = 0.97 if verdict is Verdict.REVIEW else None
+    lines = explained(verdict, 0.96, review=review, ground=Ground.WHOLE)
+    assert lines[1].endswith(f"do not fit one person, so {so}.")
+    assert not any("The review says" in line for line in lines)

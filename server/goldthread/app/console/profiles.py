@@ -75,7 +75,9 @@ def explain(*, one: str, other: str, target: str | None, data_dir: Path, as_json
         print_table(
             ("comparison", "level", "bits"), [(part.comparison, part.level, f"{part.bits:+.1f}") for part in parts]
         )
-        click.echo(f"probability {answer.evidence.probability:.3f}, linked from {answer.link_probability:.2f}")
+        click.echo(
+            f"probability of this pair {answer.evidence.probability:.3f}, linked from {answer.link_probability:.2f}"
+        )
 
 
 def _profile(found: pb.Profile, as_json: bool) -> None:

@@ -67,8 +67,8 @@ def _identify_by_ps(pid: int) -> ProcessIdentity | None:
 def end_orphan(pid_path: Path, *, marker: str, first_signal: signal.Signals, grace: float) -> int | None:
     """Ends the server that a killed parent left behind, and gives its process id; None if there was none.
 
-    Only a process whose id and start time stand in `pid_path` and whose command line holds `marker` is touched. It gets
-    `first_signal`, after `grace` seconds SIGKILL. Raises TimeoutError if it is still there after that.
+    Only a process whose id and start time stand in `pid_path` and whose command line holds `marker` is touched; one that is ending already has
+    no command line any more. It gets `first_signal`, after `grace` seconds SIGKILL. Raises TimeoutError if it is still there after that.
     """
     try:
         recorded = json.loads(pid_path.read_text(encoding="utf-8"))
@@ -81,10 +81,10 @@ def end_orphan(pid_path: Path, *, marker: str, first_signal: signal.Signals, gra
         return found is not None and found.started == started
 
     found = identify(pid)
-    if found is None or found.started != started or marker not in found.command:
+    if found is None or found.started != started or (found.command and marker not in found.command):
         pid_path.unlink(missing_ok=True)
         return None
-    # From here on id and start time tell: a process that is being ended loses its command line before it is gone.
+    # From here on id and start time tell.
     for number, seconds in ((first_signal, grace), (signal.SIGKILL, _KILL_SECONDS)):
         try:
             os.kill(pid, number)

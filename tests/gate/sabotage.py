@@ -168,17 +168,16 @@ def blocks_not_rejudged() -> None:
 
 def stale_id_after_revert() -> None:
     """What a steward's operation does to profiles is written and never told: cards keep the id from before."""
-    from goldthread.flows.look import Looker
+    from goldthread.flows import look
 
     def make(original: Any) -> Any:
-        def publish(self: Any, tx: Any, settlement: Any, *rest: Any) -> None:
-            if any(mark.operation_id is not None for mark in settlement.causes.values()):
-                return
-            original(self, tx, settlement, *rest)
+        def queue_changes(tx: Any, settlement: Any, **told: Any) -> None:
+            if not any(mark.operation_id is not None for mark in settlement.causes.values()):
+                original(tx, settlement, **told)
 
-        return publish
+        return queue_changes
 
-    _method(Looker, "_publish", make)
+    _method(look, "queue_changes", make)
 
 
 BUGS: Mapping[str, Callable[[], None]] = {

@@ -180,7 +180,10 @@ class World:
         wanted = [self.workers[name] for name in names or tuple(self.workers)]
         if not self._keeper.is_alive():
             self._keeper.start()
-        wait_until(lambda: all(one.ready for one in wanted), seconds=_READY_SECONDS, what="the processes are ready")
+        try:
+            wait_until(lambda: all(one.ready for one in wanted), seconds=_READY_SECONDS, what="the processes are ready")
+        except TimeoutError as error:
+            raise TimeoutError("; ".join([str(error), *self.trouble[:1]])) from None
 
     def named(self, kind: str) -> list[str]:
         """Names of the processes of a kind: consume, serve, relay."""

@@ -12,7 +12,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -47,7 +47,8 @@ def data_dir() -> Iterator[Path]:
     yield parent / "data"
     # What a test that failed half-way left behind goes before its files do.
     for pid in filter(identify, _server_pids(parent / "data")):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     shutil.rmtree(parent)
 
 

@@ -145,14 +145,16 @@ async def _probe(
             await asyncio.sleep(max(0.0, begin + place / plan.probe_rate - time.perf_counter()))
             sent = time.perf_counter()
             sink.send(topic, key=key, value=value, headers=_HEADERS)
-            while (waited := time.perf_counter() - sent) < _GIVE_UP_SECONDS:
+            while True:
+                waited = time.perf_counter() - sent
                 response = await register.lookup(wanted)
                 if response is not None and response.outcome != LOOKUP_OUTCOME_NOT_FOUND:
                     bar.reach(place + 1)
                     return time.perf_counter() - sent
+                if waited >= _GIVE_UP_SECONDS:
+                    return None
                 # In proportion: probes that asked every few milliseconds while they were many, because others were slow, would be most of the load.
-                await asyncio.sleep(max(_FIRST_WAIT_SECONDS, waited * _WAIT_SHARE))
-            return None
+                await asyncio.sleep(min(max(_FIRST_WAIT_SECONDS, waited * _WAIT_SHARE), _GIVE_UP_SECONDS - waited))
 
         with progress.bar("probes", total=len(probes), unit="events") as bar:
             # A channel that is not connected yet would be counted against the first probe.

@@ -174,13 +174,19 @@ _WRITERS: dict[str, _Writers] = {}
 
 
 class LedgerPipeline(Pipeline):
-    """psycopg's asks once more how things stand when it ends, and waits for the answer.
+    """psycopg's asks once more how things stand when it ends, and waits for the answer; and it sends each command by itself.
 
     `failed` tells whether a statement has: an error that comes while more is still being said is raised before the server has told how the transaction
     stands, and until then the connection does not know it.
     """
 
     failed = False
+
+    def _communicate_gen(self) -> PQGen[None]:
+        # All of them into libpq's buffer, and out at once: each by itself would wake the server, and have this process ask whether it may write.
+        while self.command_queue:
+            self.command_queue.popleft()()
+        yield from super()._communicate_gen()
 
     def _process_results(self, queued: PendingResult, results: list[PGresult]) -> None:
         try:

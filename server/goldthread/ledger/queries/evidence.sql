@@ -173,9 +173,10 @@ UNION ALL
 -- name: marked_around
 -- Which of these records stand in a closure in which a mark is pending: all that pairs, standing assertions and shared profiles connect. The closure of all of them
 -- is searched first, and only if there is a mark in it, and more than one was asked about, each one's own. By keys alone, row by row: the planner takes what
--- recursion gives for far more than it is.
+-- recursion gives for far more than it is. Limits that it cannot know to be none have it expect little: as much memory as it expects rows to be told apart is
+-- taken, and cleared, before anything runs, which was five sixths of the time where statistics were missing.
 WITH RECURSIVE together (record_id) AS (
-    SELECT unnest(%(record_ids)s::bigint[])
+    (SELECT record_id FROM unnest(%(record_ids)s::bigint[]) AS seed (record_id) LIMIT (SELECT NULL::bigint))
     UNION
     SELECT next.record_id
     FROM together
@@ -189,6 +190,7 @@ WITH RECURSIVE together (record_id) AS (
         SELECT low FROM assertion WHERE high = together.record_id AND retracted_by IS NULL
         UNION ALL
         SELECT fellow.record_id FROM membership AS mine JOIN membership AS fellow USING (profile_id) WHERE mine.record_id = together.record_id
+        LIMIT (SELECT NULL::bigint)
     ) AS next
 ), pending AS MATERIALIZED (
     SELECT EXISTS (
@@ -209,6 +211,7 @@ WITH RECURSIVE together (record_id) AS (
         SELECT low FROM assertion WHERE high = reached.record_id AND retracted_by IS NULL
         UNION ALL
         SELECT fellow.record_id FROM membership AS mine JOIN membership AS fellow USING (profile_id) WHERE mine.record_id = reached.record_id
+        LIMIT (SELECT NULL::bigint)
     ) AS next
 )
 SELECT DISTINCT reached.asked

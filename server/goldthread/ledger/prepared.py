@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
 from psycopg import Connection, Error, Pipeline, errors
 from psycopg.adapt import Transformer
-from psycopg.generators import execute
+from psycopg.generators import execute, send
 from psycopg.pq import ConnStatus, ExecStatus, Format
 
 from goldthread.domain.errors import LedgerUnavailableError
@@ -186,7 +186,8 @@ class LedgerPipeline(Pipeline):
         # All of them into libpq's buffer, and out at once: each by itself would wake the server, and have this process ask whether it may write.
         while self.command_queue:
             self.command_queue.popleft()()
-        yield from super()._communicate_gen()
+        # To the last byte, and reading what comes meanwhile: a server that has not got everything says nothing, and both would wait.
+        yield from send(self.pgconn)
 
     def _process_results(self, queued: PendingResult, results: list[PGresult]) -> None:
         try:

@@ -103,7 +103,7 @@ def _row(rate: int, *, port: int, seconds: float) -> str:
         with calling(plan, folder, web_port=None):
             pass
         calls = Calls.read(folder)
-    found = figures_of(list(calls), warm_up=_WARM_UP, planned=rate * seconds)
+    found = figures_of(list(calls), timed=(_WARM_UP, seconds), planned=rate * seconds)
     times = [found[f"lookup.{name}"] for name in ("p50_ms", "p99_ms", "p999_ms", "late_p999_ms")]
     spent = calls.processor_seconds
     shown = " | ".join(f"{value:.1f}" for value in times)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from loadtest.locust.calls import Call, percentile
 
-__all__ = ["Outage", "Times", "by_name", "family", "figures_of", "per_second", "sources", "times_of"]
+__all__ = ["Outage", "Times", "by_name", "due_within", "family", "figures_of", "per_second", "sources", "times_of"]
 
 _SHARES = {"p50_ms": 0.5, "p99_ms": 0.99, "p999_ms": 0.999, "longest_ms": 1.0}
 _RECOVERY_SECONDS = 30.0
@@ -50,11 +50,17 @@ def times_of(calls: Iterable[Call]) -> Times:
     return Times(sorted(call.seconds * 1000 for call in rows), sorted((call.begun - call.due) * 1000 for call in rows))
 
 
+def due_within(calls: Iterable[Call], timed: tuple[float, float]) -> list[Call]:
+    """The calls due in those seconds of the run, the first included. After its last a thousand callers are sent home, which holds up those that still call."""
+    begin, end = timed
+    return [call for call in calls if begin <= call.due < end]
+
+
 def figures_of(
-    calls: Sequence[Call], *, warm_up: float, planned: float, outage: Outage | None = None
+    calls: Sequence[Call], *, timed: tuple[float, float], planned: float, outage: Outage | None = None
 ) -> dict[str, float]:
-    """Figures by name. Times are of calls due after the warm-up, errors of all; `planned` is how many calls the shape asks for."""
-    counted = [call for call in calls if call.due >= warm_up]
+    """Figures by name. Times are of calls due in the `timed` seconds, errors of all; `planned` is how many calls the shape asks for."""
+    counted = due_within(calls, timed)
     families: dict[str, list[Call]] = defaultdict(list)
     for call in counted:
         families[family(call.name)].append(call)

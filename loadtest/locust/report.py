@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from goldthread.app.charts import Axis, Series, chart, legend, page, table
 from loadtest.locust.calls import Call, percentile
-from loadtest.locust.figures import Times, by_name, family, per_second, sources, times_of
+from loadtest.locust.figures import Times, by_name, due_within, family, per_second, sources, times_of
 from loadtest.locust.pace import Quarter, quarters
 from loadtest.locust.run import Outcome
 from loadtest.locust.serverside import ServerSide
@@ -58,7 +58,7 @@ def as_page(outcome: Outcome, checks: Sequence[Check]) -> str:
     ]
     introduction = (
         f"<p class='note'>{run.seconds:g} s, the first {run.warm_up:g} of them to warm up, seed {run.seed}. Times count from the moment "
-        "when a call was due, not when it was begun.</p>"
+        "when a call was due, not when it was begun; calls due after the last second count for errors and answers only.</p>"
     )
     body = [
         introduction,
@@ -125,7 +125,7 @@ def _shares(part: Quarter) -> str:
 
 
 def _counted(outcome: Outcome) -> list[Call]:
-    return [call for call in outcome.calls if call.due >= outcome.run.warm_up]
+    return due_within(outcome.calls, outcome.run.timed)
 
 
 def _rows(outcome: Outcome) -> list[tuple[str, str]]:

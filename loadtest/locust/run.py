@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
 
+from goldthread.app.demo.latency import Probe
 from goldthread.app.demo.load import settle
 from goldthread.app.demo.progress import Progress
 from loadtest.locust.cache_fault import take_cache_away
@@ -22,7 +23,7 @@ from loadtest.locust.processors import processor_seconds
 from loadtest.locust.serverside import ServerSide, read_metrics
 from loadtest.locust.shapes import SHAPES
 from loadtest.locust.stage import Run, Stage, stage
-from loadtest.locust.visible import Visible, watch_events
+from loadtest.locust.visible import Visible, probes_of, watch_events
 from loadtest.locust.witness import Verdict, Witness
 
 __all__ = ["Outcome", "perform"]
@@ -56,6 +57,10 @@ def perform(run: Run, *, folder: Path, web_port: int | None, progress: Progress)
     with stage(run, folder=folder, progress=progress) as given:
         before = given.ledger.counts()
         pages = given.up.endpoints.metrics
+        probes = _probes(run, given)
+        # What is there now stays: to look through it again takes a tenth of a second from the callers.
+        gc.collect()
+        gc.freeze()
         with Witness(given.ledger, list(given.watched.tokens.values())) as witness:
             metrics, spent, began = _read(pages), _spent(given), time.monotonic()
             slow_told = slow_statements_told(given.settings.need("postgres_dsn"))
@@ -64,7 +69,7 @@ def perform(run: Run, *, folder: Path, web_port: int | None, progress: Progress)
                     progress.say(f"Locust's page: http://127.0.0.1:{web_port}; Ctrl-C ends it")
                     beside = _Beside()
                 else:
-                    beside = _beside(run, given, folder, progress)
+                    beside = _beside(run, given, probes, folder, progress)
             workers = {name: page.since(metrics[name]) for name, page in _read(pages).items()}
             passed = time.monotonic() - began
             cores = {name: (now - spent[name]) / passed for name, now in _spent(given).items() if name in spent}
@@ -83,7 +88,7 @@ def perform(run: Run, *, folder: Path, web_port: int | None, progress: Progress)
     if run.free:
         # Whoever sat before the page said how many and how long.
         planned, seconds = float(len(rows)), max((call.due for call in rows), default=0.0) or 1.0
-    figures = figures_of(rows, warm_up=run.warm_up, planned=planned, outage=beside.outage)
+    figures = figures_of(rows, timed=run.timed, planned=planned, outage=beside.outage)
     sampled = sum(judged.verdicts.values())
     figures |= {
         "sampled": sampled,
@@ -136,7 +141,7 @@ class _Beside:
     visible: Visible | None = None
 
 
-def _beside(run: Run, given: Stage, folder: Path, progress: Progress) -> _Beside:
+def _beside(run: Run, given: Stage, probes: Sequence[Probe], folder: Path, progress: Progress) -> _Beside:
     """Does what the scenario has beside Locust's calls: the fault, calls by h2load, or events that are looked for."""
     zero = begun_at(folder)
     scenario, say = run.scenario, progress.say
@@ -150,20 +155,21 @@ def _beside(run: Run, given: Stage, folder: Path, progress: Progress) -> _Beside
         seconds = _outside_seconds(run)
         calls = run_outside(targets, address=address, rate=scenario.outside, seconds=seconds, folder=folder)
         return _Beside(outside=calls)
-    if scenario.probes:
-        seconds = _outside_seconds(run)
-        return _Beside(
-            visible=watch_events(
-                given, rate=scenario.probes, begin=time.time() - zero, seconds=seconds, seed=run.seed, progress=progress
-            )
-        )
+    if probes:
+        begin = time.time() - zero
+        return _Beside(visible=watch_events(given, probes, rate=scenario.probes, begin=begin, progress=progress))
     return _Beside()
+
+
+def _probes(run: Run, given: Stage) -> list[Probe]:
+    rate = run.scenario.probes
+    return probes_of(given.settings, rate=rate, seconds=_outside_seconds(run), seed=run.seed) if rate else []
 
 
 def _of_run(samples: Sequence[Sample], *, zero: float, run: Run) -> list[Sample]:
     """Samples by seconds of the run that began then, as far as calls count."""
-    end = inf if run.free else run.seconds
-    return [(at - zero, value) for at, value in samples if run.warm_up <= at - zero < end]
+    begin, end = run.timed
+    return [(at - zero, value) for at, value in samples if begin <= at - zero < end]
 
 
 def _read(pages: Mapping[str, str]) -> dict[str, ServerSide]:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from http.client import HTTPException
 from itertools import islice
+from math import inf
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -48,6 +49,11 @@ class Run:
     known: int
     seed: int
     free: bool = False
+
+    @property
+    def timed(self) -> tuple[float, float]:
+        """The seconds of the run whose calls are timed: from the warm-up to the end, which a free run has only once it is left."""
+        return self.warm_up, inf if self.free else self.seconds
 
 
 @dataclass(frozen=True)

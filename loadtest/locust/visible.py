@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from goldthread.app import wiring
-from goldthread.app.demo.latency import LatencyPlan, measure_probes
+from goldthread.app.demo.latency import LatencyPlan, Probe, make_probes, measure_probes
 from goldthread.app.demo.load import defaults_of
 from goldthread.app.demo.progress import Progress
+from goldthread.app.settings import Settings
 from goldthread.bus import EventProducer
 from loadtest.locust.calls import percentile
 from loadtest.locust.stage import Stage
 
-__all__ = ["Visible", "watch_events"]
+__all__ = ["Visible", "probes_of", "watch_events"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +39,22 @@ class Visible:
         }
 
 
-def watch_events(given: Stage, *, rate: float, begin: float, seconds: float, seed: int, progress: Progress) -> Visible:
-    """Sends that many events a second for a while, each of somebody new; returns once all were seen, or for a minute were not.
-
-    `begin` is the second of the run that it is now.
-    """
-    settings = given.settings
+def probes_of(settings: Settings, *, rate: float, seconds: float, seed: int) -> list[Probe]:
+    """That many events a second for a while, each of somebody new; to be made before the callers begin, whose processors it takes for a second."""
     plan = LatencyPlan(probes=max(1, int(rate * seconds)), probe_rate=rate, background_rate=0.0, seed=seed)
+    return make_probes(plan, defaults=defaults_of(settings))
+
+
+def watch_events(given: Stage, probes: Sequence[Probe], *, rate: float, begin: float, progress: Progress) -> Visible:
+    """Sends so many of them a second; returns once all were seen, or for a minute were not. `begin` is the second of the run that it is now."""
+    settings = given.settings
     with EventProducer(wiring.bus_settings(settings)) as producer:
         found = measure_probes(
-            plan,
+            probes,
+            rate=rate,
             address=given.plan.address,
             topic=settings.events_topic,
             sink=producer,
-            defaults=defaults_of(settings),
             progress=progress,
         )
     by_due = [(begin + place / rate, one) for place, one in enumerate(found) if one is not None]

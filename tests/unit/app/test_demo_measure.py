@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from goldthread.app.demo.latency import LatencyPlan, background_events, measure_latency, probe_events
+from goldthread.app.demo.latency import LatencyPlan, background_events, make_probes, measure_latency, probe_events
 from goldthread.app.demo.memory import resident_mebibytes
 from goldthread.app.demo.planted import planted_messages
 from goldthread.app.demo.progress import Progress
@@ -16,7 +16,7 @@ from goldthread.app.demo.timing import Timing
 from goldthread.app.produce_rows import RowDefaults
 from goldthread.bus import Message
 from goldthread.domain.words import Position, RejectionReason
-from goldthread.wire import decode_events
+from goldthread.wire import CONTENT_TYPE_PROTOBUF, decode_events
 
 DEFAULTS = RowDefaults(region="US", currency="USD", occurred_at=datetime(2026, 1, 1, tzinfo=UTC))
 PLAN = LatencyPlan(probes=50, probe_rate=10, background_rate=100, seed=3)
@@ -49,6 +49,19 @@ def test_probes_are_new_to_everybody_and_carry_digests_only() -> None:
         assert all(identifier.raw is None and identifier.digest for identifier in event.identifiers)
         assert wanted.value not in repr(event)
     assert any(event.attributes.get("family_name") for _, event in probes)
+
+
+def test_probes_are_ready_to_be_sent() -> None:
+    given, made = probe_events(PLAN, defaults=DEFAULTS), make_probes(PLAN, defaults=DEFAULTS)
+    assert [probe.wanted for probe in made] == [wanted for wanted, _ in given]
+    for (wanted, event), probe in zip(given, made, strict=True):
+        message = Message(position=Position("t", 0, 0), payload=probe.value, content_type=CONTENT_TYPE_PROTOBUF)
+        decoded = decode_events([message], currency="USD")
+        assert [one.event_id for _, one in decoded.events] == [event.event_id]
+        assert [one.digest for one in decoded.events[0][1].identifiers] == [one.digest for one in event.identifiers]
+        assert probe.key == f"{event.source}/{event.event_id}".encode()
+        assert wanted.value not in repr(probe)
+        assert wanted.value.encode() not in probe.value
 
 
 def test_background_events_are_others_than_the_load() -> None:

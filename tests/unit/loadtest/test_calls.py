@@ -53,13 +53,16 @@ def test_calls_come_back_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_time_counts_from_when_a_call_was_due() -> None:
-    found = figures_of(list(recorded()), warm_up=5.0, planned=4)
+    calls = recorded()
+    # Due when the callers are sent home: it is not timed, its failure is told.
+    calls.add("lookup hit", due=11.0, begun=13.0, ended=16.0, failure="DEADLINE_EXCEEDED")
+    found = figures_of(list(calls), timed=(5.0, 11.0), planned=5)
     assert found["lookup.calls"] == 2
     assert found["lookup.longest_ms"] == pytest.approx(1_001)
     assert found["lookup.p50_ms"] == pytest.approx(2)
     assert found["lookup.late_p999_ms"] == pytest.approx(1_000)
     # What failed in the warm-up is an error all the same.
-    assert (found["errors"], found["made_share"]) == (1, 1.0)
+    assert (found["errors"], found["made_share"]) == (2, 1.0)
     assert per_second(recorded(), name="lookup", share=1.0) == [(1.0, 3_000.0), (10.0, pytest.approx(1_001))]
 
 
@@ -68,7 +71,7 @@ def test_an_outage_has_figures_of_its_own() -> None:
     for place in range(100):
         due, seconds, source = float(place), 0.04 if 30 <= place < 60 else 0.002, 2 if 30 <= place < 70 else 1
         calls.add("lookup hit", due=due, begun=due, ended=due + seconds, source=source, target=place % 5)
-    found = figures_of(list(calls), warm_up=0.0, planned=100, outage=Outage(30.0, 60.0))
+    found = figures_of(list(calls), timed=(0.0, 100.0), planned=100, outage=Outage(30.0, 60.0))
     assert found["outage_seconds"] == 30
     assert found["outage.p99_ms"] == pytest.approx(40)
     assert found["recovery.p99_ms"] == pytest.approx(2)
